@@ -1,0 +1,119 @@
+//! A zone: the area under one polygon and the policy that dispatch follows there. Owner: dispatch-svc.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::Snapshot;
+use crate::{Place, Version};
+
+/// A zone's name in URLs and events: 1 to 40 of `a-z`, `0-9` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ZoneId(String);
+
+/// Text that cannot name a zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a zone id: 1 to 40 of a-z, 0-9 and -")]
+pub struct InvalidZoneId(pub String);
+
+impl ZoneId {
+    /// The id's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Zones are named by people, aggregates by UUIDs: the same name always has the same one.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("pannier:zone:{}", self.0).as_bytes())
+    }
+}
+
+impl std::fmt::Display for ZoneId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl std::str::FromStr for ZoneId {
+    type Err = InvalidZoneId;
+    fn from_str(text: &str) -> Result<Self, InvalidZoneId> {
+        text.to_owned().try_into()
+    }
+}
+
+impl TryFrom<String> for ZoneId {
+    type Error = InvalidZoneId;
+    fn try_from(text: String) -> Result<Self, InvalidZoneId> {
+        let fits = (1..=40).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if fits { Ok(Self(text)) } else { Err(InvalidZoneId(text)) }
+    }
+}
+
+impl From<ZoneId> for String {
+    fn from(id: ZoneId) -> Self {
+        id.0
+    }
+}
+
+/// What dispatch does in a zone. Durations are milliseconds, because a simulated city divides them by its speed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// How long before `ready_at` a rider is looked for. Default 15 min.
+    pub search_lead_ms: i64,
+    /// A rider who would wait longer than this at the counter is not offered the order yet. Default 5 min.
+    pub hold_ms: i64,
+    /// How long after `ready_at` dispatch gives up: `unassignable`. Default 45 min.
+    pub give_up_ms: i64,
+    /// How long after `ready_at` an unassigned delivery raises an alarm. Default 10 min.
+    pub at_risk_ms: i64,
+    /// Added to preparation and travel when the customer is promised a time. Default 10 min.
+    pub promise_margin_ms: i64,
+    /// How many riders have an offer of the same delivery at once. Default 1, at most 5.
+    pub offers_per_delivery: u32,
+    /// Riders further from the shop than this are not considered, metres. Default 5,000.
+    pub radius_m: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        const MINUTE: i64 = 60_000;
+        Self {
+            search_lead_ms: 15 * MINUTE,
+            hold_ms: 5 * MINUTE,
+            give_up_ms: 45 * MINUTE,
+            at_risk_ms: 10 * MINUTE,
+            promise_margin_ms: 10 * MINUTE,
+            offers_per_delivery: 1,
+            radius_m: 5_000,
+        }
+    }
+}
+
+/// The whole zone after a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ZoneSnapshot {
+    /// Which zone.
+    pub id: ZoneId,
+    /// Its version after the change.
+    pub version: Version,
+    /// What people read.
+    pub name: String,
+    /// The outline, at least three corners, not closed.
+    pub polygon: Vec<Place>,
+    /// What dispatch does here.
+    pub policy: Policy,
+}
+
+impl Snapshot for ZoneSnapshot {
+    const AGGREGATE: &'static str = "zone";
+    fn aggregate_id(&self) -> Uuid {
+        self.id.uuid()
+    }
+    fn version(&self) -> Version {
+        self.version
+    }
+}

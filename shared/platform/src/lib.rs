@@ -1,0 +1,1 @@
+//! pannier-platform
