@@ -1,0 +1,36 @@
+//! `pannier-gateway --bind 127.0.0.1:7004 --data DIR`
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The test payment gateway: authorises, captures, voids and refunds, and keeps a ledger.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen; port 0 takes a free one and logs it.
+    #[arg(long, env = "GATEWAY_BIND", default_value = "127.0.0.1:0")]
+    bind: String,
+    /// The folder of the ledger's journal; made when it is missing.
+    #[arg(long, env = "GATEWAY_DATA")]
+    data: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let args = Args::parse();
+    let listener = TcpListener::bind(&args.bind).with_context(|| format!("cannot listen on {}", args.bind))?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    pannier_gateway::run(listener, &args.data, stop).await
+}
