@@ -1,1 +1,33 @@
-//! pannier-platform
+//! What every Pannier service stands on: transactions, events, relay, consumers, timers, leases, HTTP manners.
+//!
+//! Nothing here knows an order, a ticket or a delivery. A service brings its tables, handlers and rules;
+//! this crate brings the shape in which they are written, announced, told and asked for.
+
+pub mod alarms;
+pub mod auth;
+pub mod broker;
+pub mod cause;
+pub mod config;
+pub mod consumer;
+pub mod db;
+pub mod dead_letters;
+pub mod event_log;
+pub mod events;
+pub mod http;
+pub mod idempotency;
+pub mod leases;
+pub mod logging;
+pub mod namespace;
+pub mod refusal;
+pub mod relay;
+pub mod schema;
+pub mod service;
+pub mod stop;
+pub mod timers;
+
+pub use cause::Cause;
+pub use db::{Conn, Db};
+pub use namespace::Namespace;
+pub use refusal::Refusal;
+pub use service::Service;
+pub use stop::{Stop, Tasks};

@@ -1,0 +1,44 @@
+//! Somebody should look: raised once per subject and kind, resolved when the subject moves on.
+
+use diesel::sql_types::{Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::{Conn, Refusal};
+
+/// Raises an alarm; raising it again is a no-op while it is open.
+///
+/// # Errors
+/// What the database says.
+pub async fn raise(conn: &mut Conn, kind: &str, aggregate: &str, id: Uuid, detail: &str) -> Result<(), Refusal> {
+    let raised = diesel::sql_query(
+        "INSERT INTO alarms (kind, aggregate, aggregate_id, detail) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (aggregate_id, kind) DO UPDATE
+             SET detail = excluded.detail, raised_at = clock_timestamp(), resolved_at = NULL
+             WHERE alarms.resolved_at IS NOT NULL",
+    )
+    .bind::<Text, _>(kind)
+    .bind::<Text, _>(aggregate)
+    .bind::<SqlUuid, _>(id)
+    .bind::<Text, _>(detail)
+    .execute(conn)
+    .await?;
+    if raised == 1 {
+        tracing::warn!(alarm = kind, aggregate, aggregate_id = %id, detail, "alarm {kind}: {detail}");
+    }
+    Ok(())
+}
+
+/// Resolves all open alarms of a subject.
+///
+/// # Errors
+/// What the database says.
+pub async fn resolve(conn: &mut Conn, id: Uuid) -> Result<(), Refusal> {
+    diesel::sql_query(
+        "UPDATE alarms SET resolved_at = clock_timestamp() WHERE aggregate_id = $1 AND resolved_at IS NULL",
+    )
+    .bind::<SqlUuid, _>(id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}

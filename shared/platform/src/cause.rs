@@ -1,0 +1,93 @@
+//! Why something is written: who wants it, and in which trace.
+
+use rand::RngExt as _;
+
+/// W3C trace context: the ids that tie log lines, event rows and messages of one request together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    trace_id: String,
+    span_id: String,
+}
+
+impl Trace {
+    /// A trace that begins here.
+    #[must_use]
+    pub fn begin() -> Self {
+        let mut rng = rand::rng();
+        Self {
+            trace_id: format!("{:032x}", rng.random::<u128>() | 1),
+            span_id: format!("{:016x}", rng.random::<u64>() | 1),
+        }
+    }
+
+    /// Reads a `traceparent` header; anything but a valid version 00 header begins a new trace, as W3C asks.
+    #[must_use]
+    pub fn continue_from(traceparent: Option<&str>) -> Self {
+        traceparent.and_then(Self::parse).map_or_else(Self::begin, |t| Self { span_id: Self::begin().span_id, ..t })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.trim().split('-');
+        let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_hex = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_id = |s: &str, n: usize| is_hex(s, n) && s.bytes().any(|b| b != b'0');
+        (is_hex(version, 2) && version != "ff" && is_hex(flags, 2) && is_id(trace_id, 32) && is_id(span_id, 16))
+            .then(|| Self { trace_id: trace_id.to_owned(), span_id: span_id.to_owned() })
+    }
+
+    /// 32 hex digits.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        &self.trace_id
+    }
+
+    /// The header for what this causes elsewhere.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        format!("00-{}-{}-01", self.trace_id, self.span_id)
+    }
+}
+
+/// Who causes a change, in which trace: stored with every event.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// `customer:cus_…`, `timer:acceptance`, `consumer:merchant.order`.
+    pub actor: String,
+    /// The trace it belongs to.
+    pub trace: Trace,
+}
+
+impl Cause {
+    /// A cause in a trace of its own: timers, sweepers.
+    #[must_use]
+    pub fn of(actor: impl Into<String>) -> Self {
+        Self { actor: actor.into(), trace: Trace::begin() }
+    }
+
+    /// A cause that continues somebody's trace: consumers.
+    #[must_use]
+    pub fn continuing(actor: impl Into<String>, traceparent: Option<&str>) -> Self {
+        Self { actor: actor.into(), trace: Trace::continue_from(traceparent) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_goes_on_and_nonsense_begins_a_new_one() {
+        let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(Trace::continue_from(Some(given)).trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        for bad in [
+            "",
+            "00-0-0-0",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            let t = Trace::continue_from(Some(bad));
+            assert_eq!(t.trace_id().len(), 32);
+            assert_ne!(t.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        }
+    }
+}

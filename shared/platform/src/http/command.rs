@@ -1,0 +1,193 @@
+//! A request that moves something: a typed body, an idempotency key, maybe the version that the caller saw.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use pannier_contracts::Version;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use super::{Problem, Token};
+use crate::cause::Trace;
+use crate::idempotency::{self, Answer, Claim};
+use crate::{Cause, Conn, Db, Refusal};
+
+/// A command as it arrives. `T` is its body; an empty body reads as `{}`.
+#[derive(Debug, Clone)]
+pub struct Command<T> {
+    /// What is asked.
+    pub body: T,
+    /// Who and in which trace.
+    pub cause: Cause,
+    /// The key and what it covers.
+    pub claim: Claim,
+    /// `If-Match`: the version that the caller saw.
+    pub if_match: Option<Version>,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let bytes = web::Bytes::from_request(&request, payload);
+        async move {
+            let token = Token::of(&request)?;
+            let is_put = request.method() == actix_web::http::Method::PUT;
+            let key = match header_text(&request, "idempotency-key") {
+                Some(key) if (8..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => key,
+                Some(_) => {
+                    return Err(Problem::bad_request(
+                        "idempotency_key_invalid",
+                        "an Idempotency-Key has 8 to 255 visible characters",
+                    ));
+                }
+                // A PUT is idempotent by itself.
+                None if is_put => uuid::Uuid::now_v7().to_string(),
+                None => {
+                    return Err(Problem::bad_request(
+                        "idempotency_key_missing",
+                        "send an Idempotency-Key header: a fresh one per action, the same one for a retry",
+                    ));
+                }
+            };
+            let bytes = bytes.await.map_err(|e| body_problem(&e))?;
+            let body = parse(&bytes)?;
+            let claim = Claim {
+                principal: token.principal(),
+                route: format!("{} {}", request.method(), request.path()),
+                key,
+                fingerprint: Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect(),
+            };
+            Ok(Self { body, cause: cause_of(&request, token.principal()), claim, if_match: if_match(&request)? })
+        }
+        .boxed_local()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Command<T> {
+    /// Runs the command once per key and answers 200 with what it returns.
+    ///
+    /// With `If-Match`, losing a race is the caller's to look at (412); without, it is decided again.
+    ///
+    /// # Errors
+    /// As a problem.
+    pub async fn once<R, F>(self, db: &Db, body: F) -> Result<HttpResponse, Problem>
+    where
+        R: Serialize,
+        F: for<'c> Fn(&'c mut Conn, Self) -> BoxFuture<'c, Result<R, Refusal>> + Send + Sync + 'static,
+    {
+        self.once_with(StatusCode::OK, db, body).await
+    }
+
+    /// [`Self::once`], answering with another status: 201 for something made.
+    ///
+    /// # Errors
+    /// As a problem.
+    pub async fn once_with<R, F>(self, status: StatusCode, db: &Db, body: F) -> Result<HttpResponse, Problem>
+    where
+        R: Serialize,
+        F: for<'c> Fn(&'c mut Conn, Self) -> BoxFuture<'c, Result<R, Refusal>> + Send + Sync + 'static,
+    {
+        let answer = self.answer(status, db, body).await?;
+        Ok(respond(&answer))
+    }
+
+    /// [`Self::once_with`], for callers that have something to do between the commit and the answer.
+    ///
+    /// # Errors
+    /// As a problem.
+    pub async fn answer<R, F>(self, status: StatusCode, db: &Db, body: F) -> Result<Answer, Problem>
+    where
+        R: Serialize,
+        F: for<'c> Fn(&'c mut Conn, Self) -> BoxFuture<'c, Result<R, Refusal>> + Send + Sync + 'static,
+    {
+        let (claim, reload) = (self.claim.clone(), self.if_match.is_none());
+        let body = Arc::new(body);
+        let run: idempotency::Body = Arc::new(move |conn| {
+            let (this, body) = (self.clone(), Arc::clone(&body));
+            async move { Answer::new(status.as_u16(), &body(conn, this).await?) }.boxed()
+        });
+        Ok(idempotency::once(db, claim, run, Problem::stored, reload).await?)
+    }
+
+    /// The version that the caller saw, for writes that require it.
+    ///
+    /// # Errors
+    /// 428 without `If-Match`.
+    pub fn version_seen(&self) -> Result<Version, Problem> {
+        self.if_match.ok_or_else(|| {
+            Problem::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "if_match_missing",
+                "send If-Match with the version that you saw",
+            )
+        })
+    }
+}
+
+/// Writes a stored or fresh answer.
+#[must_use]
+pub fn respond(answer: &Answer) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    if answer.replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    if status.is_success() {
+        if let Some(version) = answer.body.get("version").and_then(serde_json::Value::as_i64) {
+            response.insert_header((header::ETAG, format!("\"{version}\"")));
+        }
+        response.json(&answer.body)
+    } else {
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.body(answer.body.to_string())
+    }
+}
+
+/// The trace that the server's middleware began or continued for this request.
+#[must_use]
+pub fn cause_of(request: &HttpRequest, actor: String) -> Cause {
+    let trace = request.extensions().get::<Trace>().cloned().unwrap_or_else(Trace::begin);
+    Cause { actor, trace }
+}
+
+fn header_text(request: &HttpRequest, name: &str) -> Option<String> {
+    request.headers().get(name).and_then(|h| h.to_str().ok()).map(str::to_owned)
+}
+
+fn if_match(request: &HttpRequest) -> Result<Option<Version>, Problem> {
+    let Some(text) = header_text(request, "if-match") else { return Ok(None) };
+    let number = text.trim().trim_start_matches("W/").trim_matches('"');
+    number
+        .parse()
+        .map(|n| Some(Version(n)))
+        .map_err(|_| Problem::bad_request("if_match_invalid", "If-Match is the version that you saw: a number"))
+}
+
+/// Reads a JSON body; an empty one is `{}`.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    serde_json::from_slice(bytes).map_err(|e| {
+        let code = if e.is_data() { "body_invalid" } else { "body_not_json" };
+        Problem::bad_request(code, format!("the body: {e}"))
+    })
+}
+
+/// What an unreadable body means.
+#[must_use]
+pub fn body_problem(e: &actix_web::Error) -> Problem {
+    let status = e.as_response_error().status_code();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(status, "body_too_large", "a body has at most 64 KB");
+    }
+    Problem::bad_request("body_unreadable", e.to_string())
+}

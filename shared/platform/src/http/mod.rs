@@ -1,0 +1,15 @@
+//! HTTP manners that all endpoints share: who asks, once per key, problems that say what to do, pages, streams.
+
+pub mod command;
+pub mod health;
+pub mod ops;
+pub mod page;
+pub mod principal;
+pub mod problem;
+pub mod server;
+pub mod sse;
+
+pub use command::Command;
+pub use page::{Page, PageQuery};
+pub use principal::{Customer, Merchant, Ops, Rider, Token};
+pub use problem::Problem;

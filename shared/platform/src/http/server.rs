@@ -1,0 +1,138 @@
+//! The HTTP server: one trace per request, five seconds at most, problems for everything that goes wrong,
+//! streams that end when the process does.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, HttpMessage as _, HttpServer, ResponseError as _, web};
+use tracing::Instrument as _;
+
+use super::Problem;
+use crate::Stop;
+use crate::cause::Trace;
+
+/// The longest that a request may take; streams begin within it and go on.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The largest body.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Serves until `stop`, then ends within five seconds: streams watch the same signal.
+///
+/// # Errors
+/// When the server cannot start.
+pub async fn serve<F>(listener: TcpListener, stop: Stop, workers: usize, routes: F) -> anyhow::Result<()>
+where
+    F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+{
+    let server =
+        HttpServer::new(move || {
+            App::new()
+                .app_data(web::PayloadConfig::new(BODY_LIMIT))
+                .app_data(web::QueryConfig::default().error_handler(|e, _| {
+                    Problem::bad_request("query_invalid", format!("the query string: {e}")).into()
+                }))
+                .app_data(web::PathConfig::default().error_handler(|e, _| {
+                    // An id of the wrong form names nothing.
+                    Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such thing: {e}")).into()
+                }))
+                .app_data(
+                    web::JsonConfig::default()
+                        .limit(BODY_LIMIT)
+                        .error_handler(|e, _| Problem::bad_request("body_invalid", format!("the body: {e}")).into()),
+                )
+                .wrap(from_fn(mannered))
+                .configure(routes.clone())
+                .default_service(web::to(|| async {
+                    Err::<&str, _>(Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path"))
+                }))
+        })
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(5)
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    let stopping = tokio::spawn(async move {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    });
+    server.await?;
+    stopping.abort();
+    Ok(())
+}
+
+async fn mannered(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<BoxBody>>, actix_web::Error> {
+    let given = request.headers().get("traceparent").and_then(|h| h.to_str().ok());
+    let trace = Trace::continue_from(given);
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let span = tracing::info_span!("http", %method, path, trace_id = trace.trace_id());
+    request.extensions_mut().insert(trace.clone());
+    let http_request = request.request().clone();
+    let started = std::time::Instant::now();
+
+    async move {
+        let outcome = tokio::time::timeout(DEADLINE, next.call(request)).await;
+        let problem = match outcome {
+            Ok(Ok(response)) => match replaced(response.response()) {
+                None => {
+                    log(response.status(), started, None);
+                    return Ok(response.map_into_boxed_body().map_into_left_body());
+                }
+                Some(problem) => problem,
+            },
+            Ok(Err(e)) => e
+                .as_error::<Problem>()
+                .cloned()
+                .unwrap_or_else(|| plain(e.as_response_error().status_code(), &e.to_string())),
+            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "this took longer than five seconds"),
+        };
+        let problem = Problem { trace_id: Some(trace.trace_id().to_owned()), ..problem };
+        log(problem.status_code(), started, Some(&problem));
+        let response = problem.error_response().map_into_right_body();
+        Ok(ServiceResponse::new(http_request, response))
+    }
+    .instrument(span)
+    .await
+}
+
+/// Problems that handlers return have become responses by now; the ones that the framework made are no problem+json yet.
+fn replaced<B>(response: &actix_web::HttpResponse<B>) -> Option<Problem> {
+    if let Some(problem) = response.error().and_then(|e| e.as_error::<Problem>()) {
+        return Some(problem.clone());
+    }
+    let status = response.status();
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| {
+        t.as_bytes().starts_with(b"application/problem+json") || t.as_bytes().starts_with(b"application/json")
+    });
+    ((status.is_client_error() || status.is_server_error()) && !is_problem).then(|| plain(status, ""))
+}
+
+fn plain(status: StatusCode, detail: &str) -> Problem {
+    let code = match status {
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
+        StatusCode::NOT_FOUND => "no_such_path",
+        s if s.is_client_error() => "bad_request",
+        _ => "internal",
+    };
+    let detail = if detail.is_empty() { status.canonical_reason().unwrap_or("error") } else { detail };
+    Problem::new(status, code, detail)
+}
+
+fn log(status: StatusCode, started: std::time::Instant, problem: Option<&Problem>) {
+    let ms = started.elapsed().as_millis() as u64;
+    match problem {
+        Some(problem) if status.is_server_error() => {
+            tracing::warn!(status = status.as_u16(), ms, code = problem.code, "answered {problem}");
+        }
+        Some(problem) => tracing::info!(status = status.as_u16(), ms, code = problem.code, "answered {problem}"),
+        None => tracing::debug!(status = status.as_u16(), ms, "answered"),
+    }
+}

@@ -1,0 +1,108 @@
+//! Server-Sent Events: the present first, then what changes. A stream holds no database connection, sends a comment
+//! every 15 s, and ends with its token or with the process.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::Bytes;
+use futures::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio_stream_free::receiver_stream;
+
+use crate::Stop;
+use crate::auth::Claims;
+
+/// One record on its way to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The cursor to resume from.
+    pub id: String,
+    /// The record's kind: `order`, `ticket`, `offer`, `snapshot`.
+    pub event: &'static str,
+    /// The record, JSON.
+    pub data: String,
+}
+
+impl Frame {
+    fn bytes(&self) -> Bytes {
+        Bytes::from(format!("id: {}\nevent: {}\ndata: {}\n\n", self.id, self.event, self.data))
+    }
+}
+
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Frames waiting for a slow client. A client that is further behind is dropped and resumes with its cursor.
+const WAITING: usize = 64;
+
+/// Where a stream's frames go. Full or closed: the client is gone or too slow; the producer ends.
+pub type Sender = mpsc::Sender<Frame>;
+
+/// Answers with a stream that `produce` feeds, in a task of its own.
+pub fn stream<F, Fut>(claims: &Claims, stop: &Stop, produce: F) -> HttpResponse
+where
+    F: FnOnce(Sender) -> Fut,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let (sender, frames) = mpsc::channel(WAITING);
+    let left = Duration::from_secs(u64::try_from(claims.exp - chrono::Utc::now().timestamp()).unwrap_or(0));
+    let ended = stop.clone();
+    let producer = tokio::spawn(produce(sender));
+    let guard = AbortOnDrop(producer);
+    let end = async move {
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = tokio::time::sleep(left) => {}
+        }
+    };
+    let heartbeat = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(HEARTBEAT).await;
+        Some((Bytes::from_static(b": still here\n\n"), ()))
+    });
+    let hello = futures::stream::once(async { Bytes::from_static(b"retry: 1000\n\n") });
+    // The records end the stream when their producer does; the heartbeat alone must not keep it open.
+    let records = receiver_stream(frames).map(|f| Some(f.bytes())).chain(futures::stream::once(async { None }));
+    let body = hello
+        .chain(
+            futures::stream::select(records, heartbeat.map(Some))
+                .take_while(|b| std::future::ready(b.is_some()))
+                .filter_map(std::future::ready),
+        )
+        .take_until(Box::pin(end))
+        .map(move |bytes| {
+            let _producer_lives_as_long_as_the_body = &guard;
+            Ok::<_, std::convert::Infallible>(bytes)
+        });
+    HttpResponse::Ok()
+        .insert_header(("Content-Type", "text/event-stream"))
+        .insert_header(("Cache-Control", "no-store"))
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(body)
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// `Last-Event-ID`, or `?cursor=`.
+#[must_use]
+pub fn cursor(request: &actix_web::HttpRequest) -> Option<String> {
+    let header = request.headers().get("last-event-id").and_then(|h| h.to_str().ok()).map(str::to_owned);
+    header.or_else(|| {
+        let query =
+            actix_web::web::Query::<std::collections::HashMap<String, String>>::from_query(request.query_string());
+        query.ok()?.into_inner().remove("cursor")
+    })
+}
+
+/// The one adapter that tokio-stream would be a dependency for.
+mod tokio_stream_free {
+    use futures::Stream;
+    use tokio::sync::mpsc::Receiver;
+
+    pub fn receiver_stream<T>(receiver: Receiver<T>) -> impl Stream<Item = T> {
+        futures::stream::unfold(receiver, |mut r| async move { r.recv().await.map(|item| (item, r)) })
+    }
+}

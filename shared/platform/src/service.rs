@@ -1,0 +1,120 @@
+//! What every service process is made of, so that a service's `app.rs` says only what is its own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::web::{self, Data};
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use crate::auth::Verifier;
+use crate::broker::Broker;
+use crate::event_log::EventLog;
+use crate::http::health::Health;
+use crate::http::{health, ops, server};
+use crate::relay::Relay;
+use crate::{Db, Namespace, Stop, Tasks, consumer, dead_letters};
+
+/// Settings that every service has; flattened into its own. Secrets print as `[REDACTED]`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// Where to listen: `127.0.0.1:0` takes a free port.
+    pub http_bind: String,
+    /// Threads that serve HTTP.
+    pub http_workers: usize,
+    /// `postgres://…`: the service's own login role.
+    pub database_url: SecretString,
+    /// Connections to it at most.
+    pub pool_size: usize,
+    /// `amqp://…`.
+    pub amqp_url: SecretString,
+    /// Prefix of everything shared.
+    pub namespace: Namespace,
+    /// File or URL of the keys that tokens are checked with.
+    pub auth_jwks: String,
+}
+
+/// A service before it runs: connected to nothing yet, listening already.
+#[derive(Debug)]
+pub struct Service {
+    /// The database.
+    pub db: Db,
+    /// The broker.
+    pub broker: Broker,
+    /// The event log.
+    pub log: EventLog,
+    /// The signal to stop.
+    pub stop: Stop,
+    /// The long-lived tasks.
+    pub tasks: Tasks,
+    verifier: Verifier,
+    listener: TcpListener,
+    workers: usize,
+}
+
+impl Service {
+    /// Binds the port and prepares the rest.
+    ///
+    /// # Errors
+    /// When the port is taken, or a setting is of no use; the message names it.
+    pub async fn build(settings: &Settings, stop: Stop) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(&settings.http_bind)
+            .with_context(|| format!("cannot listen on {}", settings.http_bind))?;
+        let db = Db::new(settings.database_url.expose_secret(), settings.pool_size)?;
+        let broker =
+            Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
+        let verifier = Verifier::load(&settings.auth_jwks).await?;
+        let log = EventLog::new(db.clone());
+        let tasks = Tasks::new(stop.clone());
+        Ok(Self { db, broker, log, stop, tasks, verifier, listener, workers: settings.http_workers })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Consumes news of one foreign aggregate while the service runs.
+    pub fn consume<H: consumer::Handler>(&self, handler: H) {
+        self.tasks.essential(H::QUEUE, consumer::run(self.db.clone(), self.broker.clone(), handler, self.stop.clone()));
+    }
+
+    /// Publishes into `exchange`, collects `consumer`'s dead letters, serves HTTP; until `stop`, then all ends within ten seconds.
+    ///
+    /// # Errors
+    /// When the HTTP server cannot start.
+    pub async fn run<F>(self, exchange: &'static str, consumer: &'static str, routes: F) -> anyhow::Result<()>
+    where
+        F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    {
+        let holder = self.address()?.to_string();
+        tracing::info!(address = holder, "{exchange} service listens on {holder}");
+        let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
+        self.tasks.essential("event log", self.log.clone().run(stop.clone()));
+        let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
+        self.tasks.essential("relay", relay.run(holder, stop.clone()));
+        self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
+
+        let health = Data::new(Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() });
+        let (db, broker, verifier) = (Data::new(db), Data::new(broker), Data::new(self.verifier));
+        let stop_data = Data::new(stop.clone());
+        server::serve(self.listener, stop, self.workers, move |config| {
+            config
+                .app_data(health.clone())
+                .app_data(db.clone())
+                .app_data(broker.clone())
+                .app_data(verifier.clone())
+                .app_data(stop_data.clone())
+                .configure(health::routes)
+                .configure(ops::routes)
+                .configure(routes.clone());
+        })
+        .await?;
+        self.tasks.finish(Duration::from_secs(4)).await;
+        Ok(())
+    }
+}
