@@ -1,0 +1,47 @@
+//! `pannier dev-servers`: only the servers, for those who run tests by hand.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::signals::stop_token;
+use crate::data_dir::DataDir;
+use crate::servers::{self, Durability, Given, ServerUrls};
+use crate::supervisor::Supervisor;
+use crate::ui::Ui;
+
+/// The variables under which tests find the servers.
+pub fn test_env(urls: &ServerUrls) -> [(&'static str, &str); 3] {
+    [
+        ("PANNIER_TEST_DATABASE_URL", &urls.database),
+        ("PANNIER_TEST_AMQP_URL", &urls.amqp),
+        ("PANNIER_TEST_REDIS_URL", &urls.redis),
+    ]
+}
+
+/// Starts the servers, prints their URLs as shell exports, runs until told to stop.
+///
+/// # Errors
+/// A server does not start.
+pub async fn run(data: &Path) -> Result<()> {
+    let stop = stop_token()?;
+    let ui = Ui::new();
+    let data = Arc::new(DataDir::lock(data)?);
+    let supervisor = Supervisor::start(data.clone(), ui.clone())?;
+    let given = Given::default();
+    let started = tokio::select! {
+        started = servers::start(&supervisor, &data, &given, Durability::Throwaway, &ui) => started,
+        () = stop.cancelled() => Err(anyhow::anyhow!("stopped")),
+    };
+    ui.clear();
+    if let Ok(urls) = &started {
+        for (name, url) in test_env(urls) {
+            println!("export {name}='{url}'");
+        }
+        stop.cancelled().await;
+    }
+    supervisor.stop(&servers::NAMES).await;
+    supervisor.finish()?;
+    started.map(drop)
+}

@@ -1,0 +1,4 @@
+//! One file per command.
+
+pub mod dev_servers;
+pub mod signals;

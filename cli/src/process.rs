@@ -1,0 +1,166 @@
+//! What the operating system knows about processes: is that pid still the one we started, how to signal it, and which
+//! processes of a data folder outlived the `up` that started them.
+//!
+//! Signals go through the shell's `kill`: they are rare, and it spares the crate a line of unsafe code.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// Every process we start carries this variable with its data folder, so that leftovers can be told from strangers.
+pub const OWNER_VAR: &str = "PANNIER_OWNER";
+
+/// A pid that cannot be mistaken for a later process with the same number.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ProcessId {
+    /// The process id, also the id of its process group.
+    pub pid: u32,
+    /// When the kernel says it started: an opaque word, only compared.
+    pub started: String,
+}
+
+impl ProcessId {
+    /// The identity of a running process, or nothing if it is gone.
+    pub fn of(pid: u32) -> Option<Self> {
+        Some(Self { pid, started: started(pid)? })
+    }
+
+    /// Whether exactly this process is still there. A zombie is gone.
+    pub fn is_alive(&self) -> bool {
+        started(self.pid).is_some_and(|now| now == self.started)
+    }
+}
+
+/// Sends a signal (`TERM`, `KILL`, …) to one process; one that is gone is fine.
+pub fn signal(pid: u32, name: &str) {
+    kill(name, &pid.to_string());
+}
+
+/// Sends a signal to a whole process group; one that is gone is fine.
+pub fn signal_group(pgid: u32, name: &str) {
+    kill(name, &format!("-{pgid}"));
+}
+
+fn kill(name: &str, target: &str) {
+    // A failure means "no such process", which is what the caller wanted in the end.
+    let _ = Command::new("/bin/sh")
+        .args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name, target])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Ends processes and waits: asked first, made to after `grace`.
+pub fn end(processes: &[ProcessId], grace: Duration) {
+    for (name, wait) in [("TERM", grace), ("KILL", Duration::from_secs(5))] {
+        let left: Vec<_> = processes.iter().filter(|p| p.is_alive()).collect();
+        if left.is_empty() {
+            return;
+        }
+        for process in &left {
+            signal(process.pid, name);
+        }
+        let deadline = Instant::now() + wait;
+        while Instant::now() < deadline && left.iter().any(|p| p.is_alive()) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Processes of a data folder, whoever started them: by our variable in their environment, or, because some servers
+/// write over their environment, by a known server's name and its working directory inside the folder.
+#[cfg(target_os = "linux")]
+pub fn owned_by(data: &Path) -> Vec<ProcessId> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut mark = OWNER_VAR.as_bytes().to_vec();
+    mark.push(b'=');
+    mark.extend_from_slice(data.as_os_str().as_bytes());
+    let own = std::process::id();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|&pid| pid != own)
+        .filter(|pid| {
+            let dir = Path::new("/proc").join(pid.to_string());
+            let marked = std::fs::read(dir.join("environ")).is_ok_and(|env| env.split(|&b| b == 0).any(|v| v == mark));
+            marked || (is_server(&dir) && std::fs::read_link(dir.join("cwd")).is_ok_and(|cwd| cwd.starts_with(data)))
+        })
+        .filter_map(ProcessId::of)
+        .collect()
+}
+
+/// Elsewhere only the pids written down in the state file are known.
+#[cfg(not(target_os = "linux"))]
+pub fn owned_by(_data: &Path) -> Vec<ProcessId> {
+    Vec::new()
+}
+
+#[cfg(target_os = "linux")]
+fn is_server(proc_dir: &Path) -> bool {
+    std::fs::read_to_string(proc_dir.join("comm"))
+        .is_ok_and(|name| matches!(name.trim(), "postgres" | "redis-server" | "valkey-server"))
+}
+
+#[cfg(target_os = "linux")]
+fn started(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command name is in brackets and may hold anything, so fields are counted from the last bracket.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
+    let state = fields.next()?;
+    if state == "Z" || state == "X" {
+        return None;
+    }
+    fields.nth(18).map(str::to_owned)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn started(pid: u32) -> Option<String> {
+    let out = Command::new("ps").args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout);
+    let (state, since) = text.trim().split_once(char::is_whitespace)?;
+    (!state.starts_with('Z')).then(|| since.trim().to_owned())
+}
+
+/// Runs a program to its end and gives its standard output, or nothing if it could not be run or failed.
+pub fn output_of<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[S]) -> Option<String> {
+    let out = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// Whether we run as root.
+pub fn is_root() -> bool {
+    output_of("id", &["-u"]).is_some_and(|id| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_pid_and_start() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep exists");
+        let id = ProcessId::of(child.id()).expect("just started");
+        assert!(id.is_alive());
+        assert!(!ProcessId { started: "another time".into(), ..id.clone() }.is_alive());
+        signal(id.pid, "KILL");
+        child.wait().expect("ended");
+        assert!(!id.is_alive());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn leftovers_are_found_by_their_mark() {
+        let data = std::env::temp_dir().join(format!("pannier-owner-{}", std::process::id()));
+        let mut child = Command::new("sleep").arg("60").env(OWNER_VAR, &data).spawn().expect("sleep exists");
+        let found = owned_by(&data);
+        assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [child.id()]);
+        signal(child.id(), "KILL");
+        child.wait().expect("ended");
+        assert!(owned_by(&data).is_empty());
+    }
+}

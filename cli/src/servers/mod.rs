@@ -1,0 +1,119 @@
+//! PostgreSQL, Redis and RabbitMQ as private instances of one data folder: own ports, own passwords, own processes.
+//! Nothing on the machine is changed and nothing of it is used but the binaries.
+
+pub mod find;
+pub mod postgres;
+pub mod rabbitmq;
+pub mod redis;
+pub mod run_as;
+pub mod unpack;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::data_dir::DataDir;
+use crate::servers::find::Server;
+use crate::supervisor::{Supervisor, Watch};
+use crate::ui::Ui;
+
+/// The names of the server processes, in `status`.
+pub const NAMES: [&str; 4] = ["postgres", "redis", "rabbitmq", "epmd"];
+
+/// Where the servers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrls {
+    /// PostgreSQL, as a superuser, any database.
+    pub database: String,
+    /// RabbitMQ.
+    pub amqp: String,
+    /// Redis.
+    pub redis: String,
+}
+
+/// Servers that already exist somewhere and are not started.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// `DATABASE_URL`
+    pub database: Option<String>,
+    /// `AMQP_URL`
+    pub amqp: Option<String>,
+    /// `REDIS_URL`
+    pub redis: Option<String>,
+}
+
+impl Given {
+    /// From `DATABASE_URL`, `AMQP_URL` and `REDIS_URL`.
+    pub fn from_env() -> Self {
+        let var = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self { database: var("DATABASE_URL"), amqp: var("AMQP_URL"), redis: var("REDIS_URL") }
+    }
+}
+
+/// How much a server may lose when the machine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was acknowledged.
+    Durable,
+    /// Everything: the data is thrown away after the tests.
+    Throwaway,
+}
+
+/// Starts what was not given and waits until it answers.
+///
+/// # Errors
+/// A server is neither on the machine nor can be fetched, or it does not start; the message says what to do.
+pub async fn start(
+    supervisor: &Supervisor,
+    data: &DataDir,
+    given: &Given,
+    durability: Durability,
+    ui: &Ui,
+) -> Result<ServerUrls> {
+    let wanted: Vec<Server> = [
+        (Server::Postgres, given.database.is_none()),
+        (Server::Redis, given.redis.is_none()),
+        (Server::RabbitMq, given.amqp.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(server, wanted)| wanted.then_some(server))
+    .collect();
+    let tools = find::locate(&wanted, data, ui)?;
+    let tool = |server| tools.iter().find(|tool| tool.server == server);
+
+    // RabbitMQ first: it is the slow one, and PostgreSQL's first start has work to do meanwhile.
+    let rabbitmq = tool(Server::RabbitMq).map(|tool| rabbitmq::start(supervisor, data, tool)).transpose()?;
+    let redis = tool(Server::Redis).map(|tool| redis::start(supervisor, data, tool)).transpose()?;
+    let postgres =
+        tool(Server::Postgres).map(|tool| postgres::start(supervisor, data, tool, durability)).transpose()?;
+
+    let (database, redis, amqp) = tokio::try_join!(
+        settled(postgres, &given.database, "PostgreSQL", postgres::answers),
+        settled(redis, &given.redis, "Redis", redis::answers),
+        settled(rabbitmq, &given.amqp, "RabbitMQ", rabbitmq::answers),
+    )?;
+    Ok(ServerUrls { database, amqp, redis })
+}
+
+/// A server that was started, perhaps not ready yet.
+#[derive(Debug)]
+pub struct Started {
+    /// Its URL with credentials.
+    pub url: String,
+    /// Its process.
+    pub watch: Watch,
+}
+
+async fn settled<F>(started: Option<Started>, given: &Option<String>, name: &str, answers: F) -> Result<String>
+where
+    F: AsyncFn(&str) -> bool,
+{
+    if let Some(started) = started {
+        started.watch.ready(Duration::from_secs(90), async || answers(&started.url).await).await?;
+        return Ok(started.url);
+    }
+    let url = given.clone().with_context(|| format!("{name} was neither given nor started"))?;
+    let once = tokio::time::timeout(Duration::from_secs(10), answers(&url)).await;
+    anyhow::ensure!(once.unwrap_or(false), "{name} does not answer at the given URL");
+    Ok(url)
+}

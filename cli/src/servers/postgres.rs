@@ -1,0 +1,127 @@
+//! A private PostgreSQL. Its data stays in the folder; a start after a crash is an ordinary start.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+
+use super::find::Tool;
+use super::run_as::RunAs;
+use super::{Durability, Started};
+use crate::data_dir::{DataDir, write_private};
+use crate::process;
+use crate::supervisor::{Spec, Supervisor};
+
+const USER: &str = "pannier";
+
+/// Starts PostgreSQL of a data folder; the first time it makes the database cluster.
+///
+/// # Errors
+/// The cluster cannot be made or belongs to another version, or the program cannot be started.
+pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool, durability: Durability) -> Result<Started> {
+    let run_as = RunAs::choose()?;
+    let cluster = data.path("postgres");
+    let password = data.secret("postgres")?;
+    if !cluster.join("PG_VERSION").exists() {
+        init(data, tool, &run_as, &cluster, &password)?;
+    }
+    check_version(tool, &cluster)?;
+    let port = data.port("postgres")?;
+
+    let mut args: Vec<OsString> = vec!["-D".into(), (&cluster).into(), "-p".into(), port.to_string().into()];
+    let mut set = |setting: &str| args.extend(["-c".into(), setting.into()]);
+    set("listen_addresses=127.0.0.1");
+    // No socket file: a deep data folder would make its path longer than the system allows.
+    set("unix_socket_directories=");
+    // Tests make a database and pools each, several at a time.
+    set(if durability == Durability::Throwaway { "max_connections=500" } else { "max_connections=200" });
+    // Short queries only; and the unpacked packages come without LLVM.
+    set("jit=off");
+    if durability == Durability::Throwaway {
+        set("fsync=off");
+        set("synchronous_commit=off");
+        set("full_page_writes=off");
+    }
+    let (program, args) = run_as.wrap(&tool.bin.join("postgres"), args);
+    let mut spec = Spec::new("postgres", program, &cluster).args(args);
+    spec.env.extend(tool.env());
+    // INT is "fast": open sessions are ended. QUIT gives up on a clean end, recovery does the rest.
+    spec.stop = vec![("INT", Duration::from_secs(7)), ("QUIT", Duration::from_secs(2))];
+    spec.prepare = Some(std::sync::Arc::new(move || clear_remains(&cluster)));
+    let watch = supervisor.keep(spec)?;
+    Ok(Started { url: format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres"), watch })
+}
+
+/// Whether PostgreSQL takes a connection.
+pub async fn answers(url: &str) -> bool {
+    AsyncPgConnection::establish(url).await.is_ok()
+}
+
+fn init(data: &DataDir, tool: &Tool, run_as: &RunAs, cluster: &Path, password: &str) -> Result<()> {
+    // Made beside and moved, so that a half-made cluster is never taken for a whole one.
+    let fresh = data.path("postgres-unfinished");
+    let _ = fs::remove_dir_all(&fresh);
+    fs::create_dir(&fresh).with_context(|| format!("cannot make {}", fresh.display()))?;
+    run_as.own(&fresh)?;
+    let password_file = data.path("postgres.password");
+    write_private(&password_file, password.as_bytes())?;
+    run_as.own(&password_file)?;
+
+    let mut args: Vec<OsString> = vec!["-D".into(), (&fresh).into(), "-U".into(), USER.into()];
+    args.extend(["-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync"].map(Into::into));
+    args.push("--pwfile".into());
+    args.push((&password_file).into());
+    let (program, args) = run_as.wrap(&tool.bin.join("initdb"), args);
+    let out = Command::new(program)
+        .args(args)
+        .envs(tool.env())
+        .current_dir(data.root())
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run initdb")?;
+    let _ = fs::remove_file(&password_file);
+    if !out.status.success() {
+        bail!("initdb failed: {}", String::from_utf8_lossy(&out.stderr).trim());
+    }
+    fs::rename(&fresh, cluster).with_context(|| format!("cannot make {}", cluster.display()))
+}
+
+fn check_version(tool: &Tool, cluster: &Path) -> Result<()> {
+    let made_by = fs::read_to_string(cluster.join("PG_VERSION")).unwrap_or_default();
+    let made_by = made_by.trim();
+    ensure!(
+        made_by == tool.major(),
+        "{} was made by PostgreSQL {made_by}, but {} is version {}: set PANNIER_PG_BIN, or move the folder away",
+        cluster.display(),
+        tool.bin.display(),
+        tool.version,
+    );
+    Ok(())
+}
+
+/// After a killed postmaster: its children need a moment to notice, and its pid file may name a stranger by now.
+fn clear_remains(cluster: &Path) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(3);
+    loop {
+        let left = process::owned_by(cluster);
+        if left.is_empty() {
+            break;
+        }
+        if Instant::now() >= deadline {
+            process::end(&left, Duration::from_secs(1));
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let pid_file = cluster.join("postmaster.pid");
+    match fs::remove_file(&pid_file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", pid_file.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,118 @@
+//! A private RabbitMQ node with a port mapper (epmd) of its own, so that no other Erlang on the machine is touched.
+
+use std::ffi::OsString;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lapin::{Connection, ConnectionProperties};
+
+use super::Started;
+use super::find::Tool;
+use crate::data_dir::{DataDir, write_private};
+use crate::supervisor::{Spec, Supervisor};
+
+const USER: &str = "pannier";
+
+/// Starts epmd and RabbitMQ of a data folder.
+///
+/// # Errors
+/// The folder cannot be written or a program cannot be started.
+pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Started> {
+    let dir = data.path("rabbitmq");
+    for sub in ["home", "conf.d", "generated", "log", "mnesia"] {
+        fs::create_dir_all(dir.join(sub)).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
+    let (port, password) = (data.port("rabbitmq")?, data.secret("rabbitmq")?);
+    let (epmd_port, dist_port) = (data.port("epmd")?, data.port("rabbitmq-dist")?);
+    let settings = [
+        format!("listeners.tcp.1 = 127.0.0.1:{port}"),
+        format!("default_user = {USER}"),
+        format!("default_pass = {password}"),
+        "vm_memory_high_watermark.absolute = 1GB".to_owned(),
+        "disk_free_limit.absolute = 100MB".to_owned(),
+        // The default would let the write-ahead log of the quorum queues grow to 512 MB of memory.
+        "raft.wal_max_size_bytes = 64000000".to_owned(),
+        "log.console = true".to_owned(),
+        "log.console.level = warning".to_owned(),
+        "log.file = false".to_owned(),
+    ];
+    write_private(&dir.join("rabbitmq.conf"), (settings.join("\n") + "\n").as_bytes())?;
+    write_private(&dir.join("rabbitmq-env.conf"), b"")?;
+    write_private(&dir.join("enabled_plugins"), b"[].\n")?;
+    // Erlang resolves the node's host by itself; a machine without `localhost` in its hosts file works too.
+    write_private(&dir.join("inetrc"), b"{host, {127,0,0,1}, [\"localhost\"]}.\n{lookup, [file, native]}.\n")?;
+    write_private(&dir.join("home/.erlang.cookie"), data.secret("erlang-cookie")?.as_bytes())?;
+
+    let env = environment(tool, &dir, port, epmd_port, dist_port);
+    let mut epmd =
+        Spec::new("epmd", tool.epmd(), &dir).args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
+    epmd.env = env.clone();
+    epmd.stop = vec![("TERM", Duration::from_secs(2))];
+    supervisor.keep(epmd)?;
+
+    let mut spec = Spec::new("rabbitmq", tool.program(), &dir);
+    spec.env = env;
+    // A shell script stands before the Erlang machine, which takes TERM as "stop cleanly".
+    spec.stop = vec![("TERM", Duration::from_secs(8))];
+    spec.stop_group = true;
+    let pid_file = dir.join("pid");
+    spec.prepare = Some(Arc::new(move || {
+        let _ = fs::remove_file(&pid_file);
+        Ok(())
+    }));
+    let watch = supervisor.keep(spec)?;
+    Ok(Started { url: format!("amqp://{USER}:{password}@127.0.0.1:{port}/%2f"), watch })
+}
+
+/// Whether RabbitMQ takes a connection.
+pub async fn answers(url: &str) -> bool {
+    let Ok(connection) = Connection::connect(url, ConnectionProperties::default()).await else { return false };
+    // Closed before it is dropped: lapin's own thread would complain otherwise.
+    connection.close(200, "ready".into()).await.is_ok()
+}
+
+fn environment(
+    tool: &Tool,
+    dir: &std::path::Path,
+    port: u16,
+    epmd_port: u16,
+    dist_port: u16,
+) -> Vec<(String, OsString)> {
+    let mut env: Vec<(String, OsString)> = tool.env();
+    let mut set = |name: &str, value: OsString| env.push((name.to_owned(), value));
+    for (name, file) in [
+        ("HOME", "home"),
+        ("RABBITMQ_CONF_ENV_FILE", "rabbitmq-env.conf"),
+        ("RABBITMQ_CONFIG_FILE", "rabbitmq.conf"),
+        ("RABBITMQ_CONFIG_FILES", "conf.d"),
+        ("RABBITMQ_ADVANCED_CONFIG_FILE", "advanced.config"),
+        ("RABBITMQ_MNESIA_BASE", "mnesia"),
+        ("RABBITMQ_LOG_BASE", "log"),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", "enabled_plugins"),
+        ("RABBITMQ_PID_FILE", "pid"),
+        ("RABBITMQ_GENERATED_CONFIG_DIR", "generated"),
+        ("ERL_INETRC", "inetrc"),
+    ] {
+        set(name, dir.join(file).into());
+    }
+    for (name, value) in [
+        // The same name everywhere: the node's data hangs on it, and the port mapper is private.
+        ("RABBITMQ_NODENAME", "pannier@localhost".to_owned()),
+        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
+        ("RABBITMQ_NODE_PORT", port.to_string()),
+        ("RABBITMQ_DIST_PORT", dist_port.to_string()),
+        ("ERL_EPMD_PORT", epmd_port.to_string()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        // Few schedulers that do not spin: the node shares the machine with everything else.
+        (
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
+        ),
+    ] {
+        set(name, value.into());
+    }
+    env
+}

@@ -1,0 +1,74 @@
+//! A private Redis (or Valkey).
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Started;
+use super::find::Tool;
+use crate::data_dir::{DataDir, write_private};
+use crate::supervisor::{Spec, Supervisor};
+
+/// Starts Redis of a data folder.
+///
+/// # Errors
+/// The folder cannot be written or the program cannot be started.
+pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Started> {
+    let dir = data.path("redis");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let (port, password) = (data.port("redis")?, data.secret("redis")?);
+    let config = dir.join("redis.conf");
+    // The password is in a file because arguments can be read by everybody on the machine.
+    let settings = [
+        format!("port {port}"),
+        "bind 127.0.0.1".to_owned(),
+        "daemonize no".to_owned(),
+        format!("requirepass {password}"),
+        "appendonly yes".to_owned(),
+        "appendfsync everysec".to_owned(),
+        "save \"\"".to_owned(),
+        // The sentence about overcommit memory is not for somebody who only tries a demo.
+        "loglevel notice".to_owned(),
+    ];
+    write_private(&config, (settings.join("\n") + "\n").as_bytes())?;
+    let mut spec = Spec::new("redis", tool.program(), &dir).args([config.as_os_str()]);
+    spec.env.extend(tool.env());
+    spec.stop = vec![("TERM", Duration::from_secs(8))];
+    let watch = supervisor.keep(spec)?;
+    Ok(Started { url: format!("redis://:{password}@127.0.0.1:{port}/"), watch })
+}
+
+/// Whether Redis answers a PING. Speaks the protocol by hand: two lines need no client.
+pub async fn answers(url: &str) -> bool {
+    ping(url).await.unwrap_or(false)
+}
+
+async fn ping(url: &str) -> Result<bool> {
+    let rest = url.split_once("://").context("no scheme")?.1;
+    let rest = rest.split(['/', '?']).next().unwrap_or(rest);
+    let (login, address) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let address = if address.contains(':') { address.to_owned() } else { format!("{address}:6379") };
+    let mut stream = TcpStream::connect(&address).await?;
+    if let Some((user, password)) = login.split_once(':') {
+        let user = if user.is_empty() { "default" } else { user };
+        stream.write_all(format!("AUTH {user} {password}\r\n").as_bytes()).await?;
+    }
+    stream.write_all(b"PING\r\n").await?;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 512];
+    loop {
+        let read = stream.read(&mut buffer).await?;
+        answer.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&answer);
+        if text.contains("+PONG") {
+            return Ok(true);
+        }
+        // Still loading its file, or a wrong password.
+        if read == 0 || text.contains('-') {
+            return Ok(false);
+        }
+    }
+}
