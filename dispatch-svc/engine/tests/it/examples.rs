@@ -1,0 +1,244 @@
+//! One row, one rule.
+
+use pannier_engine::{CANDIDATES_LISTED, Delivery, Outcome, Policy, Rider, Snapshot, plan};
+
+use crate::world::{MINUTE, NOW, at, decide, delivery, dlv, gates, rdr, rider, told};
+
+fn d(change: impl Fn(&mut Delivery)) -> Vec<Delivery> {
+    let mut one = delivery(1);
+    change(&mut one);
+    vec![one]
+}
+
+fn r(n: u32, east_m: i32, change: impl Fn(&mut Rider)) -> Rider {
+    let mut one = rider(n, east_m);
+    change(&mut one);
+    one
+}
+
+#[test]
+fn one_delivery() {
+    let check = |why: &str, deliveries: Vec<Delivery>, riders: Vec<Rider>, expected: &str| {
+        assert_eq!(told(&decide(deliveries, riders)[0]), expected, "{why}");
+    };
+    let near = || rider(1, 500);
+    let as_it_is = || d(|_| ());
+
+    check("somebody near", as_it_is(), vec![near()], "offer 1");
+    check("the nearer of two", as_it_is(), vec![rider(1, 2_000), rider(2, 800)], "offer 2");
+    check("ties go by id", as_it_is(), vec![rider(2, 800), rider(1, 800)], "offer 1");
+    check("an empty snapshot", as_it_is(), vec![], "nobody no_riders");
+    check("everybody behind a gate", as_it_is(), vec![r(1, 500, |r| r.available = false)], "nobody nobody_fits");
+    check("nothing wanted", d(|d| d.offers_wanted = 0), vec![near()], "nobody none_wanted");
+
+    let ready_in = |minutes: i64| d(move |d| d.ready_at_ms = NOW + minutes * MINUTE);
+    check("before the search lead", ready_in(20), vec![near()], "hold 300s too_early");
+    check("at the search lead; 130 s away, waits at most 300 s", ready_in(15), vec![near()], "hold 470s would_wait");
+    check("the first who fits wakes it", ready_in(15), vec![near(), rider(2, 1_000)], "hold 340s would_wait");
+    check(
+        "a gated rider does not",
+        ready_in(15),
+        vec![near(), r(2, 1_000, |r| r.stale = true)],
+        "hold 470s would_wait",
+    );
+    check(
+        "far fits, near is worth waiting for",
+        ready_in(15),
+        vec![near(), rider(2, 3_000)],
+        "hold 470s cheaper_later",
+    );
+    check("once near fits, near is asked", ready_in(7), vec![near(), rider(2, 1_500)], "offer 1");
+    check("ready, and nobody near", ready_in(0), vec![rider(1, 4_900)], "offer 1");
+    check("long ready", ready_in(-44), vec![near()], "offer 1");
+    check("too long ready", ready_in(-45), vec![near()], "nobody given_up");
+
+    let two = |n| d(move |d| d.offers_wanted = n);
+    check("two offers, two riders", two(2), vec![near(), rider(2, 800), rider(3, 900)], "offer 1 2");
+    check("more wanted than there are", two(5), vec![near(), rider(2, 800)], "offer 1 2");
+    check(
+        "the first goes out although the second would wait",
+        d(|d| (d.offers_wanted, d.ready_at_ms) = (2, NOW + 8 * MINUTE)),
+        vec![rider(1, 1_000), r(2, 10, |r| r.acceptance_permille = 0)],
+        "offer 1",
+    );
+}
+
+#[test]
+fn gates_keep_riders_out() {
+    let check = |expected: &str, change: &dyn Fn(&mut Rider)| {
+        let mut deliveries = d(|d| (d.excluded, d.offered_to) = (vec![rdr(7), rdr(3)], vec![rdr(8), rdr(4)]));
+        deliveries[0].ready_at_ms = NOW + 6 * MINUTE;
+        let mut one = rider(1, 500);
+        change(&mut one);
+        assert_eq!(gates(&decide(deliveries, vec![one.clone()])[0]).split_once(' ').unwrap().1, expected, "{one:?}");
+    };
+    check("open", &|_| ());
+    check("not_available", &|r| r.available = false);
+    check("stale", &|r| r.stale = true);
+    check("open", &|r| r.fix_age_ms = 60_000);
+    check("stale", &|r| r.fix_age_ms = 60_001);
+    check("excluded", &|r| r.id = rdr(3));
+    check("excluded", &|r| r.id = rdr(7));
+    check("already_offered", &|r| r.id = rdr(4));
+    check("already_offered", &|r| r.id = rdr(8));
+    check("open", &|r| r.place = at(0, 4_990));
+    check("too_far", &|r| r.place = at(0, 5_010));
+    check("open", &|r| r.load = 1);
+    check("no_capacity", &|r| r.load = 2);
+    check("no_capacity", &|r| (r.load, r.capacity) = (0, 0));
+    check("would_wait_too_long", &|r| r.place = at(0, 100));
+    check("open", &|r| (r.place, r.busy_until_ms) = (at(0, 100), NOW + 2 * MINUTE));
+    // Of several, the first.
+    check("not_available", &|r| (r.available, r.stale, r.load) = (false, true, 9));
+}
+
+#[test]
+fn the_better_rider_is_asked() {
+    let check = |why: &str, one: Rider, other: Rider, expected: &str| {
+        assert_eq!(told(&decide(vec![delivery(1)], vec![one, other])[0]), expected, "{why}");
+    };
+    check("a free one before a loaded one", r(1, 800, |r| r.load = 1), rider(2, 1_000), "offer 2");
+    check("a loaded one before one far away", r(1, 300, |r| r.load = 1), rider(2, 4_000), "offer 1");
+    check(
+        "who ends near",
+        r(1, 100, |r| r.stops = vec![at(0, 2_500)]),
+        r(2, 100, |r| r.stops = vec![at(0, 500)]),
+        "offer 2",
+    );
+    check("who is done earlier", r(1, 800, |r| r.busy_until_ms = NOW + 20 * MINUTE), rider(2, 900), "offer 2");
+    check("the faster", r(1, 2_000, |r| r.speed_mps = 3.0), rider(2, 2_000), "offer 2");
+    check("who says yes", r(1, 800, |r| r.acceptance_permille = 300), rider(2, 800), "offer 2");
+    check("the better rated", r(1, 800, |r| r.rating_permille = 300), rider(2, 800), "offer 2");
+    check("who has been idle longer", rider(1, 800), r(2, 800, |r| r.idle_since_ms = NOW - 5 * MINUTE), "offer 2");
+    check("but not from far away", rider(1, 800), r(2, 2_000, |r| r.idle_since_ms = 0), "offer 1");
+}
+
+#[test]
+fn many_deliveries() {
+    let check = |why: &str, deliveries: Vec<Delivery>, riders: Vec<Rider>, expected: &[&str]| {
+        let lines: Vec<_> = decide(deliveries, riders).iter().map(told).collect();
+        assert_eq!(lines, expected, "{why}");
+    };
+    let one_hand = |n, east_m| r(n, east_m, |r| r.capacity = 1);
+    let other = |n, change: &dyn Fn(&mut Delivery)| {
+        let mut one = delivery(n);
+        change(&mut one);
+        one
+    };
+
+    check("one each", vec![delivery(1), delivery(2)], vec![rider(1, 500), rider(2, 600)], &["offer 1", "offer 2"]);
+    check(
+        "capacity counts what this plan gives",
+        vec![delivery(1), delivery(2), delivery(3)],
+        vec![one_hand(1, 500), one_hand(2, 600)],
+        &["offer 1", "offer 2", "nobody nobody_fits"],
+    );
+    check(
+        "the rider who got busier is priced again: 1.2 km away beats a second order",
+        vec![delivery(1), delivery(2)],
+        vec![rider(1, 500), rider(2, 1_200)],
+        &["offer 1", "offer 2"],
+    );
+    check(
+        "one rider, two deliveries, one after the other",
+        vec![delivery(1), other(2, &|d| d.pickup = at(1_000, 100))],
+        vec![rider(1, 500)],
+        &["offer 1", "offer 1"],
+    );
+    check(
+        "food that waits goes first, though it costs more",
+        vec![delivery(1), other(2, &|d| (d.ready_at_ms, d.promise_at_ms) = (NOW - 20 * MINUTE, NOW - 5 * MINUTE))],
+        vec![one_hand(1, 500)],
+        &["nobody nobody_fits", "offer 1"],
+    );
+    check(
+        "older goes first",
+        vec![delivery(1), other(2, &|d| d.opened_at_ms = NOW - MINUTE)],
+        vec![one_hand(1, 500)],
+        &["nobody nobody_fits", "offer 1"],
+    );
+    check(
+        "two offers each from three riders with one hand",
+        vec![other(1, &|d| d.offers_wanted = 2), other(2, &|d| d.offers_wanted = 2)],
+        vec![one_hand(1, 500), one_hand(2, 600), one_hand(3, 700)],
+        &["offer 1 2", "offer 3"],
+    );
+    check("an id twice", vec![delivery(1), delivery(1)], vec![rider(1, 500), rider(1, 500)], &["offer 1"]);
+}
+
+#[test]
+fn a_rider_listed_twice_is_where_the_newest_fix_says() {
+    let old = r(1, 9_000, |r| r.fix_age_ms = 5_000);
+    let decision = &decide(vec![delivery(1)], vec![old.clone(), rider(1, 500)])[0];
+    assert_eq!((told(decision), gates(decision)), ("offer 1".into(), "1 open".into()));
+    assert_eq!(decision, &decide(vec![delivery(1)], vec![rider(1, 500), old])[0]);
+}
+
+#[test]
+fn candidates_tell_how_it_stood_and_the_best_come_first() {
+    let riders = vec![r(1, 700, |r| r.capacity = 1), r(2, 600, |r| r.stale = true), rider(3, 4_000), rider(4, 900)];
+    let decisions = decide(vec![delivery(1), delivery(2)], riders);
+    assert_eq!(gates(&decisions[0]), "1 open, 4 open, 3 open, 2 stale");
+    assert_eq!(gates(&decisions[1]), "4 open, 3 open, 1 no_capacity, 2 stale");
+
+    let riders = (1..=200).map(|n| rider(n, 5_100 - 20 * n as i32)).collect();
+    let decision = &decide(vec![delivery(9)], riders)[0];
+    assert_eq!((decision.candidates.len(), decision.left_out), (CANDIDATES_LISTED, 200 - CANDIDATES_LISTED as u32));
+    assert_eq!(decision.candidates[0].rider, rdr(200));
+    assert_eq!((decision.delivery, told(decision)), (dlv(9), "offer 200".into()));
+}
+
+#[test]
+fn what_the_terms_say() {
+    let deliveries =
+        d(|d| (d.ready_at_ms, d.promise_at_ms, d.opened_at_ms) = (NOW + MINUTE, NOW + 6 * MINUTE, NOW - MINUTE));
+    let one = r(1, 1_000, |r| {
+        (r.load, r.acceptance_permille, r.rating_permille) = (1, 900, 500);
+    });
+    let decision = &decide(deliveries, vec![one])[0];
+    let terms = decision.candidates[0].terms.unwrap();
+    // Two times 1 km at 5 m/s and 1.3: 260 s each, to the millisecond of the test's rounded degrees.
+    let about = |term: i64, expected: i64| assert!((term - expected).abs() <= 50, "{term} is not about {expected}");
+    about(terms.travel_ms, 104_000); // 260 s × 0.4
+    about(terms.food_wait_ms, 200_000); // 260 s − 60 s
+    about(terms.lateness_ms, 160_000); // 520 s − 360 s
+    about(terms.detour_ms, 52_000); // 260 s × 0.2
+    assert_eq!(terms.rider_wait_ms, 0);
+    assert_eq!(terms.load_ms, 180_000); // a fifth of the search lead
+    assert_eq!(terms.acceptance_ms, 6_000); // a tenth of a minute
+    assert_eq!(terms.rating_ms, 15_000); // half of half a minute
+    assert_eq!(terms.fairness_ms, 0); // loaded
+    assert_eq!(terms.urgency_ms, -3_000); // known for a minute × 0.05
+    let Outcome::Offer { riders } = &decision.outcome else { panic!("{decision:?}") };
+    assert_eq!((riders[0].terms, riders[0].cost), (terms, terms.total()));
+}
+
+#[test]
+fn a_city_at_thirty_times_the_speed_decides_alike() {
+    let zone = pannier_contracts::zone::Policy::default();
+    let fast_zone = pannier_contracts::zone::Policy {
+        search_lead_ms: zone.search_lead_ms / 30,
+        hold_ms: zone.hold_ms / 30,
+        give_up_ms: zone.give_up_ms / 30,
+        ..zone
+    };
+    let city = |speed: i64| {
+        let mut deliveries: Vec<_> = (1..=20).map(delivery).collect();
+        for (n, d) in (0..).zip(&mut deliveries) {
+            d.pickup = at(170 * n, 0);
+            d.ready_at_ms = NOW + (n as i64 - 3) * MINUTE / speed;
+            d.promise_at_ms = NOW + 20 * MINUTE / speed;
+        }
+        let riders = (1..=15).map(|n| r(n, 310 * n as i32, |r| r.speed_mps = 5.0 * speed as f64)).collect();
+        Snapshot { now_ms: NOW, deliveries, riders }
+    };
+    let kinds = |s: &Snapshot, z| {
+        let plan = plan(s, &Policy::of_zone(z));
+        let line = |d: &pannier_engine::Decision| match &d.outcome {
+            Outcome::Offer { .. } => told(d),
+            other => format!("{} {:?}", other.as_str(), other.reason()),
+        };
+        plan.decisions.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&city(1), &zone), kinds(&city(30), &fast_zone));
+}

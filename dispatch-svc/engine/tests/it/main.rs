@@ -1,0 +1,6 @@
+//! The engine seen from outside: examples, properties, and the shape of its answer.
+
+mod examples;
+mod properties;
+mod shape;
+mod world;

@@ -1,0 +1,84 @@
+//! A flat little city for tests: places in metres around a centre, everybody at 5 m/s unless told otherwise.
+//! With the way factor of 1.3, a kilometre takes 260 s.
+
+use pannier_contracts::{DeliveryId, Place, RiderId};
+use pannier_engine::{Decision, Delivery, Outcome, Policy, Rider, Snapshot, plan};
+
+pub const NOW: i64 = 1_700_000_000_000;
+pub const MINUTE: i64 = 60_000;
+
+pub fn dlv(n: u32) -> DeliveryId {
+    format!("dlv_{n:032x}").parse().expect("an id")
+}
+
+pub fn rdr(n: u32) -> RiderId {
+    format!("rdr_{n:032x}").parse().expect("an id")
+}
+
+/// So many metres north and east of the centre.
+pub fn at(north_m: i32, east_m: i32) -> Place {
+    const DEGREES_PER_METRE: f64 = 1.0 / 111_195.0;
+    let degrees = |metres: f64| (metres * DEGREES_PER_METRE * 1e7).round() / 1e7;
+    Place::new(degrees(f64::from(north_m)), degrees(f64::from(east_m))).expect("a place")
+}
+
+/// From the shop in the centre to a door 1 km north; ready in five minutes, promised in forty.
+pub fn delivery(n: u32) -> Delivery {
+    Delivery {
+        id: dlv(n),
+        pickup: at(0, 0),
+        dropoff: at(1_000, 0),
+        ready_at_ms: NOW + 5 * MINUTE,
+        promise_at_ms: NOW + 40 * MINUTE,
+        opened_at_ms: NOW,
+        excluded: vec![],
+        offers_wanted: 1,
+        offered_to: vec![],
+    }
+}
+
+/// Idle, perfect, east of the shop.
+pub fn rider(n: u32, east_m: i32) -> Rider {
+    Rider {
+        id: rdr(n),
+        place: at(0, east_m),
+        fix_age_ms: 1_000,
+        speed_mps: 5.0,
+        available: true,
+        stale: false,
+        load: 0,
+        capacity: 2,
+        stops: vec![],
+        busy_until_ms: 0,
+        idle_since_ms: NOW,
+        acceptance_permille: 1_000,
+        rating_permille: 1_000,
+    }
+}
+
+pub fn decide(deliveries: Vec<Delivery>, riders: Vec<Rider>) -> Vec<Decision> {
+    plan(&Snapshot { now_ms: NOW, deliveries, riders }, &Policy::default()).decisions
+}
+
+/// A decision on one line: `offer 1 2`, `hold 90s would_wait`, `nobody nobody_fits`.
+pub fn told(decision: &Decision) -> String {
+    match &decision.outcome {
+        Outcome::Offer { riders } => {
+            riders.iter().fold("offer".to_owned(), |line, chosen| format!("{line} {}", number(chosen.rider)))
+        }
+        Outcome::Hold { until_ms, reason } => format!("hold {}s {reason}", (until_ms - NOW) / 1_000),
+        Outcome::Nobody { reason } => format!("nobody {reason}"),
+    }
+}
+
+/// The number that a rider's id was made of.
+pub fn number(id: RiderId) -> u32 {
+    u32::from_str_radix(&id.to_string()[4..], 16).expect("made by rdr()")
+}
+
+/// `1 open, 2 no_capacity`.
+pub fn gates(decision: &Decision) -> String {
+    let gate = |g: Option<pannier_engine::Gate>| g.map_or("open", |g| g.as_str());
+    let lines: Vec<_> = decision.candidates.iter().map(|c| format!("{} {}", number(c.rider), gate(c.gate))).collect();
+    lines.join(", ")
+}
