@@ -1,6 +1,7 @@
 //! HTTP manners that all endpoints share: who asks, once per key, problems that say what to do, pages, streams.
 
 pub mod command;
+pub mod feed;
 pub mod health;
 pub mod ops;
 pub mod page;
