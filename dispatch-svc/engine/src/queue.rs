@@ -57,9 +57,14 @@ struct Pair {
     changes: u32,
 }
 
+/// A rider's place in the list of candidates: behind a gate or not, cost, number.
+type Rank = (bool, i64, usize);
+
 /// One delivery until it is decided.
 struct Search<'a> {
     job: Job<'a>,
+    /// Where each rider stood in the list of candidates before this plan gave anybody anything.
+    first_ranks: Vec<Rank>,
     pairs: BinaryHeap<Reverse<Pair>>,
     chosen: Vec<(usize, Chosen)>,
     decision: Option<Decision>,
@@ -99,12 +104,19 @@ impl<'a> Making<'a> {
         };
         let decision =
             outcome.map(|outcome| Decision { delivery: delivery.id, outcome, candidates: Vec::new(), left_out: 0 });
-        let pairs = if decision.is_some() {
-            BinaryHeap::new()
-        } else {
-            (0..self.riders.len()).filter_map(|rider| self.pair(&job, rider)).map(Reverse).collect()
-        };
-        Search { job, pairs, chosen: Vec::new(), decision }
+        let (mut pairs, mut first_ranks) = (Vec::new(), Vec::new());
+        if decision.is_none() {
+            first_ranks.reserve_exact(self.riders.len());
+            for rider in 0..self.riders.len() {
+                let pair = self.pair(&job, rider);
+                first_ranks.push(match &pair {
+                    Some(pair) => (pair.fits_at_ms.is_some(), pair.cost, rider),
+                    None => (true, i64::MAX, rider),
+                });
+                pairs.extend(pair.map(Reverse));
+            }
+        }
+        Search { job, first_ranks, pairs: pairs.into(), chosen: Vec::new(), decision }
     }
 
     fn assess(&self, job: &Job, rider: usize) -> Assessment {
@@ -185,11 +197,11 @@ impl<'a> Making<'a> {
 
     /// Everybody as they stand now, the best first, and how many of them are too many to list.
     fn candidates(&self, search: &Search) -> (Vec<Candidate>, u32) {
-        let key = |rider: usize| {
-            let row = self.row(search, rider);
-            (row.gate.is_some(), row.cost.unwrap_or(i64::MAX), rider)
-        };
-        let mut order: Vec<_> = (0..self.riders.len()).map(key).collect();
+        let mut order = search.first_ranks.clone();
+        for (rank, _) in order.iter_mut().zip(&self.riders).filter(|(_, r)| r.changes > 0) {
+            let row = self.row(search, rank.2);
+            *rank = (row.gate.is_some(), row.cost.unwrap_or(i64::MAX), rank.2);
+        }
         let left_out = order.len().saturating_sub(CANDIDATES_LISTED);
         if left_out > 0 {
             order.select_nth_unstable(CANDIDATES_LISTED);
