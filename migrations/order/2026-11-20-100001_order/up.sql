@@ -1,1 +1,108 @@
-SELECT 1;
+-- order-svc: orders and their money; copies of shops and zones, so that pricing asks nobody.
+
+-- Copies, newest version wins.
+CREATE TABLE merchants (
+    id       uuid PRIMARY KEY,
+    version  bigint           NOT NULL,
+    name     text             NOT NULL,
+    lat      double precision NOT NULL,
+    lng      double precision NOT NULL,
+    currency text             NOT NULL,
+    prep_ms  bigint           NOT NULL,
+    status   text             NOT NULL,
+    menu     jsonb            NOT NULL
+);
+CREATE INDEX merchants_place ON merchants (lat, lng);
+
+CREATE TABLE zones (
+    id      text PRIMARY KEY,
+    version bigint NOT NULL,
+    polygon jsonb  NOT NULL,
+    policy  jsonb  NOT NULL
+);
+
+CREATE TABLE quotes (
+    id            uuid PRIMARY KEY,
+    customer_id   uuid             NOT NULL,
+    merchant_id   uuid             NOT NULL,
+    merchant_name text             NOT NULL,
+    zone_id       text             NOT NULL,
+    lines         jsonb            NOT NULL,
+    fees          jsonb            NOT NULL,
+    currency      text             NOT NULL,
+    total         bigint           NOT NULL CHECK (total >= 0),
+    pickup_lat    double precision NOT NULL,
+    pickup_lng    double precision NOT NULL,
+    dropoff_lat   double precision NOT NULL,
+    dropoff_lng   double precision NOT NULL,
+    promise_at    timestamptz      NOT NULL,
+    expires_at    timestamptz      NOT NULL
+);
+
+CREATE TABLE orders (
+    id            uuid PRIMARY KEY,
+    version       bigint           NOT NULL,
+    state         text             NOT NULL,
+    external_id   text,
+    -- A quote becomes at most one order.
+    quote_id      uuid             NOT NULL UNIQUE,
+    customer_id   uuid             NOT NULL,
+    merchant_id   uuid             NOT NULL,
+    merchant_name text             NOT NULL,
+    zone_id       text             NOT NULL,
+    -- Priced once, never changed, never searched by article: a document, not a table.
+    lines         jsonb            NOT NULL,
+    fees          jsonb            NOT NULL,
+    currency      text             NOT NULL,
+    total         bigint           NOT NULL CHECK (total >= 0),
+    pickup_lat    double precision NOT NULL,
+    pickup_lng    double precision NOT NULL,
+    dropoff_lat   double precision NOT NULL,
+    dropoff_lng   double precision NOT NULL,
+    promise_at    timestamptz      NOT NULL,
+    ready_at      timestamptz,
+    pin           text             NOT NULL,
+    pin_hash      text             NOT NULL,
+    reason        text,
+    placed_at     timestamptz      NOT NULL,
+    -- The newest snapshots of the ticket and the delivery, for whoever watches the order.
+    ticket        jsonb,
+    delivery      jsonb
+);
+CREATE INDEX orders_of_customer ON orders (customer_id, id);
+CREATE INDEX orders_open ON orders (id) WHERE state IN ('pending_payment', 'paid', 'accepted', 'ready', 'delivering');
+CREATE UNIQUE INDEX orders_external_id ON orders (customer_id, external_id) WHERE external_id IS NOT NULL;
+
+CREATE TABLE payments (
+    id              uuid PRIMARY KEY,
+    version         bigint  NOT NULL,
+    state           text    NOT NULL,
+    order_id        uuid    NOT NULL UNIQUE REFERENCES orders (id),
+    method          text    NOT NULL,
+    currency        text    NOT NULL,
+    amount          bigint  NOT NULL CHECK (amount >= 0),
+    -- Which try of the customer this is; part of every operation id.
+    attempt         integer NOT NULL DEFAULT 1,
+    -- What we asked of the gateway and have no recorded answer to. Set before the call, cleared with its outcome.
+    operation       text,
+    operation_key   text,
+    -- One worker at a time: whoever set this may call the gateway until then.
+    locked_until    timestamptz,
+    -- When the reconciler looks next; NULL: as it should be.
+    next_attempt_at timestamptz,
+    failures        integer NOT NULL DEFAULT 0,
+    last_error      text
+);
+CREATE INDEX payments_due ON payments (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+
+-- Money that moved, once per order and kind; equals the gateway's ledger entry by entry.
+CREATE TABLE ledger (
+    order_id      uuid        NOT NULL REFERENCES orders (id),
+    kind          text        NOT NULL CHECK (kind IN ('authorise', 'capture', 'void', 'refund', 'receivable')),
+    payment_id    uuid        NOT NULL,
+    amount        bigint      NOT NULL,
+    currency      text        NOT NULL,
+    operation_key text        NOT NULL UNIQUE,
+    at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (order_id, kind)
+);

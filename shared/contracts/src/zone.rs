@@ -76,6 +76,8 @@ pub struct Policy {
     pub offers_per_delivery: u32,
     /// Riders further from the shop than this are not considered, metres. Default 5,000.
     pub radius_m: u32,
+    /// How fast riders are assumed to go when a time is promised, metres per second. Default 5.
+    pub courier_mps: u32,
 }
 
 impl Default for Policy {
@@ -89,6 +91,7 @@ impl Default for Policy {
             promise_margin_ms: 10 * MINUTE,
             offers_per_delivery: 1,
             radius_m: 5_000,
+            courier_mps: 5,
         }
     }
 }

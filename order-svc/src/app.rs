@@ -1,0 +1,84 @@
+//! The one place that constructs things: read it to know what this process is made of.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use pannier_platform::{Service, Stop, service, timers};
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+use crate::payments::gateway::HttpGateway;
+use crate::payments::reconciler::Reconciler;
+use crate::tasks::sweeper;
+use crate::tasks::timers::OrderTimers;
+use crate::{http, messaging};
+
+/// See `config/default.toml`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// What every service has.
+    #[serde(flatten)]
+    pub service: service::Settings,
+    /// Where the payment gateway answers.
+    pub gateway_url: String,
+}
+
+/// order-svc, built and not yet running.
+#[derive(Debug)]
+pub struct App {
+    service: Service,
+    timer_nudge: Arc<Notify>,
+}
+
+impl App {
+    /// Binds the port, starts the tasks.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong with the settings.
+    pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
+        let service = Service::build(&settings.service, stop.clone()).await?;
+        let db = service.db.clone();
+        let holder = service.address()?.to_string();
+
+        service.consume(messaging::on_ticket::OnTicket);
+        service.consume(messaging::on_delivery::OnDelivery);
+        service.consume(messaging::on_merchant::OnMerchant);
+        service.consume(messaging::on_zone::OnZone);
+
+        let timer_nudge = Arc::new(Notify::new());
+        let timers = timers::run(db.clone(), Arc::new(OrderTimers), Arc::clone(&timer_nudge), stop.clone());
+        service.tasks.essential("timers", timers);
+        let gateway = Arc::new(HttpGateway::new(&settings.gateway_url)?);
+        service.tasks.essential("payments", Reconciler::new(db.clone(), gateway).run(stop.clone()));
+        service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
+        Ok(Self { service, timer_nudge })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        self.service.address()
+    }
+
+    /// Makes the timers look at once: tests move time in the database and then ring this.
+    #[must_use]
+    pub fn timer_nudge(&self) -> Arc<Notify> {
+        Arc::clone(&self.timer_nudge)
+    }
+
+    /// Runs until the stop signal.
+    ///
+    /// # Errors
+    /// When the HTTP server cannot start.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let log = Data::new(self.service.log.clone());
+        self.service
+            .run("order", "order", move |config| {
+                config.app_data(log.clone()).configure(http::routes);
+            })
+            .await
+    }
+}

@@ -1,0 +1,247 @@
+//! The lifecycles of an order and of its payment, one table each.
+
+use pannier_contracts::order::OrderState;
+use pannier_contracts::payment::PaymentState;
+use pannier_contracts::{Lifecycle, text_enum};
+use rust_fsm::{StateMachineImpl as _, state_machine};
+
+text_enum! {
+    /// What can happen to an order.
+    pub enum Trigger {
+        /// The payment was authorised.
+        Pay => "be_paid",
+        /// The shop says yes.
+        Accept => "be_accepted",
+        /// The kitchen is done.
+        MarkReady => "become_ready",
+        /// A rider took it.
+        PickUp => "be_picked_up",
+        /// The customer has it.
+        Deliver => "be_delivered",
+        /// The shop says no.
+        Reject => "be_rejected",
+        /// Nobody paid in time.
+        ExpirePayment => "expire_unpaid",
+        /// The shop did not answer in time.
+        ExpireAcceptance => "expire_unanswered",
+        /// The customer changed their mind.
+        CustomerCancel => "be_cancelled_by_its_customer",
+        /// The shop cannot do it after all.
+        ShopCancel => "be_cancelled_by_its_shop",
+        /// Operations decided against it.
+        OpsCancel => "be_cancelled_by_operations",
+        /// The rider brings it back.
+        BringBack => "be_brought_back",
+        /// We cannot do it.
+        GiveUp => "be_given_up",
+    }
+}
+
+state_machine! {
+    #[state_machine(state(pannier_contracts::order::OrderState), input(crate::domain::lifecycle::Trigger))]
+    order_table(PendingPayment)
+    PendingPayment => {
+        Pay => Paid,
+        ExpirePayment => Expired,
+        CustomerCancel => Cancelled,
+        OpsCancel => Cancelled,
+    },
+    Paid => {
+        Accept => Accepted,
+        Reject => Rejected,
+        ExpireAcceptance => Expired,
+        CustomerCancel => Cancelled,
+        OpsCancel => Cancelled,
+    },
+    // From here on the customer cannot cancel: the kitchen is working.
+    Accepted => {
+        MarkReady => Ready,
+        PickUp => Delivering,
+        ShopCancel => Cancelled,
+        OpsCancel => Cancelled,
+        GiveUp => Failed,
+    },
+    Ready => {
+        PickUp => Delivering,
+        OpsCancel => Cancelled,
+        GiveUp => Failed,
+    },
+    // From here on the delivery decides, and we follow it.
+    Delivering => {
+        Deliver => Delivered,
+        BringBack => Cancelled,
+        GiveUp => Failed,
+    }
+}
+
+/// An order's lifecycle.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderLifecycle;
+
+impl Lifecycle for OrderLifecycle {
+    type State = OrderState;
+    type Trigger = Trigger;
+    const NAME: &'static str = "order";
+    fn states() -> &'static [OrderState] {
+        OrderState::ALL
+    }
+    fn triggers() -> &'static [Trigger] {
+        Trigger::ALL
+    }
+    fn table(from: OrderState, trigger: Trigger) -> Option<OrderState> {
+        order_table::Impl::transition(&from, &trigger)
+    }
+}
+
+text_enum! {
+    /// What can happen to a payment.
+    pub enum PaymentTrigger {
+        /// The gateway holds the amount.
+        Authorise => "be_authorised",
+        /// It is ours.
+        Capture => "be_captured",
+        /// The hold was let go.
+        Void => "be_voided",
+        /// Some of it went back.
+        RefundPart => "be_refunded_in_part",
+        /// All of it went back.
+        Refund => "be_refunded",
+        /// The gateway said no, for good.
+        Refuse => "be_refused",
+        /// We asked and got no answer.
+        LoseTrack => "be_lost_track_of",
+        /// The gateway knows nothing of the authorisation that we lost track of.
+        RetryAuthorise => "be_authorised_again",
+        /// … of the capture or void.
+        RetrySettle => "be_settled_again",
+        /// … of the refund.
+        RetryRefund => "be_refunded_again",
+        /// The customer tries another method.
+        TryAgain => "be_tried_again",
+    }
+}
+
+state_machine! {
+    #[state_machine(state(pannier_contracts::payment::PaymentState), input(crate::domain::lifecycle::PaymentTrigger))]
+    payment_table(Initiated)
+    Initiated => {
+        Authorise => Authorised,
+        Refuse => Failed,
+        LoseTrack => Unknown,
+        // Nothing was asked yet: there is nothing to let go.
+        Void => Voided,
+    },
+    Authorised => {
+        Capture => Captured,
+        Void => Voided,
+        Refuse => Failed,
+        LoseTrack => Unknown,
+    },
+    Captured => {
+        RefundPart => PartiallyRefunded,
+        Refund => Refunded,
+        LoseTrack => Unknown,
+    },
+    PartiallyRefunded => {
+        RefundPart => PartiallyRefunded,
+        Refund => Refunded,
+        LoseTrack => Unknown,
+    },
+    Unknown => {
+        Authorise => Authorised,
+        Capture => Captured,
+        Void => Voided,
+        Refund => Refunded,
+        Refuse => Failed,
+        RetryAuthorise => Initiated,
+        RetrySettle => Authorised,
+        RetryRefund => Captured,
+    },
+    Failed(TryAgain) => Initiated
+}
+
+/// A payment's lifecycle.
+#[derive(Debug, Clone, Copy)]
+pub struct PaymentLifecycle;
+
+impl Lifecycle for PaymentLifecycle {
+    type State = PaymentState;
+    type Trigger = PaymentTrigger;
+    const NAME: &'static str = "payment";
+    fn states() -> &'static [PaymentState] {
+        PaymentState::ALL
+    }
+    fn triggers() -> &'static [PaymentTrigger] {
+        PaymentTrigger::ALL
+    }
+    fn table(from: PaymentState, trigger: PaymentTrigger) -> Option<PaymentState> {
+        payment_table::Impl::transition(&from, &trigger)
+    }
+}
+
+/// What an order's customer may do now, in the words of the API.
+#[must_use]
+pub fn customer_actions(state: OrderState) -> Vec<String> {
+    let mut actions = Vec::new();
+    if OrderLifecycle::table(state, Trigger::CustomerCancel).is_some() {
+        actions.push("cancel".to_owned());
+    }
+    if state == OrderState::PendingPayment {
+        actions.push("pay".to_owned());
+    }
+    actions
+}
+
+/// What an order's shop may do now.
+#[must_use]
+pub fn shop_actions(state: OrderState) -> Vec<String> {
+    [(Trigger::Accept, "accept"), (Trigger::Reject, "reject"), (Trigger::ShopCancel, "cancel")]
+        .into_iter()
+        .filter(|(trigger, _)| OrderLifecycle::table(state, *trigger).is_some())
+        .map(|(_, action)| action.to_owned())
+        .collect()
+}
+
+/// What operations may do now.
+#[must_use]
+pub fn ops_actions(state: OrderState) -> Vec<String> {
+    if OrderLifecycle::table(state, Trigger::OpsCancel).is_some() { vec!["cancel".to_owned()] } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_table() {
+        insta::assert_snapshot!(OrderLifecycle::print());
+    }
+
+    #[test]
+    fn the_payment_table() {
+        insta::assert_snapshot!(PaymentLifecycle::print());
+    }
+
+    /// rust-fsm takes the first of two equal (state, trigger) pairs without a word.
+    #[test]
+    fn no_pair_is_listed_twice() {
+        let source = include_str!("lifecycle.rs");
+        for table in source.split("state_machine! {").skip(1) {
+            let table = table.split("\n}\n").next().unwrap();
+            let mut seen = std::collections::BTreeSet::new();
+            let mut state = String::new();
+            for line in table.lines().map(str::trim).filter(|l| !l.starts_with("//")) {
+                let Some((left, _)) = line.split_once("=>") else { continue };
+                let left = left.trim();
+                if line.ends_with('{') {
+                    state = left.to_owned();
+                } else if let Some((s, trigger)) = left.split_once('(') {
+                    assert!(seen.insert((s.to_owned(), trigger.trim_end_matches(')').to_owned())), "{left} twice");
+                } else {
+                    assert!(seen.insert((state.clone(), left.to_owned())), "{state} × {left} twice");
+                }
+            }
+            assert!(seen.len() > 10, "the table was read");
+        }
+    }
+}

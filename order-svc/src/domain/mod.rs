@@ -1,0 +1,6 @@
+//! Pure rules: no async, no IO, time passed in.
+
+pub mod lifecycle;
+pub mod pin;
+pub mod pricing;
+pub mod zones;

@@ -1,0 +1,130 @@
+//! What operations see of orders and do about them.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path, Query};
+use chrono::{DateTime, Utc};
+use futures::FutureExt as _;
+use pannier_contracts::OrderId;
+use pannier_contracts::order::OrderState;
+use pannier_platform::http::{Command, Ops, Page, PageQuery, Problem};
+use pannier_platform::{Db, event_log};
+use serde::{Deserialize, Serialize};
+
+use super::orders::page_of;
+use super::view::{OrderView, Reader};
+use crate::commands::cancel_order;
+use crate::store;
+use crate::store::orders::{Filter, Of};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    state: Option<OrderState>,
+    #[serde(default)]
+    open: bool,
+}
+
+/// Orders, newest first; `?open=true` for those that are not over.
+pub(super) async fn list(
+    _who: Ops,
+    db: Data<Db>,
+    which: Query<Which>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<OrderView>>, Problem> {
+    let filter = Filter { customer: None, state: which.state, open: which.open };
+    Ok(Json(page_of(&db, filter, &page, Reader::Ops).await?))
+}
+
+#[derive(Debug, Serialize)]
+struct TimelineEntry {
+    #[serde(rename = "type")]
+    kind: String,
+    version: i64,
+    occurred_at: DateTime<Utc>,
+    actor: String,
+    state: Option<serde_json::Value>,
+    traceparent: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Explained {
+    #[serde(flatten)]
+    order: OrderView,
+    events: Vec<TimelineEntry>,
+}
+
+/// One order with everything that happened to it.
+pub(super) async fn show(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Json<Explained>, Problem> {
+    let id = id.into_inner();
+    let explained = db
+        .read(move |conn| {
+            async move {
+                let order = store::orders::load(conn, id, Of::Anyone).await?;
+                let events = event_log::timeline(conn, "order", id.0).await?;
+                let events = events
+                    .into_iter()
+                    .map(|e| TimelineEntry {
+                        state: e.data.get("state").cloned(),
+                        kind: e.kind,
+                        version: e.version,
+                        occurred_at: e.occurred_at,
+                        actor: e.actor,
+                        traceparent: e.traceparent,
+                    })
+                    .collect();
+                Ok(Explained { order: OrderView::load(conn, &order, Reader::Ops).await?, events })
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(Json(explained))
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelWithReason {
+    reason: String,
+}
+
+/// Operations cancel an order that no rider has picked up.
+pub(super) async fn cancel(
+    _who: Ops,
+    db: Data<Db>,
+    id: Path<OrderId>,
+    cmd: Command<CancelWithReason>,
+) -> Result<HttpResponse, Problem> {
+    let (id, seen) = (id.into_inner(), cmd.version_seen()?);
+    cmd.once(&db, move |conn, cmd| {
+        async move {
+            let order = cancel_order::by_ops(conn, &cmd.cause, id, seen, cmd.body.reason).await?;
+            OrderView::load(conn, &order, Reader::Ops).await
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Where an order's money is, entry by entry.
+pub(super) async fn payment(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Json<serde_json::Value>, Problem> {
+    let id = id.into_inner();
+    let shown = db
+        .read(move |conn| {
+            async move {
+                let payment = store::payments::of_order(conn, id).await?;
+                let ledger: Vec<_> = store::payments::entries(conn, id)
+                    .await?
+                    .into_iter()
+                    .map(|e| {
+                        serde_json::json!({"kind": e.kind, "amount": {"amount": e.amount, "currency": e.currency},
+                            "gateway_ref": e.operation_key, "at": e.at})
+                    })
+                    .collect();
+                Ok(serde_json::json!({
+                    "id": payment.id, "version": payment.version, "state": payment.state, "amount": payment.money(),
+                    "attempt": payment.attempt, "last_error": payment.last_error, "ledger": ledger,
+                }))
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(Json(shown))
+}

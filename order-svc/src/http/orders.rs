@@ -1,0 +1,171 @@
+//! What customers do with orders.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use futures::FutureExt as _;
+use pannier_contracts::OrderId;
+use pannier_contracts::order::OrderState;
+use pannier_contracts::payment::PaymentState;
+use pannier_platform::Db;
+use pannier_platform::event_log::EventLog;
+use pannier_platform::http::command::respond;
+use pannier_platform::http::{Command, Customer, Page, PageQuery, Problem};
+use serde::Deserialize;
+
+use super::view::{OrderView, Reader};
+use crate::commands::place_order::{PlaceOrder, place_order};
+use crate::commands::{cancel_order, pay_again};
+use crate::store::orders::{self as store, Filter, Of};
+
+/// Places an order from a quote. With `Prefer: wait=N` the answer waits until it is paid, refused, or N seconds are over.
+pub(super) async fn place(
+    request: HttpRequest,
+    who: Customer,
+    db: Data<Db>,
+    log: Data<EventLog>,
+    cmd: Command<PlaceOrder>,
+) -> Result<HttpResponse, Problem> {
+    let wait = patience(&request);
+    let customer = who.id;
+    let mut answer = cmd
+        .answer(StatusCode::CREATED, &db, move |conn, cmd| {
+            async move {
+                let order = place_order(conn, &cmd.cause, customer, &cmd.body).await?;
+                OrderView::load(conn, &order, Reader::Customer).await
+            }
+            .boxed()
+        })
+        .await?;
+    if let (Some(wait), Some(Ok(id))) = (wait, answer.body["id"].as_str().map(str::parse::<OrderId>)) {
+        if let Some(newer) = until_decided(&db, &log, who, id, wait).await {
+            answer.body = serde_json::to_value(newer).unwrap_or(answer.body);
+        }
+    }
+    Ok(respond(&answer))
+}
+
+/// `Prefer: wait=5`, at most as long as a request may take.
+fn patience(request: &HttpRequest) -> Option<Duration> {
+    let prefer = request.headers().get("prefer")?.to_str().ok()?;
+    let seconds: f64 = prefer.split([',', ';']).find_map(|p| p.trim().strip_prefix("wait="))?.parse().ok()?;
+    Some(Duration::from_secs_f64(seconds.clamp(0.0, 4.5)))
+}
+
+async fn until_decided(db: &Db, log: &EventLog, who: Customer, id: OrderId, wait: Duration) -> Option<OrderView> {
+    let mut news = log.listen();
+    let deadline = tokio::time::Instant::now() + wait;
+    loop {
+        let view = read(db, who.clone(), id).await.ok()?;
+        let undecided = view.state == OrderState::PendingPayment && view.payment.state() != PaymentState::Failed;
+        if !undecided || tokio::time::timeout_at(deadline, news.recv()).await.is_err() {
+            return Some(view);
+        }
+    }
+}
+
+async fn read(db: &Db, who: Customer, id: OrderId) -> Result<OrderView, Problem> {
+    let view = db
+        .read(move |conn| {
+            async move {
+                let order = store::load(conn, id, Of::Customer(who.id)).await?;
+                OrderView::load(conn, &order, Reader::Customer).await
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(view)
+}
+
+/// One of the customer's orders.
+pub(super) async fn show(who: Customer, db: Data<Db>, id: Path<OrderId>) -> Result<Json<OrderView>, Problem> {
+    Ok(Json(read(&db, who, id.into_inner()).await?))
+}
+
+/// The customer's orders, newest first.
+pub(super) async fn list(
+    who: Customer,
+    db: Data<Db>,
+    page: Query<PageQuery>,
+) -> Result<Json<Page<OrderView>>, Problem> {
+    let filter = Filter { customer: Some(who.id), ..Default::default() };
+    Ok(Json(page_of(&db, filter, &page, Reader::Customer).await?))
+}
+
+/// A page of orders for a reader.
+pub(super) async fn page_of(
+    db: &Db,
+    filter: Filter,
+    page: &PageQuery,
+    reader: Reader,
+) -> Result<Page<OrderView>, Problem> {
+    let (limit, before) = (page.limit()?, page.after()?);
+    let page = db
+        .read(move |conn| {
+            async move {
+                let rows = store::list(conn, filter, before, limit + 1).await?;
+                let page = Page::of(rows, limit, |order| order.id.0);
+                let mut data = Vec::with_capacity(page.data.len());
+                for order in &page.data {
+                    data.push(OrderView::load(conn, order, reader).await?);
+                }
+                Ok(Page { data, next_cursor: page.next_cursor })
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(page)
+}
+
+/// Why the customer cancels.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelOrder {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Customer cancels an order that no shop has accepted yet.
+pub(super) async fn cancel(
+    who: Customer,
+    db: Data<Db>,
+    id: Path<OrderId>,
+    cmd: Command<CancelOrder>,
+) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    cmd.once(&db, move |conn, cmd| {
+        async move {
+            let order = cancel_order::by_customer(conn, &cmd.cause, who.id, id, cmd.body.reason).await?;
+            OrderView::load(conn, &order, Reader::Customer).await
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Another method of payment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pay {
+    payment_method: String,
+}
+
+/// Customer tries another method after the first was declined.
+pub(super) async fn pay(
+    who: Customer,
+    db: Data<Db>,
+    id: Path<OrderId>,
+    cmd: Command<Pay>,
+) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    cmd.once(&db, move |conn, cmd| {
+        async move {
+            let order = pay_again::pay_again(conn, &cmd.cause, who.id, id, &cmd.body.payment_method).await?;
+            OrderView::load(conn, &order, Reader::Customer).await
+        }
+        .boxed()
+    })
+    .await
+}

@@ -1,0 +1,35 @@
+//! Quotes.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use futures::FutureExt as _;
+use pannier_platform::Db;
+use pannier_platform::http::{Command, Customer, Problem};
+use serde_json::json;
+
+use crate::commands::quote::{Basket, quote};
+use crate::store::quotes::Quote;
+
+/// A customer asks for a price.
+pub(super) async fn create(who: Customer, db: Data<Db>, cmd: Command<Basket>) -> Result<HttpResponse, Problem> {
+    cmd.once_with(StatusCode::CREATED, &db, move |conn, cmd| {
+        async move { Ok(view(quote(conn, who.id, &cmd.body).await?)) }.boxed()
+    })
+    .await
+}
+
+fn view(quote: Quote) -> serde_json::Value {
+    json!({
+        "id": quote.id,
+        "merchant_id": quote.merchant_id,
+        "zone_id": quote.zone_id,
+        "lines": quote.lines,
+        "fees": quote.fees,
+        "total": {"amount": quote.total, "currency": quote.currency},
+        "promise_at": quote.promise_at,
+        "expires_at": quote.expires_at,
+        "version": 1,
+        "allowed_actions": ["order"],
+    })
+}

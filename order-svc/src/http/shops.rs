@@ -1,0 +1,84 @@
+//! Shops near a customer, and what they cook.
+
+use actix_web::web::{Data, Json, Path, Query};
+use futures::FutureExt as _;
+use pannier_contracts::merchant::{MenuItem, MerchantStatus};
+use pannier_contracts::{MerchantId, Place, Version};
+use pannier_platform::http::{Customer, Page, Problem};
+use pannier_platform::{Db, Refusal};
+use serde::{Deserialize, Serialize};
+
+use crate::store::copies;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Here {
+    lat: f64,
+    lng: f64,
+}
+
+/// A shop in a list.
+#[derive(Debug, Serialize)]
+pub struct ShopView {
+    id: MerchantId,
+    name: String,
+    place: Place,
+    status: MerchantStatus,
+    prep_ms: i64,
+    distance_m: i64,
+}
+
+/// Shops that deliver to a place, nearest first.
+pub(super) async fn near(_who: Customer, db: Data<Db>, here: Query<Here>) -> Result<Json<Page<ShopView>>, Problem> {
+    let here = Place::new(here.lat, here.lng).map_err(|e| Problem::bad_request("place_invalid", e.to_string()))?;
+    let shops = db
+        .read(move |conn| {
+            async move {
+                match copies::zone_at(conn, here).await? {
+                    Some(zone) => copies::merchants_within(conn, &zone.outline).await,
+                    None => Ok(Vec::new()),
+                }
+            }
+            .boxed()
+        })
+        .await?;
+    let mut data: Vec<_> = shops
+        .into_iter()
+        .map(|m| ShopView {
+            distance_m: m.place.distance_m(&here).round() as i64,
+            id: m.id,
+            name: m.name,
+            place: m.place,
+            status: m.status,
+            prep_ms: m.prep_ms,
+        })
+        .collect();
+    data.sort_by_key(|shop| (shop.distance_m, shop.id));
+    Ok(Json(Page { data, next_cursor: None }))
+}
+
+/// A shop's menu.
+#[derive(Debug, Serialize)]
+pub struct MenuView {
+    merchant_id: MerchantId,
+    version: Version,
+    name: String,
+    status: MerchantStatus,
+    items: Vec<MenuItem>,
+}
+
+/// What a shop offers.
+pub(super) async fn menu(_who: Customer, db: Data<Db>, id: Path<MerchantId>) -> Result<Json<MenuView>, Problem> {
+    let id = id.into_inner();
+    let shop = db
+        .read(move |conn| {
+            async move { copies::find_merchant(conn, id).await?.ok_or(Refusal::NotFound("merchant")) }.boxed()
+        })
+        .await?;
+    Ok(Json(MenuView {
+        merchant_id: shop.id,
+        version: shop.version,
+        name: shop.name,
+        status: shop.status,
+        items: shop.menu,
+    }))
+}

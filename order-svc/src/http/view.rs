@@ -1,0 +1,110 @@
+//! An order as its readers see it.
+
+use chrono::{DateTime, Utc};
+use pannier_contracts::order::{OrderLine, OrderState};
+use pannier_contracts::payment::PaymentState;
+use pannier_contracts::{CustomerId, MerchantId, Money, OrderId, Place, Version};
+use pannier_platform::{Conn, Refusal};
+use serde::Serialize;
+
+use crate::domain::lifecycle::{customer_actions, ops_actions, shop_actions};
+use crate::domain::pricing::Fee;
+use crate::store;
+use crate::store::orders::Order;
+
+/// Who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// The customer whose order it is: sees the PIN.
+    Customer,
+    /// The shop.
+    Shop,
+    /// Operations.
+    Ops,
+}
+
+/// Where the money is.
+#[derive(Debug, Clone, Serialize)]
+pub struct PaymentView {
+    state: PaymentState,
+}
+
+/// An order.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderView {
+    id: OrderId,
+    external_id: Option<String>,
+    pub(super) version: Version,
+    pub(super) state: OrderState,
+    customer_id: CustomerId,
+    merchant_id: MerchantId,
+    merchant_name: String,
+    lines: Vec<OrderLine>,
+    fees: Vec<Fee>,
+    total: Money,
+    pickup: Place,
+    dropoff: Place,
+    placed_at: DateTime<Utc>,
+    promise_at: DateTime<Utc>,
+    ready_at: Option<DateTime<Utc>>,
+    reason: Option<String>,
+    pub(super) payment: PaymentView,
+    ticket: Option<serde_json::Value>,
+    delivery: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) allowed_actions: Option<Vec<String>>,
+}
+
+impl PaymentView {
+    pub(super) fn state(&self) -> PaymentState {
+        self.state
+    }
+}
+
+impl OrderView {
+    pub(super) fn id(&self) -> OrderId {
+        self.id
+    }
+
+    /// Renders an order for a reader; reads its payment.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn load(conn: &mut Conn, order: &Order, reader: Reader) -> Result<Self, Refusal> {
+        let payment = store::payments::of_order(conn, order.id).await?;
+        Self::of(order, payment.state, reader)
+    }
+
+    fn of(order: &Order, payment: PaymentState, reader: Reader) -> Result<Self, Refusal> {
+        let allowed_actions = match reader {
+            Reader::Customer => customer_actions(order.state),
+            Reader::Shop => shop_actions(order.state),
+            Reader::Ops => ops_actions(order.state),
+        };
+        Ok(Self {
+            id: order.id,
+            external_id: order.external_id.clone(),
+            version: order.version,
+            state: order.state,
+            customer_id: order.customer_id,
+            merchant_id: order.merchant_id,
+            merchant_name: order.merchant_name.clone(),
+            lines: order.lines()?,
+            fees: order.fees()?,
+            total: order.total(),
+            pickup: order.pickup()?,
+            dropoff: order.dropoff()?,
+            placed_at: order.placed_at,
+            promise_at: order.promise_at,
+            ready_at: order.ready_at,
+            reason: order.reason.clone(),
+            payment: PaymentView { state: payment },
+            ticket: order.ticket.clone(),
+            delivery: order.delivery.clone(),
+            pin: (reader == Reader::Customer).then(|| order.pin.clone()),
+            allowed_actions: Some(allowed_actions),
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! All SQL of this service: loads, conditional writes, and the event of every change.
+
+pub mod copies;
+pub mod orders;
+pub mod payments;
+pub mod quotes;
+pub mod schema;

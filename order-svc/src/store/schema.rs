@@ -1,0 +1,106 @@
+//! The tables of schema `orders` (`migrations/order`), as diesel sees them.
+#![allow(missing_docs, reason = "the migration documents them")]
+
+diesel::table! {
+    merchants (id) {
+        id -> Uuid,
+        version -> BigInt,
+        name -> Text,
+        lat -> Double,
+        lng -> Double,
+        currency -> Text,
+        prep_ms -> BigInt,
+        status -> Text,
+        menu -> Jsonb,
+    }
+}
+
+diesel::table! {
+    zones (id) {
+        id -> Text,
+        version -> BigInt,
+        polygon -> Jsonb,
+        policy -> Jsonb,
+    }
+}
+
+diesel::table! {
+    quotes (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        merchant_id -> Uuid,
+        merchant_name -> Text,
+        zone_id -> Text,
+        lines -> Jsonb,
+        fees -> Jsonb,
+        currency -> Text,
+        total -> BigInt,
+        pickup_lat -> Double,
+        pickup_lng -> Double,
+        dropoff_lat -> Double,
+        dropoff_lng -> Double,
+        promise_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    orders (id) {
+        id -> Uuid,
+        version -> BigInt,
+        state -> Text,
+        external_id -> Nullable<Text>,
+        quote_id -> Uuid,
+        customer_id -> Uuid,
+        merchant_id -> Uuid,
+        merchant_name -> Text,
+        zone_id -> Text,
+        lines -> Jsonb,
+        fees -> Jsonb,
+        currency -> Text,
+        total -> BigInt,
+        pickup_lat -> Double,
+        pickup_lng -> Double,
+        dropoff_lat -> Double,
+        dropoff_lng -> Double,
+        promise_at -> Timestamptz,
+        ready_at -> Nullable<Timestamptz>,
+        pin -> Text,
+        pin_hash -> Text,
+        reason -> Nullable<Text>,
+        placed_at -> Timestamptz,
+        ticket -> Nullable<Jsonb>,
+        delivery -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    payments (id) {
+        id -> Uuid,
+        version -> BigInt,
+        state -> Text,
+        order_id -> Uuid,
+        method -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        attempt -> Integer,
+        operation -> Nullable<Text>,
+        operation_key -> Nullable<Text>,
+        locked_until -> Nullable<Timestamptz>,
+        next_attempt_at -> Nullable<Timestamptz>,
+        failures -> Integer,
+        last_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    ledger (order_id, kind) {
+        order_id -> Uuid,
+        kind -> Text,
+        payment_id -> Uuid,
+        amount -> BigInt,
+        currency -> Text,
+        operation_key -> Text,
+        at -> Timestamptz,
+    }
+}

@@ -1,0 +1,64 @@
+//! Finds from the tables alone what should have moved and did not. Works with the broker and Redis both away.
+
+use std::time::Duration;
+
+use diesel_async::RunQueryDsl;
+use futures::FutureExt as _;
+use pannier_platform::leases::Lease;
+use pannier_platform::{Conn, Db, Refusal, Stop, idempotency};
+
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Sweeps every ten seconds while this process holds the lease, until `stop`.
+pub async fn run(db: Db, holder: String, stop: Stop) {
+    let swept = db.clone();
+    Lease::new(db, "sweeper", holder)
+        .run(stop, move |held| {
+            let db = swept.clone();
+            async move {
+                while !held.is_cancelled() {
+                    if let Err(refusal) = db.transaction(|conn| sweep(conn).boxed()).await {
+                        tracing::warn!(error = ?refusal, "the sweeper could not look; trying again");
+                    }
+                    tokio::select! {
+                        () = held.cancelled() => {}
+                        () = tokio::time::sleep(EVERY) => {}
+                    }
+                }
+            }
+        })
+        .await;
+}
+
+/// One sweep.
+///
+/// # Errors
+/// What the database says.
+pub async fn sweep(conn: &mut Conn) -> Result<(), Refusal> {
+    // An order that waits for something has a timer; one without would wait for ever.
+    let timers = diesel::sql_query(
+        "INSERT INTO timers (aggregate, aggregate_id, kind, fire_at)
+         SELECT 'order', id, CASE state WHEN 'pending_payment' THEN 'payment' ELSE 'acceptance' END, clock_timestamp()
+         FROM orders o WHERE state IN ('pending_payment', 'paid') AND placed_at < clock_timestamp() - interval '1 h'
+             AND NOT EXISTS (SELECT 1 FROM timers t WHERE t.aggregate_id = o.id)
+         ON CONFLICT DO NOTHING",
+    )
+    .execute(conn)
+    .await?;
+    // A payment that is not where its order wants it, and that nobody means to look at.
+    let payments = diesel::sql_query(
+        "UPDATE payments p SET next_attempt_at = clock_timestamp() FROM orders o
+         WHERE o.id = p.order_id AND p.next_attempt_at IS NULL AND (
+             p.operation IS NOT NULL
+             OR (p.state = 'initiated')
+             OR (p.state = 'authorised' AND o.state NOT IN ('pending_payment', 'paid'))
+             OR (p.state IN ('captured', 'partially_refunded') AND o.state IN ('rejected', 'expired', 'cancelled', 'failed')))",
+    )
+    .execute(conn)
+    .await?;
+    if timers + payments > 0 {
+        tracing::warn!(timers, payments, "the sweeper found work that nobody was going to do");
+    }
+    idempotency::forget_old(conn).await?;
+    Ok(())
+}
