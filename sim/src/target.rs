@@ -2,31 +2,7 @@
 
 use std::sync::Arc;
 
-/// Who a token speaks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Somebody who orders; the subject is a `cus_…` id.
-    Customer,
-    /// A shop; the subject is a `mer_…` id.
-    Merchant,
-    /// Somebody who carries; the subject is an `rdr_…` id.
-    Rider,
-    /// Operations.
-    Ops,
-}
-
-impl Role {
-    /// The claim's spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Customer => "customer",
-            Self::Merchant => "merchant",
-            Self::Rider => "rider",
-            Self::Ops => "ops",
-        }
-    }
-}
+pub use pannier_platform::auth::Role;
 
 /// Makes a bearer token for a role and a subject.
 pub type Minter = Arc<dyn Fn(Role, &str) -> String + Send + Sync>;

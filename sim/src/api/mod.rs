@@ -28,7 +28,7 @@ pub use self::answers::{DeliveryView, MerchantView, OrderView, Page, QuoteView, 
 pub use self::customer::Customer;
 pub use self::ops::Ops;
 pub use self::problem::{CallError, Problem};
-pub use self::rider::Rider;
+pub use self::rider::{Rider, Tap};
 pub use self::shop::Shop;
 use crate::journal::{Acknowledged, Journal};
 use crate::{Role, Target};
@@ -126,6 +126,7 @@ pub struct Call {
     key: Option<String>,
     if_match: Option<i64>,
     patience: Duration,
+    within: Duration,
 }
 
 impl Call {
@@ -146,7 +147,8 @@ impl Call {
     }
 
     fn new(service: Service, method: Method, path: impl Into<String>) -> Self {
-        Self { service, method, path: path.into(), body: None, key: None, if_match: None, patience: PATIENCE }
+        let path = path.into();
+        Self { service, method, path, body: None, key: None, if_match: None, patience: PATIENCE, within: ANSWER_WITHIN }
     }
 
     /// Sends a body.
@@ -172,6 +174,11 @@ impl Call {
     /// Tries for so long; zero means once.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Waits so long for one try's answer.
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 }
 
@@ -225,7 +232,7 @@ impl Caller {
 
     async fn once<T: DeserializeOwned>(&self, call: &Call) -> Try<T> {
         let mut request = self.api.http.request(call.method.clone(), self.api.url(call.service, &call.path));
-        request = request.bearer_auth(self.token()).timeout(ANSWER_WITHIN);
+        request = request.bearer_auth(self.token()).timeout(call.within);
         if let Some(key) = &call.key {
             request = request.header("idempotency-key", key);
         }

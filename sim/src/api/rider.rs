@@ -38,6 +38,12 @@ impl Rider {
         Self(api.caller(Role::Rider, subject))
     }
 
+    /// The platform that is called.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        self.0.api()
+    }
+
     /// Makes or changes the rider.
     ///
     /// # Errors
@@ -79,7 +85,7 @@ impl Rider {
         let at = Utc::now();
         let body = json!({ "locations": [{ "seq": seq, "place": place, "accuracy_m": 5, "recorded_at": at }] });
         let call = Call::post(Service::Dispatch, "/v1/rider/locations").keyless().body(body);
-        self.0.send::<Value>(call.patience(Duration::ZERO)).await.map(drop)
+        self.0.send::<Value>(call.patience(Duration::ZERO).within(Duration::from_secs(2))).await.map(drop)
     }
 
     /// Open offers.

@@ -1,0 +1,15 @@
+-- A rider with more orders than fit: accepted intervals over each other, counted when each begins; and a load that is not what it counts.
+SELECT 'rider ' || a.rider_id || ' had ' || count(*) || ' orders at ' || a.accepted_at || ', room for ' || r.capacity AS detail, 1::bigint AS amount
+FROM dispatch.offers a
+JOIN dispatch.riders r ON r.id = a.rider_id
+JOIN dispatch.offers b ON b.rider_id = a.rider_id AND b.accepted_at IS NOT NULL
+    AND b.accepted_at <= a.accepted_at AND coalesce(b.ended_at, 'infinity') > a.accepted_at
+WHERE a.accepted_at IS NOT NULL
+GROUP BY a.id, a.rider_id, a.accepted_at, r.capacity
+HAVING count(*) > r.capacity
+UNION ALL
+SELECT 'rider ' || r.id || ' counts ' || r.active || ' orders and has ' || count(o.id), 1
+FROM dispatch.riders r
+LEFT JOIN dispatch.offers o ON o.rider_id = r.id AND o.state = 'accepted' AND o.ended_at IS NULL
+GROUP BY r.id, r.active
+HAVING r.active <> count(o.id)

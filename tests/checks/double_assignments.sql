@@ -1,0 +1,6 @@
+-- Two riders with the same delivery at the same time: overlapping accepted intervals.
+SELECT 'delivery ' || a.delivery_id || ' was with riders ' || a.rider_id || ' and ' || b.rider_id || ' at once' AS detail, 1::bigint AS amount
+FROM dispatch.offers a
+JOIN dispatch.offers b ON b.delivery_id = a.delivery_id AND b.id > a.id
+WHERE a.accepted_at IS NOT NULL AND b.accepted_at IS NOT NULL
+  AND tstzrange(a.accepted_at, greatest(a.ended_at, a.accepted_at)) && tstzrange(b.accepted_at, greatest(b.ended_at, b.accepted_at))

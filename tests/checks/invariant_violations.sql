@@ -1,0 +1,73 @@
+-- Illegal edges, version gaps, end states that do not fit each other, copies that are not the owner's newest.
+WITH log AS (
+    SELECT aggregate, aggregate_id, version, data ->> 'state' AS state FROM orders.events
+    UNION ALL SELECT aggregate, aggregate_id, version, data ->> 'state' FROM merchant.events
+    UNION ALL SELECT aggregate, aggregate_id, version, data ->> 'state' FROM dispatch.events
+),
+steps AS (
+    SELECT aggregate, aggregate_id, version, state,
+           lag(version) OVER w AS version_before, lag(state) OVER w AS state_before
+    FROM log WINDOW w AS (PARTITION BY aggregate, aggregate_id ORDER BY version)
+),
+-- The five tables of the services' lifecycles; a test holds them equal.
+edge (aggregate, a, b) AS (VALUES
+-- edges begin
+-- edges end
+),
+owned AS (
+    SELECT 'order' AS aggregate, id, version FROM orders.orders
+    UNION ALL SELECT 'payment', id, version FROM orders.payments
+    UNION ALL SELECT 'merchant', id, version FROM merchant.merchants
+    UNION ALL SELECT 'ticket', id, version FROM merchant.tickets
+    UNION ALL SELECT 'delivery', id, version FROM dispatch.deliveries
+    UNION ALL SELECT 'offer', id, version FROM dispatch.offers
+    UNION ALL SELECT 'rider', id, version FROM dispatch.riders
+    UNION ALL SELECT 'zone', uid, version FROM dispatch.zones
+),
+ended AS (
+    SELECT o.id, o.state AS o, t.state AS t, d.state AS d, p.state AS p
+    FROM orders.orders o
+    JOIN orders.payments p ON p.order_id = o.id
+    LEFT JOIN merchant.tickets t ON t.order_id = o.id
+    LEFT JOIN dispatch.deliveries d ON d.order_id = o.id
+    WHERE o.state IN ('delivered', 'rejected', 'expired', 'cancelled', 'failed')
+)
+SELECT 'illegal: ' || aggregate || ' ' || aggregate_id || ' from ' || state_before || ' to ' || state || ' at version ' || version AS detail,
+       1::bigint AS amount
+FROM steps s
+WHERE state_before IS NOT NULL AND state <> state_before
+  AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.aggregate = s.aggregate AND e.a = s.state_before AND e.b = s.state)
+UNION ALL
+SELECT 'gap: ' || aggregate || ' ' || aggregate_id || ' goes from version ' || coalesce(version_before, 0) || ' to ' || version, 1
+FROM steps WHERE version <> coalesce(version_before, 0) + 1
+UNION ALL
+SELECT 'unannounced: ' || w.aggregate || ' ' || w.id || ' is at version ' || w.version || ', its log at ' || coalesce(max(l.version), 0), 1
+FROM owned w LEFT JOIN log l ON l.aggregate = w.aggregate AND l.aggregate_id = w.id
+GROUP BY w.aggregate, w.id, w.version HAVING max(l.version) IS DISTINCT FROM w.version
+UNION ALL
+SELECT 'end states: order ' || id || ' is ' || o || ', ticket ' || coalesce(t, 'none') || ', delivery ' || coalesce(d, 'none') || ', payment ' || p, 1
+FROM ended
+WHERE NOT CASE o
+    -- A capture that was refused for good leaves the payment failed, and a receivable in the ledger.
+    WHEN 'delivered' THEN t = 'handed_over' AND d = 'delivered' AND p IN ('captured', 'failed')
+    WHEN 'rejected' THEN t = 'rejected' AND d IS NULL AND p IN ('voided', 'failed')
+    WHEN 'expired' THEN coalesce(t, 'expired') = 'expired' AND d IS NULL AND p IN ('voided', 'failed')
+    -- Before acceptance, before pickup, or after: then the food came back, or was delivered all the same.
+    WHEN 'cancelled' THEN p IN ('voided', 'refunded', 'failed')
+        AND (coalesce(t, 'cancelled') = 'cancelled' AND coalesce(d, 'cancelled') = 'cancelled'
+             OR t = 'handed_over' AND d IN ('returned', 'delivered', 'failed'))
+    WHEN 'failed' THEN p IN ('voided', 'refunded', 'failed')
+        AND (t = 'cancelled' AND d = 'unassignable' OR t = 'handed_over' AND d IN ('failed', 'returned'))
+    END IS TRUE
+UNION ALL
+SELECT 'copy: order-svc has shop ' || m.id || ' at version ' || coalesce(c.version, 0) || ', it is at ' || m.version, 1
+FROM merchant.merchants m LEFT JOIN orders.merchants c ON c.id = m.id WHERE c.version IS DISTINCT FROM m.version
+UNION ALL
+SELECT 'copy: order-svc has zone ' || z.id || ' at version ' || coalesce(c.version, 0) || ', it is at ' || z.version, 1
+FROM dispatch.zones z LEFT JOIN orders.zones c ON c.id = z.id WHERE c.version IS DISTINCT FROM z.version
+UNION ALL
+SELECT 'copy: order ' || o.id || ' shows its ticket at version ' || coalesce(o.ticket ->> 'version', 'none') || ', it is at ' || t.version, 1
+FROM merchant.tickets t JOIN orders.orders o ON o.id = t.order_id WHERE (o.ticket ->> 'version')::bigint IS DISTINCT FROM t.version
+UNION ALL
+SELECT 'copy: order ' || o.id || ' shows its delivery at version ' || coalesce(o.delivery ->> 'version', 'none') || ', it is at ' || d.version, 1
+FROM dispatch.deliveries d JOIN orders.orders o ON o.id = d.order_id WHERE (o.delivery ->> 'version')::bigint IS DISTINCT FROM d.version

@@ -1,0 +1,32 @@
+-- What is not over, did not leave, did not fire, or waits for a person.
+SELECT 'order ' || id || ' is ' || state AS detail, 1::bigint AS amount
+FROM orders.orders WHERE state IN ('pending_payment', 'paid', 'accepted', 'ready', 'delivering')
+UNION ALL
+SELECT 'ticket ' || id || ' is ' || state, 1
+FROM merchant.tickets WHERE state IN ('awaiting_acceptance', 'accepted', 'ready')
+UNION ALL
+SELECT 'delivery ' || id || ' is ' || state, 1
+FROM dispatch.deliveries WHERE state NOT IN ('delivered', 'returned', 'failed', 'cancelled', 'unassignable')
+UNION ALL
+SELECT 'offer ' || id || ' is ' || state || CASE state WHEN 'accepted' THEN ' and has not ended' ELSE '' END, 1
+FROM dispatch.offers WHERE state = 'sent' OR (state = 'accepted' AND ended_at IS NULL)
+UNION ALL
+SELECT 'payment of order ' || order_id || ' is ' || state || coalesce(' with ' || operation || ' unanswered', ''), 1
+FROM orders.payments WHERE state IN ('initiated', 'authorised', 'partially_refunded', 'unknown') OR operation IS NOT NULL
+UNION ALL
+SELECT 'event ' || event_id || ' (' || type || ') was not published' || coalesce(': ' || last_error, ''), 1
+FROM (SELECT event_id, type, last_error FROM orders.events WHERE position IS NULL OR (subscribed AND published_at IS NULL)
+      UNION ALL SELECT event_id, type, last_error FROM merchant.events WHERE position IS NULL OR (subscribed AND published_at IS NULL)
+      UNION ALL SELECT event_id, type, last_error FROM dispatch.events WHERE position IS NULL OR (subscribed AND published_at IS NULL)) e
+UNION ALL
+SELECT 'timer ' || kind || ' of ' || aggregate || ' ' || aggregate_id || ' was to fire at ' || fire_at || coalesce(': ' || last_error, ''), 1
+FROM (SELECT kind, aggregate, aggregate_id, fire_at, last_error FROM orders.timers
+      UNION ALL SELECT kind, aggregate, aggregate_id, fire_at, last_error FROM merchant.timers
+      UNION ALL SELECT kind, aggregate, aggregate_id, fire_at, last_error FROM dispatch.timers) t
+WHERE fire_at < clock_timestamp() - interval '10 s'
+UNION ALL
+SELECT 'dead letter in ' || queue || ': ' || reason, 1
+FROM (SELECT queue, reason, settled_at FROM orders.dead_letters
+      UNION ALL SELECT queue, reason, settled_at FROM merchant.dead_letters
+      UNION ALL SELECT queue, reason, settled_at FROM dispatch.dead_letters) d
+WHERE settled_at IS NULL
