@@ -1,1 +1,7 @@
-//! pannier-tests
+//! A whole platform inside a test: the three services and the gateway in one process, on real servers, through public doors.
+
+pub mod caller;
+pub mod city;
+
+pub use caller::{Answer, Caller};
+pub use city::TestCity;

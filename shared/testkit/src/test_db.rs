@@ -1,0 +1,139 @@
+//! A database of its own for each test, cloned from a migrated template in milliseconds.
+
+use std::time::Duration;
+
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use pannier_migrations::ServiceUrls;
+use uuid::Uuid;
+
+use crate::Servers;
+
+/// One test's database.
+#[derive(Debug, Clone)]
+pub struct TestDb {
+    /// Its name, and the test's namespace.
+    pub name: String,
+    /// As a superuser, all three schemas.
+    pub admin_url: String,
+    /// As each service.
+    pub urls: ServiceUrls,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+impl TestDb {
+    /// A fresh database.
+    ///
+    /// # Panics
+    /// When the server is away: nothing can be tested.
+    pub async fn create(servers: &Servers) -> Self {
+        let mut admin = AsyncPgConnection::establish(&servers.database_url).await.expect("the test server answers");
+        // The template is named after this build's migrations: another build on the same server has its own.
+        let template = format!("template_{}", env!("CARGO_PKG_VERSION").replace('.', "_"));
+        let key = std::env::current_exe().ok().and_then(|p| p.metadata().ok()).and_then(|m| m.modified().ok());
+        let stamp = key.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
+        let template = format!("{template}_{stamp}");
+        admin.batch_execute("SELECT pg_advisory_lock(724002)").await.expect("one test at a time makes the template");
+        let there: Count = sql_query("SELECT count(*) AS n FROM pg_database WHERE datname = $1")
+            .bind::<Text, _>(&template)
+            .get_result(&mut admin)
+            .await
+            .expect("databases can be listed");
+        if there.n == 0 {
+            let building = format!("{template}_building");
+            admin.batch_execute(&format!("DROP DATABASE IF EXISTS {building}")).await.expect("leftovers can go");
+            admin.batch_execute(&format!("CREATE DATABASE {building}")).await.expect("a database can be made");
+            pannier_migrations::migrate_all(&with_database(&servers.database_url, &building))
+                .await
+                .expect("it migrates");
+            // Renamed when it is whole, so that a killed run leaves no half template. Renaming needs it unused.
+            admin
+                .batch_execute(&format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{building}'"
+                ))
+                .await
+                .expect("nobody uses it");
+            rename(&mut admin, &building, &template).await;
+        }
+        let name = format!("t{}", &Uuid::now_v7().simple().to_string()[16..]);
+        admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.expect("it can be cloned");
+        admin.batch_execute("SELECT pg_advisory_unlock(724002)").await.expect("the next test may go on");
+        let admin_url = with_database(&servers.database_url, &name);
+        let urls = ServiceUrls::of(&admin_url).expect("the URL names a user");
+        Self { name, admin_url, urls }
+    }
+
+    /// A connection as superuser.
+    ///
+    /// # Panics
+    /// When the server is away.
+    pub async fn connect(&self) -> AsyncPgConnection {
+        AsyncPgConnection::establish(&self.admin_url).await.expect("the test's database answers")
+    }
+
+    /// Lets time pass: everything that waits for a moment waits for one that is `d` earlier.
+    ///
+    /// # Panics
+    /// When the server is away.
+    pub async fn let_time_pass(&self, d: Duration) {
+        let earlier = format!("- interval '{} milliseconds'", d.as_millis());
+        let mut sql = String::new();
+        for schema in ["orders", "merchant", "dispatch"] {
+            sql.push_str(&format!("UPDATE {schema}.timers SET fire_at = fire_at {earlier}, claimed_until = NULL;"));
+        }
+        sql.push_str(&format!("UPDATE orders.quotes SET expires_at = expires_at {earlier};"));
+        sql.push_str(&format!(
+            "UPDATE orders.payments SET next_attempt_at = next_attempt_at {earlier} WHERE next_attempt_at IS NOT NULL;"
+        ));
+        sql.push_str(&format!("UPDATE dispatch.offers SET expires_at = expires_at {earlier} WHERE state = 'sent';"));
+        self.connect().await.batch_execute(&sql).await.expect("time passes");
+    }
+
+    /// A number from the database, by SQL over all three schemas.
+    ///
+    /// # Panics
+    /// When the query is wrong: it must return one bigint called `n`.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let mut conn = self.connect().await;
+        sql_query(sql).get_result::<Count>(&mut conn).await.unwrap_or_else(|e| panic!("{e}: {sql}")).n
+    }
+
+    /// Changes something behind the services' backs.
+    ///
+    /// # Panics
+    /// When the SQL is wrong.
+    pub async fn execute(&self, sql: &str) {
+        self.connect().await.batch_execute(sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
+    }
+
+    /// Removes the database. A test that fails leaves it for looking at.
+    ///
+    /// # Panics
+    /// When the server is away.
+    pub async fn remove(&self, servers: &Servers) {
+        let mut admin = AsyncPgConnection::establish(&servers.database_url).await.expect("the test server answers");
+        admin.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await.expect("it can go");
+    }
+}
+
+async fn rename(admin: &mut AsyncPgConnection, from: &str, to: &str) {
+    // A connection that was just ended may still be on its way out.
+    for _ in 0..50 {
+        if admin.batch_execute(&format!("ALTER DATABASE {from} RENAME TO {to}")).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the template {from} is still in use");
+}
+
+fn with_database(url: &str, database: &str) -> String {
+    let (server, _) = url.rsplit_once('/').expect("a database URL ends with /name");
+    format!("{server}/{database}")
+}

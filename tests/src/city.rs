@@ -1,0 +1,359 @@
+//! A small city: one zone, and people to call the APIs as.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use pannier_contracts::{CustomerId, MerchantId, OrderId, RiderId};
+use pannier_platform::auth::{Role, Signer};
+use pannier_platform::broker::Broker;
+use pannier_platform::{Namespace, Stop, service};
+use pannier_testkit::{Servers, TestDb, eventually};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::Caller;
+
+/// The three services and the gateway, in this process, on a database and a namespace of their own.
+pub struct TestCity {
+    /// The servers below.
+    pub servers: Servers,
+    /// The database below.
+    pub db: TestDb,
+    /// Where order-svc answers.
+    pub order_url: String,
+    /// Where merchant-svc answers.
+    pub merchant_url: String,
+    /// Where dispatch-svc answers.
+    pub dispatch_url: String,
+    /// Where the gateway answers.
+    pub gateway_url: String,
+    /// The broker, under this city's namespace.
+    pub broker: Broker,
+    /// Ends everything.
+    pub stop: Stop,
+    http: reqwest::Client,
+    dir: PathBuf,
+    running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
+}
+
+/// The middle of the zone.
+pub const MIDDLE: (f64, f64) = (52.52, 13.40);
+
+fn signer() -> &'static (Signer, PathBuf) {
+    static SIGNER: OnceLock<(Signer, PathBuf)> = OnceLock::new();
+    SIGNER.get_or_init(|| {
+        let dir = std::env::temp_dir().join(format!("pannier-tests-{}", std::process::id()));
+        (Signer::load_or_create(&dir).expect("a key can be made"), dir.join("jwks.json"))
+    })
+}
+
+impl TestCity {
+    /// A city that is up: zone published, every service answering.
+    pub async fn start() -> Self {
+        Self::start_with_policy(json!({})).await
+    }
+
+    /// A city whose zone has another policy.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub async fn start_with_policy(policy: Value) -> Self {
+        let servers = Servers::from_env();
+        let db = TestDb::create(&servers).await;
+        let namespace = Namespace::try_from(db.name.clone()).expect("a database name is a namespace");
+        let stop = Stop::new();
+        let dir = std::env::temp_dir().join(format!("pannier-{}", db.name));
+        std::fs::create_dir_all(&dir).expect("a folder for the gateway");
+        let mut running = Vec::new();
+
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let gateway_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (ending, gateway_dir) = (stop.clone(), dir.clone());
+        running.push(tokio::spawn(async move {
+            pannier_gateway::run(listener, &gateway_dir, async move { ending.cancelled().await }).await
+        }));
+
+        let (_, jwks) = signer();
+        let settings = |url: &str| service::Settings {
+            http_bind: "127.0.0.1:0".to_owned(),
+            http_workers: 1,
+            database_url: SecretString::from(url.to_owned()),
+            pool_size: 12,
+            amqp_url: SecretString::from(servers.amqp_url.clone()),
+            namespace: namespace.clone(),
+            auth_jwks: jwks.display().to_string(),
+        };
+        let order = order_svc::app::App::build(
+            order_svc::app::Settings { service: settings(&db.urls.order), gateway_url: gateway_url.clone() },
+            stop.clone(),
+        )
+        .await
+        .expect("order-svc builds");
+        let order_url = format!("http://{}", order.address().expect("an address"));
+        let merchant = merchant_svc::app::App::build(
+            merchant_svc::app::Settings { service: settings(&db.urls.merchant), order_url: order_url.clone() },
+            stop.clone(),
+        )
+        .await
+        .expect("merchant-svc builds");
+        let merchant_url = format!("http://{}", merchant.address().expect("an address"));
+        let dispatch = dispatch_svc::app::App::build(
+            dispatch_svc::app::Settings {
+                service: settings(&db.urls.dispatch),
+                redis_url: SecretString::from(servers.redis_url.clone()),
+            },
+            stop.clone(),
+        )
+        .await
+        .expect("dispatch-svc builds");
+        let dispatch_url = format!("http://{}", dispatch.address().expect("an address"));
+        running.push(tokio::spawn(order.run()));
+        running.push(tokio::spawn(merchant.run()));
+        running.push(tokio::spawn(dispatch.run()));
+
+        let broker = Broker { url: servers.amqp_url.clone(), namespace };
+        let http = reqwest::Client::new();
+        let city =
+            Self { servers, db, order_url, merchant_url, dispatch_url, gateway_url, broker, stop, http, dir, running };
+        city.publish_zone(policy).await;
+        city
+    }
+
+    async fn publish_zone(&self, policy: Value) {
+        let ops = self.ops(&self.dispatch_url);
+        let (lat, lng) = MIDDLE;
+        let corner = |dy: f64, dx: f64| json!({"lat": lat + dy, "lng": lng + dx});
+        let polygon = json!([corner(-0.1, -0.2), corner(-0.1, 0.2), corner(0.1, 0.2), corner(0.1, -0.2)]);
+        ops.put("/v1/ops/zones/test", None, json!({"name": "Test", "polygon": polygon, "policy": policy})).await.ok();
+        eventually("order-svc knows the zone", || async {
+            (self.db.count("SELECT count(*) AS n FROM orders.zones").await == 1).then_some(())
+        })
+        .await;
+    }
+
+    /// A token.
+    ///
+    /// # Panics
+    /// When it cannot be signed.
+    #[must_use]
+    pub fn token(&self, role: Role, subject: &str) -> String {
+        self.token_for(role, subject, Duration::from_secs(3600))
+    }
+
+    /// A token that ends.
+    ///
+    /// # Panics
+    /// When it cannot be signed.
+    #[must_use]
+    pub fn token_for(&self, role: Role, subject: &str, ttl: Duration) -> String {
+        signer().0.mint(role, subject, ttl).expect("it can be signed")
+    }
+
+    fn caller(&self, base: &str, role: Role, id: String) -> Caller {
+        Caller::new(self.http.clone(), base, self.token(role, &id), id)
+    }
+
+    /// A new customer.
+    #[must_use]
+    pub fn customer(&self) -> Caller {
+        self.caller(&self.order_url, Role::Customer, CustomerId::generate().to_string())
+    }
+
+    /// Operations, at one of the services.
+    #[must_use]
+    pub fn ops(&self, base: &str) -> Caller {
+        self.caller(base, Role::Ops, "ops_test".to_owned())
+    }
+
+    /// Somebody with this id and role.
+    #[must_use]
+    pub fn somebody(&self, base: &str, role: Role, id: &str) -> Caller {
+        self.caller(base, role, id.to_owned())
+    }
+
+    /// An open shop in the middle, which order-svc knows.
+    pub async fn shop(&self) -> Caller {
+        let shop = self.caller(&self.merchant_url, Role::Merchant, MerchantId::generate().to_string());
+        let (lat, lng) = MIDDLE;
+        let profile = json!({"name": "Shop", "place": {"lat": lat, "lng": lng}, "currency": "EUR", "prep_ms": 60_000});
+        let made = shop.put("/v1/merchant/profile", None, profile).await.ok();
+        let soup =
+            json!({"sku": "soup", "name": "Soup", "price": {"amount": 650, "currency": "EUR"}, "available": true});
+        let made = shop.put("/v1/merchant/menu", Some(&made["version"]), json!({"items": [soup]})).await.ok();
+        shop.post_if("/v1/merchant/open", &made["version"], json!({})).await.ok();
+        let customer = self.customer();
+        let menu = format!("/v1/merchants/{}/menu", shop.id);
+        eventually("order-svc knows the shop", || async {
+            let menu = customer.get(&menu).await;
+            (menu.status == 200 && menu.body["status"] == "open").then_some(())
+        })
+        .await;
+        shop
+    }
+
+    /// A rider on shift in the middle.
+    pub async fn rider(&self) -> Caller {
+        let rider = self.rider_offline().await;
+        let (lat, lng) = MIDDLE;
+        rider.post("/v1/rider/online", json!({"place": {"lat": lat + 0.002, "lng": lng}})).await.ok();
+        rider
+    }
+
+    /// A rider who has not come online.
+    pub async fn rider_offline(&self) -> Caller {
+        let rider = self.caller(&self.dispatch_url, Role::Rider, RiderId::generate().to_string());
+        rider
+            .put("/v1/rider/profile", None, json!({"name": "R", "vehicle": "bicycle", "speed_mps": 5.0, "capacity": 2}))
+            .await
+            .ok();
+        rider
+    }
+
+    /// A quote of one soup.
+    pub async fn quote(&self, customer: &Caller, shop: &Caller) -> Value {
+        let (lat, lng) = MIDDLE;
+        let basket = json!({"merchant_id": shop.id, "lines": [{"sku": "soup", "quantity": 1}],
+            "dropoff": {"lat": lat + 0.01, "lng": lng}});
+        customer.post("/v1/quotes", basket).await.ok()
+    }
+
+    /// An order that is placed; its payment is on its way.
+    pub async fn placed(&self, customer: &Caller, shop: &Caller) -> Value {
+        let quote = self.quote(customer, shop).await;
+        customer.post("/v1/orders", json!({"quote_id": quote["id"], "payment_method": "tok_ok"})).await.ok()
+    }
+
+    /// A paid order and its ticket.
+    pub async fn ticket(&self, customer: &Caller, shop: &Caller) -> (Value, Value) {
+        let order = self.placed(customer, shop).await;
+        let ticket = eventually("the ticket opens", || async {
+            let tickets = shop.get("/v1/merchant/tickets?open=true&limit=100").await.ok();
+            tickets["data"].as_array()?.iter().find(|t| t["order_id"] == order["id"]).cloned()
+        })
+        .await;
+        (order, ticket)
+    }
+
+    /// An accepted order: the kitchen is done in a minute.
+    pub async fn accepted(&self, customer: &Caller, shop: &Caller) -> Value {
+        let (order, ticket) = self.ticket(customer, shop).await;
+        self.accept(shop, &ticket).await.ok();
+        order
+    }
+
+    /// The shop accepts a ticket, done in a minute.
+    pub async fn accept(&self, shop: &Caller, ticket: &Value) -> crate::Answer {
+        let path = format!("/v1/merchant/tickets/{}/accept", text(&ticket["id"]));
+        shop.post_if(&path, &ticket["version"], json!({"ready_at": in_a_minute()})).await
+    }
+
+    /// The rider's next open offer for an order.
+    pub async fn offer(&self, rider: &Caller, order: &Value) -> Value {
+        eventually("the rider is asked", || async {
+            let offers = rider.get("/v1/rider/offers").await.ok();
+            offers["data"].as_array()?.iter().find(|o| o["order_id"] == order["id"]).cloned()
+        })
+        .await
+    }
+
+    /// An order that a rider has accepted: the order and the delivery.
+    pub async fn assigned(&self, customer: &Caller, shop: &Caller, rider: &Caller) -> (Value, Value) {
+        let order = self.accepted(customer, shop).await;
+        let offer = self.offer(rider, &order).await;
+        let delivery = rider.post(&format!("/v1/rider/offers/{}/accept", text(&offer["id"])), json!({})).await.ok();
+        (order, delivery)
+    }
+
+    /// Waits until an order is in a state.
+    pub async fn order_is(&self, customer: &Caller, order: &Value, state: &str) -> Value {
+        let path = format!("/v1/orders/{}", text(&order["id"]));
+        eventually(&format!("the order is {state}"), || async {
+            let order = customer.get(&path).await.ok();
+            (order["state"] == state).then_some(order)
+        })
+        .await
+    }
+
+    /// Waits until order, ticket, delivery and payment are in these states; `-` for none. What DESIGN's table of races calls the ends.
+    pub async fn ends_as(&self, order: &Value, expected: [&str; 4]) {
+        let id = text(&order["id"]).parse::<OrderId>().expect("an order id").0;
+        let sql = format!(
+            "SELECT concat_ws(' / ', o.state, coalesce(t.state, '-'), coalesce(d.state, '-'), p.state) AS ends
+             FROM orders.orders o JOIN orders.payments p ON p.order_id = o.id
+             LEFT JOIN merchant.tickets t ON t.order_id = o.id LEFT JOIN dispatch.deliveries d ON d.order_id = o.id
+             WHERE o.id = '{id}'"
+        );
+        let expected = expected.join(" / ");
+        let last = std::sync::Mutex::new(String::new());
+        let what = format!("order {id} ends as {expected}");
+        let waiting = eventually(&what, || async {
+            let ends = self.text(&sql).await;
+            let there = ends == expected;
+            *last.lock().expect("not poisoned") = ends;
+            there.then_some(())
+        });
+        if tokio::time::timeout(Duration::from_secs(18), waiting).await.is_err() {
+            panic!("{what}, but it is {}", last.lock().expect("not poisoned"));
+        }
+    }
+
+    /// A text from the database, column `ends`.
+    pub async fn text(&self, sql: &str) -> String {
+        use diesel::sql_types::Text;
+        use diesel_async::RunQueryDsl as _;
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            ends: String,
+        }
+        let mut conn = self.db.connect().await;
+        diesel::sql_query(sql).get_result::<Row>(&mut conn).await.map_or_else(|e| e.to_string(), |r| r.ends)
+    }
+
+    /// Stops everything and takes its queues and its database away. A test that fails leaves them.
+    ///
+    /// # Panics
+    /// When a service failed, or did not stop in ten seconds.
+    pub async fn end(self) {
+        self.stop.cancel();
+        for service in self.running {
+            tokio::time::timeout(Duration::from_secs(10), service)
+                .await
+                .expect("a service stops within ten seconds")
+                .expect("it does not panic")
+                .expect("it ends well");
+        }
+        remove_queues(&self.broker).await;
+        self.db.remove(&self.servers).await;
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+async fn remove_queues(broker: &Broker) {
+    use pannier_contracts::topology::{RETRY_LADDER_S, ROUTES, dead_queue, retry_queue};
+    let connection = broker.connect("cleaning").await.expect("the broker answers");
+    let channel = connection.create_channel().await.expect("a channel");
+    for route in ROUTES {
+        let queue = broker.namespace.of(route.queue);
+        let retries = RETRY_LADDER_S.iter().map(|s| retry_queue(&queue, *s));
+        for name in retries.chain([dead_queue(&queue), queue.clone()]) {
+            let _ = channel.queue_delete(name.as_str().into(), Default::default()).await;
+        }
+        let _ = channel.exchange_delete(broker.namespace.of(route.exchange).as_str().into(), Default::default()).await;
+    }
+    let _ = connection.close(200, "cleaned".into()).await;
+}
+
+/// A JSON string's text.
+#[must_use]
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("")
+}
+
+/// RFC 3339, a minute from now.
+#[must_use]
+pub fn in_a_minute() -> String {
+    (chrono::Utc::now() + Duration::from_secs(60)).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
