@@ -1,0 +1,72 @@
+//! May a paid order ring in the kitchen at all?
+
+use pannier_contracts::merchant::{MerchantSnapshot, MerchantStatus};
+use pannier_contracts::order::OrderLine;
+use pannier_contracts::text_enum;
+
+text_enum! {
+    /// Why a shop says no.
+    pub enum RejectReason {
+        /// An article is gone.
+        SoldOut => "sold_out",
+        /// Nobody is cooking.
+        Closed => "closed",
+        /// Too many orders.
+        TooBusy => "too_busy",
+        /// Anything else.
+        Other => "other",
+    }
+}
+
+/// The reason for which an order is rejected before it rings, if there is one. Prices are not looked at: the order was
+/// priced when it was placed, and a promise is kept.
+#[must_use]
+pub fn refusal(shop: Option<&MerchantSnapshot>, lines: &[OrderLine]) -> Option<RejectReason> {
+    let Some(shop) = shop.filter(|s| s.status == MerchantStatus::Open) else { return Some(RejectReason::Closed) };
+    let is_available = |line: &OrderLine| shop.menu.iter().any(|item| item.sku == line.sku && item.available);
+    (!lines.iter().all(is_available)).then_some(RejectReason::SoldOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pannier_contracts::merchant::MenuItem;
+    use pannier_contracts::{Currency, MerchantId, Money, Place, Version};
+
+    #[test]
+    fn a_closed_shop_and_a_missing_article_are_told_before_it_rings() {
+        let eur: Currency = "EUR".parse().unwrap();
+        let item = |sku: &str, available| MenuItem {
+            sku: sku.to_owned(),
+            name: sku.to_owned(),
+            price: Money::new(500, eur),
+            available,
+        };
+        let open = MerchantSnapshot {
+            id: MerchantId::generate(),
+            version: Version::FIRST,
+            name: "Noodles".to_owned(),
+            place: Place::new(52.5, 13.4).unwrap(),
+            currency: eur,
+            prep_ms: 600_000,
+            status: MerchantStatus::Open,
+            menu: vec![item("soup", true), item("rice", false)],
+        };
+        let paused = MerchantSnapshot { status: MerchantStatus::Paused, ..open.clone() };
+        let line = |sku: &str| OrderLine {
+            sku: sku.to_owned(),
+            name: sku.to_owned(),
+            quantity: 1,
+            unit_price: Money::new(450, eur),
+        };
+        let check = |shop, skus: &[&str], expected| {
+            let lines: Vec<_> = skus.iter().map(|s| line(s)).collect();
+            assert_eq!(refusal(shop, &lines), expected, "{skus:?}");
+        };
+        check(Some(&open), &["soup"], None);
+        check(Some(&open), &["soup", "rice"], Some(RejectReason::SoldOut));
+        check(Some(&open), &["cake"], Some(RejectReason::SoldOut));
+        check(Some(&paused), &["soup"], Some(RejectReason::Closed));
+        check(None, &["soup"], Some(RejectReason::Closed));
+    }
+}

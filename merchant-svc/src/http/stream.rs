@@ -1,0 +1,54 @@
+//! A shop's tickets, live.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use async_trait::async_trait;
+use pannier_contracts::MerchantId;
+use pannier_contracts::event::Snapshot as _;
+use pannier_contracts::ticket::TicketSnapshot;
+use pannier_platform::event_log::{EventLog, LoggedEvent};
+use pannier_platform::http::feed::{self, Feed, Record};
+use pannier_platform::http::{Merchant, Problem, sse};
+use pannier_platform::{Conn, Db, Refusal, Stop};
+
+use crate::store::tickets::{self, Filter};
+
+const KIND: &str = "ticket";
+
+/// The tablet watches.
+pub(super) async fn watch(
+    request: HttpRequest,
+    who: Merchant,
+    db: Data<Db>,
+    log: Data<EventLog>,
+    stop: Data<Stop>,
+) -> Result<HttpResponse, Problem> {
+    let cursor = sse::cursor(&request);
+    let (db, log) = (db.get_ref().clone(), log.get_ref().clone());
+    let tickets = Tickets { shop: who.id };
+    Ok(sse::stream(&who.token.claims, &stop, move |sender| feed::run(db, log, tickets, cursor, sender)))
+}
+
+struct Tickets {
+    shop: MerchantId,
+}
+
+#[async_trait]
+impl Feed for Tickets {
+    fn audience(&self) -> String {
+        tickets::audience(self.shop)
+    }
+
+    async fn present(&self, conn: &mut Conn) -> Result<Vec<Record>, Refusal> {
+        let filter = Filter { shop: Some(self.shop), open: true, ..Default::default() };
+        let open = tickets::list(conn, filter, None, None).await?;
+        open.iter().map(|ticket| Record::of(KIND, ticket)).collect()
+    }
+
+    async fn render(&self, _: &Db, event: &LoggedEvent) -> Result<Option<Record>, Refusal> {
+        if event.aggregate != TicketSnapshot::AGGREGATE {
+            return Ok(None);
+        }
+        Record::of(KIND, &event.data).map(Some)
+    }
+}

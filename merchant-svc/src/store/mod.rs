@@ -1,0 +1,5 @@
+//! All SQL of merchant-svc: conditional writes, and the event with each.
+
+pub mod merchants;
+pub mod schema;
+pub mod tickets;

@@ -1,0 +1,186 @@
+//! Tickets: the guarded step, and the event that announces it.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use pannier_contracts::order::OrderLine;
+use pannier_contracts::ticket::{TicketSnapshot, TicketState};
+use pannier_contracts::{MerchantId, OrderId, TicketId, Version};
+use pannier_platform::{Cause, Conn, Refusal, events};
+use uuid::Uuid;
+
+use super::schema::tickets;
+
+/// The states in which a kitchen still has something to do.
+pub const OPEN: &[TicketState] = &[TicketState::AwaitingAcceptance, TicketState::Accepted, TicketState::Ready];
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = tickets)]
+struct Row {
+    #[diesel(deserialize_as = Uuid)]
+    id: TicketId,
+    #[diesel(deserialize_as = i64)]
+    version: Version,
+    #[diesel(deserialize_as = String)]
+    state: TicketState,
+    #[diesel(deserialize_as = Uuid)]
+    order_id: OrderId,
+    #[diesel(deserialize_as = Uuid)]
+    merchant_id: MerchantId,
+    #[diesel(deserialize_as = serde_json::Value)]
+    lines: Lines,
+    ready_at: Option<DateTime<Utc>>,
+    reason: Option<String>,
+    opened_at: DateTime<Utc>,
+}
+
+#[derive(Debug)]
+struct Lines(Vec<OrderLine>);
+
+impl TryFrom<serde_json::Value> for Lines {
+    type Error = serde_json::Error;
+    fn try_from(json: serde_json::Value) -> Result<Self, serde_json::Error> {
+        serde_json::from_value(json).map(Self)
+    }
+}
+
+impl From<Row> for TicketSnapshot {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            version: row.version,
+            state: row.state,
+            order_id: row.order_id,
+            merchant_id: row.merchant_id,
+            lines: row.lines.0,
+            ready_at: row.ready_at,
+            reason: row.reason,
+            opened_at: row.opened_at,
+        }
+    }
+}
+
+/// Whose stream of many shows a shop's tickets.
+#[must_use]
+pub fn audience(shop: MerchantId) -> String {
+    format!("merchant:{}", shop.0)
+}
+
+/// A shop's own ticket.
+///
+/// # Errors
+/// `NotFound` when there is none, or it is somebody else's.
+pub async fn load(conn: &mut Conn, id: TicketId, shop: MerchantId) -> Result<TicketSnapshot, Refusal> {
+    let row = tickets::table
+        .find(id.0)
+        .filter(tickets::merchant_id.eq(shop.0))
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.ok_or(Refusal::NotFound("ticket"))?.into())
+}
+
+/// The ticket of an order, if it has one.
+///
+/// # Errors
+/// What the database says.
+pub async fn of_order(conn: &mut Conn, order: OrderId) -> Result<Option<TicketSnapshot>, Refusal> {
+    let row =
+        tickets::table.filter(tickets::order_id.eq(order.0)).select(Row::as_select()).first(conn).await.optional()?;
+    Ok(row.map(Into::into))
+}
+
+/// What a list asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this shop's.
+    pub shop: Option<MerchantId>,
+    /// Only in this state.
+    pub state: Option<TicketState>,
+    /// Only those that a kitchen still has to do with.
+    pub open: bool,
+}
+
+/// Tickets, oldest first, after a cursor.
+///
+/// # Errors
+/// What the database says.
+pub async fn list(
+    conn: &mut Conn,
+    filter: Filter,
+    after: Option<Uuid>,
+    limit: Option<i64>,
+) -> Result<Vec<TicketSnapshot>, Refusal> {
+    let mut query = tickets::table.select(Row::as_select()).order(tickets::id).into_boxed();
+    if let Some(shop) = filter.shop {
+        query = query.filter(tickets::merchant_id.eq(shop.0));
+    }
+    if let Some(state) = filter.state {
+        query = query.filter(tickets::state.eq(state.as_str()));
+    }
+    if filter.open {
+        query = query.filter(tickets::state.eq_any(OPEN.iter().map(|s| s.as_str()).collect::<Vec<_>>()));
+    }
+    if let Some(after) = after {
+        query = query.filter(tickets::id.gt(after));
+    }
+    if let Some(limit) = limit {
+        query = query.limit(limit);
+    }
+    Ok(query.load(conn).await?.into_iter().map(Into::into).collect())
+}
+
+/// Keeps a new ticket, and announces it.
+///
+/// # Errors
+/// `Conflict` when its order got one in this moment.
+pub async fn insert(conn: &mut Conn, cause: &Cause, ticket: &TicketSnapshot) -> Result<(), Refusal> {
+    let lines = serde_json::to_value(&ticket.lines).map_err(|e| Refusal::Bug(e.into()))?;
+    let inserted = diesel::insert_into(tickets::table)
+        .values((
+            tickets::id.eq(ticket.id.0),
+            tickets::version.eq(ticket.version.0),
+            tickets::state.eq(ticket.state.as_str()),
+            tickets::order_id.eq(ticket.order_id.0),
+            tickets::merchant_id.eq(ticket.merchant_id.0),
+            tickets::lines.eq(lines),
+            tickets::ready_at.eq(ticket.ready_at),
+            tickets::reason.eq(&ticket.reason),
+            tickets::opened_at.eq(ticket.opened_at),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    if inserted == 0 {
+        return Err(Refusal::Conflict);
+    }
+    events::append(conn, cause, "opened", Some(audience(ticket.merchant_id)), ticket).await
+}
+
+/// Writes the next version of a ticket, if nobody else has, and announces it in the word of its new state.
+///
+/// # Errors
+/// `Conflict` when somebody was faster.
+pub async fn advance(
+    conn: &mut Conn,
+    cause: &Cause,
+    before: &TicketSnapshot,
+    after: TicketSnapshot,
+) -> Result<TicketSnapshot, Refusal> {
+    let after = TicketSnapshot { version: before.version.next(), ..after };
+    let updated = diesel::update(tickets::table.find(before.id.0).filter(tickets::version.eq(before.version.0)))
+        .set((
+            tickets::version.eq(after.version.0),
+            tickets::state.eq(after.state.as_str()),
+            tickets::ready_at.eq(after.ready_at),
+            tickets::reason.eq(&after.reason),
+        ))
+        .execute(conn)
+        .await?;
+    if updated == 0 {
+        return Err(Refusal::Conflict);
+    }
+    events::append(conn, cause, after.state.as_str(), Some(audience(after.merchant_id)), &after).await?;
+    Ok(after)
+}
