@@ -18,6 +18,8 @@ use crate::instance::{Instance, Point};
 pub const SKU: &str = "meal";
 /// Orders that one courier carries at a time.
 const CAPACITY: u32 = 2;
+/// The largest radius that a zone may have.
+const FARTHEST_M: u32 = 50_000;
 /// How long order-svc may take to learn about all shops.
 const LEARN_WITHIN: Duration = Duration::from_secs(90);
 /// How many set-up calls are under way at once.
@@ -119,7 +121,7 @@ fn compressed(speed: f64, radius_m: f64) -> Policy {
         give_up_ms: real(4 * 3_600_000),
         at_risk_ms: real(usual.at_risk_ms),
         promise_margin_ms: real(usual.promise_margin_ms),
-        radius_m: radius_m.ceil() as u32,
+        radius_m: (radius_m.ceil() as u32).min(FARTHEST_M),
         courier_mps: (f64::from(usual.courier_mps) * speed).round() as u32,
         ..usual
     }
