@@ -1,0 +1,85 @@
+//! The one place that constructs things: read it to know what this process is made of.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use pannier_platform::{Service, Stop, service, timers};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::sync::Notify;
+
+use crate::fleet::{Fleet, Locations, locations};
+use crate::http;
+use crate::messaging::on_order::OnOrder;
+use crate::tasks::matcher::Matcher;
+use crate::tasks::sweeper;
+use crate::tasks::timers::DispatchTimers;
+
+/// See `config/default.toml`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Settings {
+    /// What every service has.
+    #[serde(flatten)]
+    pub service: service::Settings,
+    /// `redis://…`: where positions are kept.
+    pub redis_url: SecretString,
+}
+
+/// dispatch-svc, built and not yet running.
+#[derive(Debug)]
+pub struct App {
+    service: Service,
+    locations: Locations,
+    timer_nudge: Arc<Notify>,
+}
+
+impl App {
+    /// Binds the port, starts the tasks.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong with the settings.
+    pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
+        let service = Service::build(&settings.service, stop.clone()).await?;
+        let db = service.db.clone();
+        let holder = service.address()?.to_string();
+        let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;
+
+        service.consume(OnOrder);
+        let (locations, writer) = locations::channel(db.clone(), fleet.clone());
+        service.tasks.essential("positions", writer.run(stop.clone()));
+        let timer_nudge = Arc::new(Notify::new());
+        let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());
+        service.tasks.essential("timers", timers);
+        service.tasks.essential("dispatcher", Matcher::new(db.clone(), fleet).run(holder.clone(), stop.clone()));
+        service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
+        Ok(Self { service, locations, timer_nudge })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        self.service.address()
+    }
+
+    /// Makes the timers look at once: tests move time in the database and then ring this.
+    #[must_use]
+    pub fn timer_nudge(&self) -> Arc<Notify> {
+        Arc::clone(&self.timer_nudge)
+    }
+
+    /// Runs until the stop signal.
+    ///
+    /// # Errors
+    /// When the HTTP server cannot start.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let (log, locations) = (Data::new(self.service.log.clone()), Data::new(self.locations));
+        self.service
+            .run("dispatch", "dispatch", move |config| {
+                config.app_data(log.clone()).app_data(locations.clone()).configure(http::routes);
+            })
+            .await
+    }
+}

@@ -1,0 +1,46 @@
+//! A rider says yes: one winner, in time by the database's clock, within their capacity; everybody else hears the truth.
+
+use pannier_contracts::offer::OfferState;
+use pannier_contracts::{OfferId, RiderId};
+use pannier_platform::{Cause, Conn, Refusal};
+
+use super::advance::{How, advance};
+use super::close_offers::too_late;
+use super::tap::reassigned;
+use crate::domain::lifecycle::{OfferTrigger, Trigger};
+use crate::store::offers::Which;
+use crate::store::{self, Delivery};
+
+/// Takes the offer. Taking it again is no failure while the rider still has the delivery.
+///
+/// # Errors
+/// 409 `offer_expired`, `offer_revoked`, `no_capacity`, `reassigned`.
+pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: OfferId) -> Result<Delivery, Refusal> {
+    let offer = store::offers::of_rider(conn, id, rider).await?;
+    let delivery = store::deliveries::lock(conn, offer.delivery_id).await?;
+    let in_time = Which::InTime(id);
+    let taken = store::offers::close(conn, cause, &delivery, in_time, OfferTrigger::Accept, None).await?;
+    if taken.is_empty() {
+        let offer = store::offers::of_rider(conn, id, rider).await?;
+        return match offer.state {
+            OfferState::Accepted if delivery.rider() == Some(rider) => Ok(delivery),
+            OfferState::Accepted => Err(reassigned(&delivery)),
+            _ => Err(too_late(&offer, OfferTrigger::Accept)),
+        };
+    }
+    let how = How { rider: Some(rider), ..How::default() };
+    let delivery = advance(conn, cause, &delivery, Trigger::Accept, how).await?;
+    let loaded = store::riders::load_up(conn, cause, rider).await?;
+    let Some(loaded) = loaded else {
+        // All of this is undone: the offer stays open until it expires.
+        return Err(Refusal::Illegal {
+            code: "no_capacity",
+            detail: "you have as many orders as you can take".to_owned(),
+            state: OfferState::Sent.to_string(),
+            allowed: vec!["decline".to_owned()],
+        });
+    };
+    store::deliveries::watch(conn, delivery.id, store::riders::last_place(&loaded)).await?;
+    tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} is carried by {rider}", delivery.id);
+    Ok(delivery)
+}

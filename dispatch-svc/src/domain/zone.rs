@@ -1,0 +1,68 @@
+//! What a zone may be.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use pannier_contracts::Place;
+use pannier_contracts::zone::Policy;
+use pannier_platform::Refusal;
+
+/// No policy lasts longer than a day, milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
+/// Checks what a person wrote.
+///
+/// # Errors
+/// 422 that names the field.
+pub fn check(name: &str, polygon: &[Place], policy: &Policy) -> Result<(), Refusal> {
+    let wrong = |pointer: &str, detail: &str| {
+        Err(Refusal::Invalid { code: "zone_invalid", detail: detail.to_owned(), pointer: Some(pointer.to_owned()) })
+    };
+    if name.trim().is_empty() || name.chars().count() > 100 {
+        return wrong("/name", "a zone's name has 1 to 100 characters");
+    }
+    if !(3..=500).contains(&polygon.len()) {
+        return wrong("/polygon", "a polygon has 3 to 500 corners");
+    }
+    let durations = [
+        ("/policy/search_lead_ms", policy.search_lead_ms),
+        ("/policy/hold_ms", policy.hold_ms),
+        ("/policy/give_up_ms", policy.give_up_ms),
+        ("/policy/at_risk_ms", policy.at_risk_ms),
+        ("/policy/promise_margin_ms", policy.promise_margin_ms),
+    ];
+    for (pointer, ms) in durations {
+        if !(0..=DAY_MS).contains(&ms) {
+            return wrong(pointer, "a duration is 0 to 86400000 milliseconds: at most a day");
+        }
+    }
+    if !(1..=5).contains(&policy.offers_per_delivery) {
+        return wrong("/policy/offers_per_delivery", "1 to 5 riders are asked at once");
+    }
+    if !(100..=50_000).contains(&policy.radius_m) {
+        return wrong("/policy/radius_m", "a radius is 100 to 50000 metres");
+    }
+    Ok(())
+}
+
+/// The moments that a policy derives from a ready time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moments {
+    /// From here on a rider is looked for.
+    pub search_at: DateTime<Utc>,
+    /// From here on having no rider is an alarm.
+    pub at_risk_at: DateTime<Utc>,
+    /// Here dispatch gives up.
+    pub give_up_at: DateTime<Utc>,
+}
+
+impl Moments {
+    /// What `policy` makes of `ready_at`.
+    #[must_use]
+    pub fn of(ready_at: DateTime<Utc>, policy: &Policy) -> Self {
+        let after = |ms: i64| ready_at + TimeDelta::milliseconds(ms.clamp(-DAY_MS, DAY_MS));
+        Self {
+            search_at: after(-policy.search_lead_ms),
+            at_risk_at: after(policy.at_risk_ms),
+            give_up_at: after(policy.give_up_ms),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The rider's offers.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use futures::FutureExt as _;
+use pannier_contracts::OfferId;
+use pannier_platform::Db;
+use pannier_platform::http::{Command, Page, Problem, Rider};
+use serde::Deserialize;
+
+use super::Nothing;
+use super::views::{DeliveryView, OfferView};
+use crate::commands;
+use crate::store;
+
+/// What may be answered now, oldest first. A rider has few, so this is one page.
+///
+/// # Errors
+/// As a problem.
+pub async fn list(who: Rider, db: Data<Db>) -> Result<Json<Page<OfferView>>, Problem> {
+    let data = db
+        .read(move |conn| {
+            async move {
+                let offers = store::offers::open_of_rider(conn, who.id).await?;
+                let ids: Vec<_> = offers.iter().map(|o| o.delivery_id.0).collect();
+                let deliveries = store::deliveries::these(conn, &ids).await?;
+                let view = |o| {
+                    let o: &store::Offer = o;
+                    deliveries.iter().find(|d| d.id == o.delivery_id).map(|d| OfferView::of(o, d))
+                };
+                Ok(offers.iter().filter_map(view).collect())
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(Json(Page { data, next_cursor: None }))
+}
+
+/// Yes.
+///
+/// # Errors
+/// As a problem: 409 with the reason when it is too late.
+pub async fn accept(
+    who: Rider,
+    db: Data<Db>,
+    id: Path<OfferId>,
+    cmd: Command<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    cmd.once(&db, move |conn, cmd| {
+        async move {
+            let delivery = commands::accept_offer::accept_offer(conn, &cmd.cause, who.id, id).await?;
+            Ok(DeliveryView::for_rider(&delivery))
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// `POST /v1/rider/offers/{id}/decline`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decline {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// No.
+///
+/// # Errors
+/// As a problem.
+pub async fn decline(
+    who: Rider,
+    db: Data<Db>,
+    id: Path<OfferId>,
+    cmd: Command<Decline>,
+) -> Result<HttpResponse, Problem> {
+    let id = id.into_inner();
+    cmd.once(&db, move |conn, cmd| {
+        async move {
+            let reason = cmd.body.reason.as_deref();
+            let (offer, delivery) = commands::close_offers::decline(conn, &cmd.cause, who.id, id, reason).await?;
+            Ok(OfferView::of(&offer, &delivery))
+        }
+        .boxed()
+    })
+    .await
+}

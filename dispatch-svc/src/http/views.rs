@@ -1,0 +1,84 @@
+//! The records that several calls answer with.
+
+use pannier_contracts::Place;
+use pannier_contracts::delivery::DeliverySnapshot;
+use pannier_contracts::offer::OfferSnapshot;
+use pannier_contracts::rider::RiderSnapshot;
+use serde::Serialize;
+
+use crate::domain::actions;
+use crate::store::{Delivery, Offer, Rider};
+
+/// A rider.
+#[derive(Debug, Clone, Serialize)]
+pub struct RiderView {
+    #[serde(flatten)]
+    rider: RiderSnapshot,
+    allowed_actions: Vec<&'static str>,
+}
+
+impl From<&Rider> for RiderView {
+    fn from(rider: &Rider) -> Self {
+        Self { rider: rider.snapshot(), allowed_actions: actions::of_shift(rider.status) }
+    }
+}
+
+/// An offer.
+#[derive(Debug, Clone, Serialize)]
+pub struct OfferView {
+    #[serde(flatten)]
+    offer: OfferSnapshot,
+    allowed_actions: &'static [&'static str],
+}
+
+impl OfferView {
+    /// An offer of a delivery.
+    #[must_use]
+    pub fn of(offer: &Offer, delivery: &Delivery) -> Self {
+        Self { offer: offer.snapshot(delivery), allowed_actions: actions::of_offer(offer.state) }
+    }
+}
+
+/// A delivery, without the actions: as streams show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryRecord {
+    /// As the world sees it.
+    #[serde(flatten)]
+    pub delivery: DeliverySnapshot,
+    /// The shop's name.
+    pub merchant_name: String,
+    /// Where the shop is.
+    pub pickup: Place,
+    /// Where the customer is.
+    pub dropoff: Place,
+}
+
+impl DeliveryRecord {
+    /// A snapshot with what its row knows beside it.
+    #[must_use]
+    pub fn of(delivery: DeliverySnapshot, row: &Delivery) -> Self {
+        Self { delivery, merchant_name: row.merchant_name.clone(), pickup: row.pickup.0, dropoff: row.dropoff.0 }
+    }
+}
+
+/// A delivery.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryView {
+    #[serde(flatten)]
+    record: DeliveryRecord,
+    allowed_actions: &'static [&'static str],
+}
+
+impl DeliveryView {
+    /// As its rider sees it.
+    #[must_use]
+    pub fn for_rider(row: &Delivery) -> Self {
+        Self { record: DeliveryRecord::of(row.snapshot(), row), allowed_actions: actions::of_carried(row.state) }
+    }
+
+    /// As operations see it.
+    #[must_use]
+    pub fn for_ops(row: &Delivery) -> Self {
+        Self { record: DeliveryRecord::of(row.snapshot(), row), allowed_actions: actions::of_ops(row.state) }
+    }
+}

@@ -1,0 +1,17 @@
+//! The process: settings, logging, build, run until told to stop.
+
+use dispatch_svc::app::{App, Settings};
+use pannier_platform::{Stop, config, logging, stop};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let settings: Settings = config::load("DISPATCH", include_str!("../config/default.toml"))?;
+    logging::start();
+    let stop = Stop::new();
+    let app = App::build(settings, stop.clone()).await?;
+    tokio::spawn(async move {
+        stop::asked_to_stop().await;
+        stop.cancel();
+    });
+    app.run().await
+}

@@ -1,0 +1,3 @@
+//! News from others: one file per source aggregate.
+
+pub mod on_order;

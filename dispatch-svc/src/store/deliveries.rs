@@ -1,0 +1,388 @@
+//! Deliveries: one per order, and from pickup on the row that decides.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
+use pannier_contracts::order::OrderSnapshot;
+use pannier_contracts::{DeliveryId, Lifecycle as _, MerchantId, OrderId, Place, RiderId, Version};
+use pannier_platform::{Cause, Conn, Refusal, events};
+use uuid::Uuid;
+
+use super::json::Json;
+use super::offers::audience;
+use super::schema::deliveries;
+use super::zones::ZoneName;
+use crate::domain::actions;
+use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
+
+/// A delivery.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = deliveries)]
+pub struct Delivery {
+    /// Which delivery.
+    #[diesel(deserialize_as = Uuid)]
+    pub id: DeliveryId,
+    /// The order it carries.
+    #[diesel(deserialize_as = Uuid)]
+    pub order_id: OrderId,
+    /// The shop.
+    #[diesel(deserialize_as = Uuid)]
+    pub merchant_id: MerchantId,
+    /// Its name, for the rider.
+    pub merchant_name: String,
+    /// Whose policy it follows.
+    #[diesel(deserialize_as = String)]
+    pub zone_id: ZoneName,
+    /// Where the shop is.
+    pub pickup: Json<Place>,
+    /// Where the customer is.
+    pub dropoff: Json<Place>,
+    /// When the kitchen means to be done.
+    pub ready_at: DateTime<Utc>,
+    /// What the customer was told.
+    pub promise_at: DateTime<Utc>,
+    /// What a PIN is checked with.
+    pub pin_hash: String,
+    /// Where it is.
+    #[diesel(deserialize_as = String)]
+    pub state: DeliveryState,
+    /// How often it has changed.
+    #[diesel(deserialize_as = i64)]
+    pub version: Version,
+    /// One more with every reassignment.
+    pub attempt: i32,
+    /// Who carries it, or carried it when it ended.
+    pub rider_id: Option<Uuid>,
+    /// Why it ended early.
+    pub reason: Option<String>,
+    /// Since when we know it.
+    pub opened_at: DateTime<Utc>,
+    /// Since when it is in its state.
+    pub state_since: DateTime<Utc>,
+    /// When the rider said yes.
+    pub assigned_at: Option<DateTime<Utc>>,
+    /// When they stood at the counter.
+    pub at_pickup_at: Option<DateTime<Utc>>,
+    /// When the food left the shop.
+    pub picked_up_at: Option<DateTime<Utc>>,
+    /// When they stood at the door.
+    pub at_dropoff_at: Option<DateTime<Utc>>,
+    /// When the customer had it.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// Where the rider was when last looked at.
+    pub watched_place: Option<Json<Place>>,
+}
+
+impl Delivery {
+    /// Who carries it, or carried it when it ended.
+    #[must_use]
+    pub fn rider(&self) -> Option<RiderId> {
+        self.rider_id.map(RiderId)
+    }
+
+    /// As the world sees it.
+    #[must_use]
+    pub fn snapshot(&self) -> DeliverySnapshot {
+        DeliverySnapshot {
+            id: self.id,
+            version: self.version,
+            state: self.state,
+            order_id: self.order_id,
+            merchant_id: self.merchant_id,
+            zone_id: self.zone_id.0.clone(),
+            rider_id: self.rider(),
+            attempt: self.attempt,
+            ready_at: self.ready_at,
+            picked_up_at: self.picked_up_at,
+            delivered_at: self.delivered_at,
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+/// The states in which it is not over.
+pub const OPEN: &[&str] = &[
+    DeliveryState::Scheduled.as_str(),
+    DeliveryState::Searching.as_str(),
+    DeliveryState::Offered.as_str(),
+    DeliveryState::Assigned.as_str(),
+    DeliveryState::AtPickup.as_str(),
+    DeliveryState::PickedUp.as_str(),
+    DeliveryState::AtDropoff.as_str(),
+    DeliveryState::Returning.as_str(),
+];
+
+/// The states in which a rider has it.
+pub const CARRIED: &[&str] = &[
+    DeliveryState::Assigned.as_str(),
+    DeliveryState::AtPickup.as_str(),
+    DeliveryState::PickedUp.as_str(),
+    DeliveryState::AtDropoff.as_str(),
+    DeliveryState::Returning.as_str(),
+];
+
+/// The states in which it wants a rider.
+pub const UNASSIGNED: &[&str] =
+    &[DeliveryState::Scheduled.as_str(), DeliveryState::Searching.as_str(), DeliveryState::Offered.as_str()];
+
+/// Locks a delivery. Whatever touches its offers or its riders' load locks it first, so nothing waits in a circle.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn lock(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> {
+    deliveries::table
+        .find(id.0)
+        .select(Delivery::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()?
+        .ok_or(Refusal::NotFound("delivery"))
+}
+
+/// Locks the delivery of an order, if there is one.
+///
+/// # Errors
+/// What the database says.
+pub async fn lock_of_order(conn: &mut Conn, order: OrderId) -> Result<Option<Delivery>, Refusal> {
+    Ok(deliveries::table
+        .filter(deliveries::order_id.eq(order.0))
+        .select(Delivery::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()?)
+}
+
+/// One delivery.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn load(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> {
+    deliveries::table
+        .find(id.0)
+        .select(Delivery::as_select())
+        .first(conn)
+        .await
+        .optional()?
+        .ok_or(Refusal::NotFound("delivery"))
+}
+
+/// These deliveries, by id.
+///
+/// # Errors
+/// What the database says.
+pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Delivery>, Refusal> {
+    Ok(deliveries::table
+        .filter(deliveries::id.eq_any(ids))
+        .order(deliveries::id)
+        .select(Delivery::as_select())
+        .load(conn)
+        .await?)
+}
+
+/// All that want a rider, or of one zone.
+///
+/// # Errors
+/// What the database says.
+pub async fn unassigned(conn: &mut Conn, zone: Option<&str>) -> Result<Vec<Delivery>, Refusal> {
+    let query = deliveries::table
+        .filter(deliveries::state.eq_any(UNASSIGNED))
+        .order(deliveries::id)
+        .select(Delivery::as_select())
+        .into_boxed();
+    Ok(match zone {
+        Some(zone) => query.filter(deliveries::zone_id.eq(zone.to_owned())).load(conn).await?,
+        None => query.load(conn).await?,
+    })
+}
+
+/// All that riders have, in the order in which they took them.
+///
+/// # Errors
+/// What the database says.
+pub async fn carried(conn: &mut Conn) -> Result<Vec<Delivery>, Refusal> {
+    Ok(deliveries::table
+        .filter(deliveries::state.eq_any(CARRIED))
+        .order((deliveries::assigned_at, deliveries::id))
+        .select(Delivery::as_select())
+        .load(conn)
+        .await?)
+}
+
+/// What one rider has, by id.
+///
+/// # Errors
+/// What the database says.
+pub async fn carried_by(conn: &mut Conn, rider: RiderId) -> Result<Vec<Delivery>, Refusal> {
+    Ok(deliveries::table
+        .filter(deliveries::rider_id.eq(rider.0))
+        .filter(deliveries::state.eq_any(CARRIED))
+        .order(deliveries::id)
+        .select(Delivery::as_select())
+        .load(conn)
+        .await?)
+}
+
+/// Which deliveries a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Only this rider's.
+    pub rider: Option<RiderId>,
+    /// Only those that are not over.
+    pub open: bool,
+}
+
+/// A page of deliveries, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn page(conn: &mut Conn, shown: Shown, after: Option<Uuid>, limit: i64) -> Result<Vec<Delivery>, Refusal> {
+    let mut query = deliveries::table
+        .filter(deliveries::id.gt(after.unwrap_or(Uuid::nil())))
+        .order(deliveries::id)
+        .limit(limit)
+        .select(Delivery::as_select())
+        .into_boxed();
+    if let Some(rider) = shown.rider {
+        query = query.filter(deliveries::rider_id.eq(rider.0));
+    }
+    if shown.open {
+        query = query.filter(deliveries::state.eq_any(OPEN));
+    }
+    Ok(query.load(conn).await?)
+}
+
+/// Opens the delivery of an order, and tells.
+///
+/// # Errors
+/// `Conflict` when somebody else just opened it.
+pub async fn open(
+    conn: &mut Conn,
+    cause: &Cause,
+    order: &OrderSnapshot,
+    ready_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Delivery, Refusal> {
+    let row: Option<Delivery> = diesel::insert_into(deliveries::table)
+        .values((
+            deliveries::id.eq(DeliveryId::generate().0),
+            deliveries::order_id.eq(order.id.0),
+            deliveries::merchant_id.eq(order.merchant_id.0),
+            deliveries::merchant_name.eq(&order.merchant_name),
+            deliveries::zone_id.eq(order.zone_id.as_str()),
+            deliveries::pickup.eq(Json(order.pickup)),
+            deliveries::dropoff.eq(Json(order.dropoff)),
+            deliveries::ready_at.eq(ready_at),
+            deliveries::promise_at.eq(order.promise_at),
+            deliveries::pin_hash.eq(&order.pin_hash),
+            deliveries::state.eq(DeliveryState::Scheduled.as_str()),
+            deliveries::version.eq(Version::FIRST.0),
+            deliveries::order_version.eq(order.version.0),
+            deliveries::opened_at.eq(now),
+            deliveries::state_since.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .returning(Delivery::as_returning())
+        .get_result(conn)
+        .await
+        .optional()?;
+    let row = row.ok_or(Refusal::Conflict)?;
+    events::append(conn, cause, "opened", None, &row.snapshot()).await?;
+    Ok(row)
+}
+
+/// One step along the lifecycle: the row, if it is still at the version that was decided on, and its event.
+/// What a step brings with it is in [`crate::commands::advance`].
+///
+/// # Errors
+/// `Illegal` when there is no such step, `Conflict` when it has changed since it was loaded.
+pub async fn advance(
+    conn: &mut Conn,
+    cause: &Cause,
+    delivery: &Delivery,
+    trigger: Trigger,
+    now: DateTime<Utc>,
+    change: impl FnOnce(&mut Delivery),
+) -> Result<Delivery, Refusal> {
+    let to = DeliveryLifecycle::next(delivery.state, trigger)
+        .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_carried(delivery.state))))?;
+    let mut next = delivery.clone();
+    change(&mut next);
+    next.state = to;
+    next.state_since = now;
+    write(conn, cause, delivery, next, to.as_str()).await
+}
+
+/// Changes the times of a delivery and not its state, and tells.
+///
+/// # Errors
+/// `Conflict` when it has changed since it was loaded.
+pub async fn replan(
+    conn: &mut Conn,
+    cause: &Cause,
+    delivery: &Delivery,
+    ready_at: DateTime<Utc>,
+    promise_at: DateTime<Utc>,
+) -> Result<Delivery, Refusal> {
+    let next = Delivery { ready_at, promise_at, ..delivery.clone() };
+    write(conn, cause, delivery, next, "replanned").await
+}
+
+async fn write(
+    conn: &mut Conn,
+    cause: &Cause,
+    seen: &Delivery,
+    next: Delivery,
+    kind: &str,
+) -> Result<Delivery, Refusal> {
+    let next = Delivery { version: seen.version.next(), ..next };
+    let changed = diesel::update(deliveries::table.find(seen.id.0).filter(deliveries::version.eq(seen.version.0)))
+        .set((
+            deliveries::state.eq(next.state.as_str()),
+            deliveries::version.eq(next.version.0),
+            deliveries::ready_at.eq(next.ready_at),
+            deliveries::promise_at.eq(next.promise_at),
+            deliveries::attempt.eq(next.attempt),
+            deliveries::rider_id.eq(next.rider_id),
+            deliveries::reason.eq(&next.reason),
+            deliveries::state_since.eq(next.state_since),
+            deliveries::assigned_at.eq(next.assigned_at),
+            deliveries::at_pickup_at.eq(next.at_pickup_at),
+            deliveries::picked_up_at.eq(next.picked_up_at),
+            deliveries::at_dropoff_at.eq(next.at_dropoff_at),
+            deliveries::delivered_at.eq(next.delivered_at),
+            deliveries::watched_place.eq(next.watched_place.clone()),
+        ))
+        .execute(conn)
+        .await?;
+    if changed == 0 {
+        return Err(Refusal::Conflict);
+    }
+    // Who loses it hears of it, too: the record no longer names them.
+    let told = next.rider_id.or(seen.rider_id).map(|rider| audience(RiderId(rider)));
+    events::append(conn, cause, kind, told, &next.snapshot()).await?;
+    Ok(next)
+}
+
+/// Notes the newest version of the order that was read. No version of its own: nobody else sees it.
+///
+/// # Errors
+/// What the database says.
+pub async fn note_order_version(conn: &mut Conn, id: DeliveryId, order: Version) -> Result<(), Refusal> {
+    diesel::update(deliveries::table.find(id.0)).set(deliveries::order_version.eq(order.0)).execute(conn).await?;
+    Ok(())
+}
+
+/// Notes where the rider is, to see later whether they moved. No version: nobody else sees it.
+///
+/// # Errors
+/// What the database says.
+pub async fn watch(conn: &mut Conn, id: DeliveryId, place: Option<Place>) -> Result<(), Refusal> {
+    diesel::update(deliveries::table.find(id.0))
+        .set(deliveries::watched_place.eq(place.map(Json)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Rounds: what the dispatcher saw when it looked at a delivery, and what it decided.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use pannier_contracts::{DeliveryId, RoundId};
+use pannier_engine::{Candidate, Decision, Outcome, POLICY_VERSION};
+use pannier_platform::{Conn, Refusal};
+use uuid::Uuid;
+
+use super::json::Json;
+use super::schema::rounds;
+
+/// A round.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = rounds)]
+pub struct Round {
+    /// Which round.
+    #[diesel(deserialize_as = Uuid)]
+    pub id: RoundId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// `offer`, `hold`, `nobody`.
+    pub outcome: String,
+    /// Why it was not an offer.
+    pub reason: Option<String>,
+    /// When a hold is looked at again.
+    pub until_at: Option<DateTime<Utc>>,
+    /// Under which rules.
+    pub policy_version: i32,
+    /// Who was looked at.
+    pub candidates: Json<Vec<Candidate>>,
+    /// How many more were looked at.
+    pub left_out: i32,
+}
+
+/// What is remembered of the newest round of a delivery.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Last {
+    /// Of which delivery.
+    #[diesel(sql_type = SqlUuid)]
+    pub delivery_id: Uuid,
+    /// When.
+    #[diesel(sql_type = Timestamptz)]
+    pub at: DateTime<Utc>,
+    /// `offer`, `hold`, `nobody`.
+    #[diesel(sql_type = Text)]
+    pub outcome: String,
+    /// Why.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub reason: Option<String>,
+    /// When a hold is looked at again.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub until_at: Option<DateTime<Utc>>,
+}
+
+/// Until when a decision holds, if it is a hold.
+#[must_use]
+pub fn until(decision: &Decision) -> Option<DateTime<Utc>> {
+    match decision.outcome {
+        Outcome::Hold { until_ms, .. } => DateTime::from_timestamp_millis(until_ms),
+        _ => None,
+    }
+}
+
+/// Writes a round.
+///
+/// # Errors
+/// What the database says.
+pub async fn insert(
+    conn: &mut Conn,
+    decision: &Decision,
+    candidates: Vec<Candidate>,
+    now: DateTime<Utc>,
+) -> Result<RoundId, Refusal> {
+    let id = RoundId::generate();
+    diesel::insert_into(rounds::table)
+        .values((
+            rounds::id.eq(id.0),
+            rounds::delivery_id.eq(decision.delivery.0),
+            rounds::at.eq(now),
+            rounds::outcome.eq(decision.outcome.as_str()),
+            rounds::reason.eq(decision.outcome.reason()),
+            rounds::until_at.eq(until(decision)),
+            rounds::policy_version.eq(i32::try_from(POLICY_VERSION).unwrap_or(i32::MAX)),
+            rounds::candidates.eq(Json(candidates)),
+            rounds::left_out.eq(i32::try_from(decision.left_out).unwrap_or(i32::MAX)),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(id)
+}
+
+/// The newest round of each of these deliveries.
+///
+/// # Errors
+/// What the database says.
+pub async fn newest(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<Last>, Refusal> {
+    Ok(diesel::sql_query(
+        "SELECT d.id AS delivery_id, r.at, r.outcome, r.reason, r.until_at
+         FROM unnest($1) AS d(id)
+         CROSS JOIN LATERAL (SELECT * FROM rounds WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) r",
+    )
+    .bind::<Array<SqlUuid>, _>(deliveries)
+    .load(conn)
+    .await?)
+}
+
+/// A page of a delivery's rounds, oldest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn page(
+    conn: &mut Conn,
+    delivery: DeliveryId,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Round>, Refusal> {
+    Ok(rounds::table
+        .filter(rounds::delivery_id.eq(delivery.0))
+        .filter(rounds::id.gt(after.unwrap_or(Uuid::nil())))
+        .order(rounds::id)
+        .limit(limit)
+        .select(Round::as_select())
+        .load(conn)
+        .await?)
+}

@@ -1,0 +1,97 @@
+//! The tables of `migrations/dispatch`, as diesel sees them.
+#![allow(missing_docs, reason = "the migration documents them")]
+
+diesel::table! {
+    zones (id) {
+        id -> Text,
+        uid -> Uuid,
+        name -> Text,
+        polygon -> Jsonb,
+        policy -> Jsonb,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    riders (id) {
+        id -> Uuid,
+        name -> Text,
+        vehicle -> Text,
+        speed_mps -> Double,
+        capacity -> Integer,
+        status -> Text,
+        stale -> Bool,
+        active -> Integer,
+        version -> BigInt,
+        last_seen_at -> Nullable<Timestamptz>,
+        last_place -> Nullable<Jsonb>,
+        cell -> Nullable<Text>,
+        idle_since -> Timestamptz,
+        offers_accepted -> BigInt,
+        offers_answered -> BigInt,
+    }
+}
+
+diesel::table! {
+    deliveries (id) {
+        id -> Uuid,
+        order_id -> Uuid,
+        merchant_id -> Uuid,
+        merchant_name -> Text,
+        zone_id -> Text,
+        pickup -> Jsonb,
+        dropoff -> Jsonb,
+        ready_at -> Timestamptz,
+        promise_at -> Timestamptz,
+        pin_hash -> Text,
+        state -> Text,
+        version -> BigInt,
+        order_version -> BigInt,
+        attempt -> Integer,
+        rider_id -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        opened_at -> Timestamptz,
+        state_since -> Timestamptz,
+        assigned_at -> Nullable<Timestamptz>,
+        at_pickup_at -> Nullable<Timestamptz>,
+        picked_up_at -> Nullable<Timestamptz>,
+        at_dropoff_at -> Nullable<Timestamptz>,
+        delivered_at -> Nullable<Timestamptz>,
+        watched_place -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    rounds (id) {
+        id -> Uuid,
+        delivery_id -> Uuid,
+        at -> Timestamptz,
+        outcome -> Text,
+        reason -> Nullable<Text>,
+        until_at -> Nullable<Timestamptz>,
+        policy_version -> Integer,
+        candidates -> Jsonb,
+        left_out -> Integer,
+    }
+}
+
+diesel::table! {
+    offers (id) {
+        id -> Uuid,
+        delivery_id -> Uuid,
+        order_id -> Uuid,
+        rider_id -> Uuid,
+        attempt -> Integer,
+        state -> Text,
+        version -> BigInt,
+        round_id -> Uuid,
+        ready_at -> Timestamptz,
+        sent_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        accepted_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(zones, riders, deliveries, rounds, offers);

@@ -1,0 +1,77 @@
+//! What happens when a timer fires: a guarded step, so that firing late or twice is harmless.
+
+use async_trait::async_trait;
+use pannier_contracts::delivery::DeliveryState;
+use pannier_contracts::{DeliveryId, OfferId};
+use pannier_platform::timers::{Due, OnTimer};
+use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
+
+use crate::commands::advance::{How, advance};
+use crate::commands::close_offers;
+use crate::domain::deadlines::{self, kind};
+use crate::domain::lifecycle::{Trigger, is_unassigned};
+use crate::store::{self, Delivery};
+
+/// A rider this near to the shop may stand still: they wait for the food. Metres.
+const ARRIVED_M: f64 = 100.0;
+/// Moving less than this is standing still, metres: positions jitter.
+const JITTER_M: f64 = 30.0;
+
+/// dispatch-svc's timers.
+#[derive(Debug, Clone, Copy)]
+pub struct DispatchTimers;
+
+#[async_trait]
+impl OnTimer for DispatchTimers {
+    async fn fire(&self, conn: &mut Conn, cause: &Cause, due: &Due) -> Result<(), Refusal> {
+        if due.kind == kind::EXPIRY {
+            return match store::offers::find(conn, OfferId(due.aggregate_id)).await? {
+                Some(offer) => close_offers::expire(conn, cause, offer.delivery_id).await,
+                None => Ok(()),
+            };
+        }
+        let delivery = store::deliveries::lock(conn, DeliveryId(due.aggregate_id)).await?;
+        match due.kind.as_str() {
+            kind::SEARCH if delivery.state == DeliveryState::Scheduled => {
+                advance(conn, cause, &delivery, Trigger::Search, How::default()).await.map(drop)
+            }
+            kind::AT_RISK if is_unassigned(delivery.state) => {
+                alarm(conn, "at_risk", &delivery, "no rider yet, and the food is ready").await
+            }
+            kind::GIVE_UP if is_unassigned(delivery.state) => {
+                let how = How { reason: Some("no_rider"), ..How::default() };
+                advance(conn, cause, &delivery, Trigger::GiveUp, how).await.map(drop)
+            }
+            kind::NO_MOVEMENT if delivery.state == DeliveryState::Assigned => watch(conn, &delivery).await,
+            kind::RIDE if matches!(delivery.state, DeliveryState::PickedUp | DeliveryState::AtDropoff) => {
+                alarm(conn, "slow_ride", &delivery, "the food has been on the road for 45 minutes").await
+            }
+            kind::RETURN if delivery.state == DeliveryState::Returning => {
+                alarm(conn, "slow_return", &delivery, "the food has been on its way back for 60 minutes").await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Has the rider moved since last looked at? If not, and they are not at the shop, somebody should call them.
+async fn watch(conn: &mut Conn, delivery: &Delivery) -> Result<(), Refusal> {
+    let Some(rider) = delivery.rider() else { return Ok(()) };
+    let place = store::riders::last_place(&store::riders::load(conn, rider).await?);
+    let before = delivery.watched_place.as_ref().map(|p| p.0);
+    let is_fine = place.is_some_and(|here| {
+        here.distance_m(&delivery.pickup.0) <= ARRIVED_M
+            || before.is_none_or(|before| here.distance_m(&before) > JITTER_M)
+    });
+    if is_fine {
+        alarms::resolve(conn, delivery.id.0).await?;
+    } else {
+        alarm(conn, "no_movement", delivery, "its rider has not moved for five minutes").await?;
+    }
+    store::deliveries::watch(conn, delivery.id, place).await?;
+    timers::set_in(conn, "delivery", delivery.id.0, kind::NO_MOVEMENT, deadlines::NO_MOVEMENT).await
+}
+
+async fn alarm(conn: &mut Conn, kind: &str, delivery: &Delivery, detail: &str) -> Result<(), Refusal> {
+    alarms::raise(conn, kind, "delivery", delivery.id.0, detail).await
+}
