@@ -103,6 +103,7 @@ impl TestCity {
             dispatch_svc::app::Settings {
                 service: settings(&db.urls.dispatch),
                 redis_url: SecretString::from(servers.redis_url.clone()),
+                locations_waiting: 1024,
             },
             stop.clone(),
         )

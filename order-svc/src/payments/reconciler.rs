@@ -11,7 +11,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use pannier_contracts::order::OrderState;
 use pannier_contracts::payment::PaymentState;
 use pannier_contracts::{Lifecycle as _, OrderId};
-use pannier_platform::{Cause, Conn, Db, Refusal, Stop, alarms};
+use pannier_platform::{Cause, Conn, Db, Refusal, Stop, alarms, event_log};
 
 use super::gateway::{Gateway, Operation, Said};
 use crate::commands::advance::{Step, advance};
@@ -158,7 +158,7 @@ impl<G: Gateway> Reconciler<G> {
                     match next {
                         Next::Rest => store::payments::rest(conn, payment.id).await?,
                         Next::Close => {
-                            let cause = Cause::of("reconciler");
+                            let cause = cause(conn, id).await?;
                             let to = step(&payment, PaymentTrigger::Void)?;
                             store::payments::advance(conn, &cause, &payment, to).await?;
                         }
@@ -178,13 +178,19 @@ impl<G: Gateway> Reconciler<G> {
     }
 }
 
+/// What the reconciler does, it does because of what happened to the order last.
+async fn cause(conn: &mut Conn, order: OrderId) -> Result<Cause, Refusal> {
+    let trace = event_log::newest_trace(conn, "order", order.0).await?;
+    Ok(Cause::continuing("reconciler", trace.as_deref()))
+}
+
 fn step(payment: &Payment, trigger: PaymentTrigger) -> Result<PaymentState, Refusal> {
     PaymentLifecycle::next(payment.state, trigger).map_err(|e| Refusal::Bug(e.into()))
 }
 
 /// Books what the gateway said. The order is written before the payment: everybody locks in that order.
 async fn record(conn: &mut Conn, asked: &Payment, operation: Operation, said: Said) -> Result<(), Refusal> {
-    let cause = Cause::of("reconciler");
+    let cause = cause(conn, asked.order_id).await?;
     let order = store::orders::load(conn, asked.order_id, Of::Anyone).await?;
     let payment = store::payments::of_order(conn, asked.order_id).await?;
     if payment.operation_key != asked.operation_key {
@@ -237,7 +243,8 @@ async fn lost_track(conn: &mut Conn, asked: &Payment, why: &str) -> Result<(), R
         return Ok(());
     }
     if let Some(to) = PaymentLifecycle::table(payment.state, PaymentTrigger::LoseTrack) {
-        store::payments::lose_track(conn, &Cause::of("reconciler"), &payment, to).await?;
+        let cause = cause(conn, asked.order_id).await?;
+        store::payments::lose_track(conn, &cause, &payment, to).await?;
     }
     store::payments::postpone(conn, payment.id, why).await
 }

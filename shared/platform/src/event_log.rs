@@ -203,3 +203,19 @@ pub async fn timeline(conn: &mut Conn, aggregate: &str, aggregate_id: Uuid) -> Q
         .load(conn)
         .await
 }
+
+/// The trace of the newest event of an aggregate: what happens because of it belongs to the same trace.
+///
+/// # Errors
+/// What the database says.
+pub async fn newest_trace(conn: &mut Conn, aggregate: &str, aggregate_id: Uuid) -> QueryResult<Option<String>> {
+    let newest: Option<Option<String>> = events::table
+        .filter(events::aggregate.eq(aggregate))
+        .filter(events::aggregate_id.eq(aggregate_id))
+        .order(events::version.desc())
+        .select(events::traceparent)
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(newest.flatten())
+}

@@ -111,12 +111,18 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
         F: for<'c> Fn(&'c mut Conn, Self) -> BoxFuture<'c, Result<R, Refusal>> + Send + Sync + 'static,
     {
         let (claim, reload) = (self.claim.clone(), self.if_match.is_none());
+        let trace = self.cause.trace.clone();
         let body = Arc::new(body);
         let run: idempotency::Body = Arc::new(move |conn| {
             let (this, body) = (self.clone(), Arc::clone(&body));
             async move { Answer::new(status.as_u16(), &body(conn, this).await?) }.boxed()
         });
-        Ok(idempotency::once(db, claim, run, Problem::stored, reload).await?)
+        let mut answer = idempotency::once(db, claim, run, Problem::stored, reload).await?;
+        if answer.status >= 400 {
+            // A stored problem carries the trace of who asks now.
+            answer.body["trace_id"] = trace.trace_id().into();
+        }
+        Ok(answer)
     }
 
     /// The version that the caller saw, for writes that require it.

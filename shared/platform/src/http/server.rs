@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
@@ -68,35 +68,35 @@ where
 async fn mannered(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<BoxBody>>, actix_web::Error> {
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let given = request.headers().get("traceparent").and_then(|h| h.to_str().ok());
     let trace = Trace::continue_from(given);
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let span = tracing::info_span!("http", %method, path, trace_id = trace.trace_id());
     request.extensions_mut().insert(trace.clone());
-    let http_request = request.request().clone();
     let started = std::time::Instant::now();
+    let traced = move |problem: Problem| Problem { trace_id: Some(trace.trace_id().to_owned()), ..problem };
 
     async move {
-        let outcome = tokio::time::timeout(DEADLINE, next.call(request)).await;
-        let problem = match outcome {
-            Ok(Ok(response)) => match replaced(response.response()) {
-                None => {
+        let problem = match tokio::time::timeout(DEADLINE, next.call(request)).await {
+            Ok(Ok(response)) => {
+                let Some(problem) = replaced(response.response()).map(traced) else {
                     log(response.status(), started, None);
-                    return Ok(response.map_into_boxed_body().map_into_left_body());
-                }
-                Some(problem) => problem,
-            },
+                    return Ok(response.map_into_boxed_body());
+                };
+                log(problem.status_code(), started, Some(&problem));
+                let body = problem.error_response();
+                return Ok(response.into_response(body));
+            }
             Ok(Err(e)) => e
                 .as_error::<Problem>()
                 .cloned()
                 .unwrap_or_else(|| plain(e.as_response_error().status_code(), &e.to_string())),
             Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "this took longer than five seconds"),
         };
-        let problem = Problem { trace_id: Some(trace.trace_id().to_owned()), ..problem };
+        let problem = traced(problem);
         log(problem.status_code(), started, Some(&problem));
-        let response = problem.error_response().map_into_right_body();
-        Ok(ServiceResponse::new(http_request, response))
+        Err(problem.into())
     }
     .instrument(span)
     .await
