@@ -4,12 +4,14 @@
 //! shops, its riders and the orders that were on their way.
 
 mod crowd;
+mod guests;
 mod plan;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use pannier_contracts::MerchantId;
 use pannier_contracts::merchant::MerchantStatus;
 use pannier_contracts::zone::Policy;
 use tokio::task::JoinSet;
@@ -67,6 +69,7 @@ pub async fn run(target: Target, options: CityOptions, shutdown: CancellationTok
         bots.spawn(city.clone().ride(n));
     }
     bots.spawn(crowd::run(city.clone()));
+    bots.spawn(guests::run(city.clone()));
     while let Some(ended) = bots.join_next().await {
         if let Err(e) = ended {
             // One bot's bug is not the end of the demo.
@@ -170,4 +173,8 @@ impl City {
     fn customer(&self, n: usize) -> Customer {
         Customer::new(&self.api, &self.town.customers[n].to_string())
     }
+}
+
+fn is_ours(city: &City, shop: MerchantId) -> bool {
+    city.town.shops.iter().any(|s| s.id == shop)
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use pannier_contracts::delivery::DeliverySnapshot;
 use pannier_contracts::merchant::MerchantStatus;
 use pannier_contracts::order::OrderState;
-use pannier_contracts::{DeliveryId, MerchantId, Money, OrderId, Place, QuoteId, RiderId, TicketId, Version};
+use pannier_contracts::{CustomerId, DeliveryId, MerchantId, Money, OrderId, Place, QuoteId, RiderId, TicketId, Version};
 use serde::Deserialize;
 
 /// A part of a list.
@@ -53,6 +53,9 @@ pub struct OrderView {
     pub version: Version,
     /// Where it is.
     pub state: OrderState,
+    /// Who placed it.
+    #[serde(default)]
+    pub customer_id: Option<CustomerId>,
     /// Whose it is.
     pub merchant_id: MerchantId,
     /// When it was placed.

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use futures::StreamExt;
-use pannier_contracts::MerchantId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{AT_ONCE, City, ORDERS_PER_RIDER_HOUR, Town};
+use super::{AT_ONCE, City, ORDERS_PER_RIDER_HOUR, Town, is_ours};
 use crate::api::{Customer, OrderView};
 use crate::bots::{Told, Wish, follow, place};
 
@@ -117,8 +116,4 @@ async fn left_open(city: &Arc<City>, n: usize) -> Vec<(Customer, OrderView)> {
         }
     }
     found
-}
-
-fn is_ours(city: &City, shop: MerchantId) -> bool {
-    city.town.shops.iter().any(|s| s.id == shop)
 }
