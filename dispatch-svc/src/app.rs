@@ -24,6 +24,8 @@ pub struct Settings {
     pub service: service::Settings,
     /// `redis://…`: where positions are kept.
     pub redis_url: SecretString,
+    /// Positions that wait to be written, at most.
+    pub locations_waiting: usize,
 }
 
 /// dispatch-svc, built and not yet running.
@@ -46,7 +48,7 @@ impl App {
         let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;
 
         service.consume(OnOrder);
-        let (locations, writer) = locations::channel(db.clone(), fleet.clone());
+        let (locations, writer) = locations::channel(db.clone(), fleet.clone(), settings.locations_waiting);
         service.tasks.essential("positions", writer.run(stop.clone()));
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());

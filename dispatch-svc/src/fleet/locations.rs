@@ -18,8 +18,6 @@ use crate::store::riders::{self, Seen};
 
 /// How often PostgreSQL hears of one rider at most.
 const COARSE: Duration = Duration::from_secs(10);
-/// Positions that wait to be written, at most: a second or two of a large city.
-const WAITING: usize = 4_096;
 /// Positions written at once.
 const BATCH: usize = 512;
 
@@ -47,10 +45,10 @@ pub struct Writer {
     noted: HashMap<RiderId, Instant>,
 }
 
-/// The channel for positions, and the task that empties it.
+/// A channel for `waiting` positions, and the task that empties it.
 #[must_use]
-pub fn channel(db: Db, fleet: Fleet) -> (Locations, Writer) {
-    let (sender, receiver) = mpsc::channel(WAITING);
+pub fn channel(db: Db, fleet: Fleet, waiting: usize) -> (Locations, Writer) {
+    let (sender, receiver) = mpsc::channel(waiting.max(1));
     let locations = Locations { news: sender, newest: Arc::default() };
     (locations, Writer { news: receiver, db, fleet, noted: HashMap::new() })
 }
