@@ -68,10 +68,7 @@ impl DataDir {
             Ok(()) => Ok(Self { root, ports: Mutex::new(()), _lock: Some(lock) }),
             Err(TryLockError::WouldBlock) => {
                 let by = Self::at(&root).state().up.map(|up| format!(" (pid {})", up.pid)).unwrap_or_default();
-                bail!(
-                    "pannier already runs in {}{by}: stop it with `./pannier down`, or set PANNIER_DATA",
-                    root.display()
-                )
+                bail!("it already runs in {}{by}: stop it with `./pannier down`, or set PANNIER_DATA", root.display())
             }
             Err(TryLockError::Error(error)) => Err(error).with_context(cannot),
         }
@@ -208,7 +205,7 @@ mod tests {
         let path = folder("lock");
         let first = DataDir::lock(&path).expect("opens");
         let refused = DataDir::lock(&path).expect_err("taken").to_string();
-        assert!(refused.starts_with("pannier already runs in "), "{refused}");
+        assert!(refused.starts_with("it already runs in "), "{refused}");
         drop(first);
         DataDir::lock(&path).expect("free again");
         fs::remove_dir_all(path).expect("removed");

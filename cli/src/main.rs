@@ -2,38 +2,130 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
-use pannier_cli::commands;
+use pannier_cli::commands::{self, dlq::Dlq, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg};
+use pannier_cli::data_dir::DataDir;
+use pannier_cli::failure::Failure;
+use pannier_cli::table::Output;
 
+/// Food-delivery order dispatch that you run yourself.
 #[derive(Parser)]
-#[command(name = "pannier", version, about = "Food-delivery order dispatch that you run yourself")]
+#[command(name = "pannier", version, after_help = "Exit status: 0 well, 1 failed, 2 wrong usage, 3 not reachable.")]
 struct Cli {
+    /// The data folder [default: .pannier in the project]
+    #[arg(long, global = true, env = "PANNIER_DATA", hide_env_values = true)]
+    data: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Starts everything, with a demo city, and runs until Ctrl-C.
+    Up {
+        /// Without the demo city.
+        #[arg(long)]
+        no_demo: bool,
+        /// How many times faster than real time the demo city lives.
+        #[arg(long, default_value_t = 30.0)]
+        speed: f64,
+    },
+    /// Stops what `up` started.
+    Down,
+    /// What runs, where, under which pid.
+    Status {
+        #[command(flatten)]
+        list: List,
+    },
+    /// Formatting, lints and all tests, with private servers. Arguments go to `cargo test --workspace`, which then runs alone.
+    Test {
+        /// For `cargo test`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Prints a bearer token.
+    Token {
+        /// As whom.
+        #[arg(long)]
+        role: RoleArg,
+        /// The id, as in `cus_…`; without it, always the same one of that role.
+        #[arg(long)]
+        subject: Option<String>,
+        /// How long it lives: 90s, 15m, 12h.
+        #[arg(long, default_value = "15m", value_parser = commands::token::parse_ttl)]
+        ttl: Duration,
+    },
+    /// Simulated cities.
+    #[command(subcommand)]
+    Sim(Sim),
+    /// Orders, as operations see them.
+    Orders {
+        #[command(subcommand)]
+        what: Orders,
+        #[command(flatten)]
+        list: List,
+    },
+    /// Dead letters of all services.
+    Dlq {
+        #[command(subcommand)]
+        what: Dlq,
+        #[command(flatten)]
+        list: List,
+    },
+    /// What the services have decided and not yet told.
+    Outbox {
+        #[command(subcommand)]
+        what: Outbox,
+        #[command(flatten)]
+        list: List,
+    },
     /// Only private PostgreSQL, Redis and RabbitMQ, for tests run by hand.
     #[command(hide = true)]
-    DevServers {
-        /// The data folder.
-        #[arg(long)]
-        data: PathBuf,
-    },
+    DevServers,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::DevServers { data } => commands::dev_servers::run(&data).await,
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("pannier: {error:#}");
-            ExitCode::FAILURE
+#[derive(clap::Args)]
+struct List {
+    /// How to print it.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let data = cli.data.filter(|data| !data.as_os_str().is_empty()).unwrap_or_else(DataDir::default_path);
+    match cli.command {
+        Command::Up { no_demo, speed } => {
+            if !(speed > 0.0 && speed <= 1_000.0) {
+                return Err(Failure::usage("--speed must be between 0 and 1000"));
+            }
+            commands::up::run(commands::up::Up { data_dir: data, demo: !no_demo, speed }).await
         }
+        Command::Down => commands::down::run(&data),
+        Command::Status { list } => commands::status::run(&data, list.output),
+        Command::Test { args } => commands::test::run(&data, &args).await,
+        Command::Token { role, subject, ttl } => commands::token::run(&data, role.role(), subject, ttl),
+        Command::Sim(what) => commands::sim::run(&data, what).await,
+        Command::Orders { what, list } => commands::orders::run(&data, what, list.output).await,
+        Command::Dlq { what, list } => commands::dlq::run(&data, what, list.output).await,
+        Command::Outbox { what, list } => commands::outbox::run(&data, what, list.output).await,
+        Command::DevServers => commands::dev_servers::run(&data).await,
     }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::report(&error.into()),
+    };
+    let status = match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => Failure::report(&error),
+    };
+    // A download that was interrupted may still sit in a thread; nobody waits for it.
+    runtime.shutdown_background();
+    status
 }

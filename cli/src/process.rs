@@ -88,7 +88,9 @@ pub fn owned_by(data: &Path) -> Vec<ProcessId> {
         .filter(|pid| {
             let dir = Path::new("/proc").join(pid.to_string());
             let marked = std::fs::read(dir.join("environ")).is_ok_and(|env| env.split(|&b| b == 0).any(|v| v == mark));
-            marked || (is_server(&dir) && std::fs::read_link(dir.join("cwd")).is_ok_and(|cwd| cwd.starts_with(data)))
+            // Exactly the server's own folder: other data folders may lie deeper inside this one.
+            let lives_here = |cwd: &Path| cwd == data || (cwd.parent() == Some(data) && !cwd.join("lock").exists());
+            marked || (is_server(&dir) && std::fs::read_link(dir.join("cwd")).is_ok_and(|cwd| lives_here(&cwd)))
         })
         .filter_map(ProcessId::of)
         .collect()

@@ -45,14 +45,12 @@ pub struct Spec {
     pub cwd: PathBuf,
     /// Signals that ask it to stop, each with the time it gets; `KILL` follows.
     pub stop: Vec<(&'static str, Duration)>,
-    /// Whether the signals go to the whole group: for a shell script that stands before the real program.
-    pub stop_group: bool,
     /// What must be done before each start.
     pub prepare: Option<Prepare>,
 }
 
 impl Spec {
-    /// A process that stops on `TERM` within 10 s.
+    /// A process that stops on `TERM` within 9 s.
     pub fn new(name: &str, program: impl Into<PathBuf>, cwd: &Path) -> Self {
         Self {
             name: name.to_owned(),
@@ -60,8 +58,7 @@ impl Spec {
             args: Vec::new(),
             env: Vec::new(),
             cwd: cwd.to_owned(),
-            stop: vec![("TERM", Duration::from_secs(10))],
-            stop_group: false,
+            stop: vec![("TERM", Duration::from_secs(9))],
             prepare: None,
         }
     }
@@ -88,6 +85,11 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// The process's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Waits until `probe` answers, as long as the process does not keep dying.
     ///
     /// # Errors
@@ -288,11 +290,7 @@ async fn keep_running(
 async fn end_child(spec: &Spec, child: &mut Child) {
     let Some(pid) = child.id() else { return };
     for (signal, grace) in &spec.stop {
-        if spec.stop_group {
-            process::signal_group(pid, signal);
-        } else {
-            process::signal(pid, signal);
-        }
+        process::signal(pid, signal);
         if tokio::time::timeout(*grace, child.wait()).await.is_ok() {
             break;
         }

@@ -1,6 +1,6 @@
 //! What the user sees on stderr: notes that stay, and one line that lives. Plain lines when it is not a terminal.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,9 +32,9 @@ impl Ui {
     /// Prints a line that stays.
     pub fn note(&self, text: &str) {
         if self.is_terminal {
-            self.line.suspend(|| eprintln!("{text}"));
+            self.line.suspend(|| print(text));
         } else {
-            eprintln!("{text}");
+            print(text);
         }
     }
 
@@ -44,7 +44,7 @@ impl Ui {
             self.line.enable_steady_tick(Duration::from_millis(120));
             self.line.set_message(text.to_owned());
         } else {
-            eprintln!("{text}");
+            print(text);
         }
     }
 
@@ -58,4 +58,20 @@ impl Ui {
         self.line.disable_steady_tick();
         self.line.finish_and_clear();
     }
+}
+
+/// A terminal that has gone away must not keep us from stopping what we started.
+fn print(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints an error.
+pub fn error(text: &str) {
+    print(text);
+}
+
+/// Prints what was asked for, on stdout. A reader that has seen enough (`| head`) is no error.
+pub fn answer(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
 }

@@ -1,4 +1,14 @@
 //! One file per command.
 
 pub mod dev_servers;
+pub mod dlq;
+pub mod down;
+pub mod live_line;
+pub mod orders;
+pub mod outbox;
 pub mod signals;
+pub mod sim;
+pub mod status;
+pub mod test;
+pub mod token;
+pub mod up;

@@ -8,6 +8,7 @@ pub mod redis;
 pub mod run_as;
 pub mod unpack;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -65,7 +66,7 @@ pub enum Durability {
 /// A server is neither on the machine nor can be fetched, or it does not start; the message says what to do.
 pub async fn start(
     supervisor: &Supervisor,
-    data: &DataDir,
+    data: &Arc<DataDir>,
     given: &Given,
     durability: Durability,
     ui: &Ui,
@@ -78,7 +79,9 @@ pub async fn start(
     .into_iter()
     .filter_map(|(server, wanted)| wanted.then_some(server))
     .collect();
-    let tools = find::locate(&wanted, data, ui)?;
+    // Looking, and perhaps downloading, blocks; a wish to stop must get through meanwhile.
+    let (data_dir, shown) = (data.clone(), ui.clone());
+    let tools = tokio::task::spawn_blocking(move || find::locate(&wanted, &data_dir, &shown)).await??;
     let tool = |server| tools.iter().find(|tool| tool.server == server);
 
     // RabbitMQ first: it is the slow one, and PostgreSQL's first start has work to do meanwhile.

@@ -54,9 +54,8 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
 
     let mut spec = Spec::new("rabbitmq", tool.program(), &dir);
     spec.env = env;
-    // A shell script stands before the Erlang machine, which takes TERM as "stop cleanly".
+    // Erlang takes TERM as "stop cleanly".
     spec.stop = vec![("TERM", Duration::from_secs(8))];
-    spec.stop_group = true;
     let pid_file = dir.join("pid");
     spec.prepare = Some(Arc::new(move || {
         let _ = fs::remove_file(&pid_file);
@@ -106,6 +105,8 @@ fn environment(
         ("ERL_EPMD_PORT", epmd_port.to_string()),
         ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
         ("LANG", "C.UTF-8".to_owned()),
+        // Lets the start script become the Erlang machine instead of standing before it: one process to watch and stop.
+        ("RUNNING_UNDER_SYSTEMD", "true".to_owned()),
         // Few schedulers that do not spin: the node shares the machine with everything else.
         (
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",

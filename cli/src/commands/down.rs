@@ -1,0 +1,39 @@
+//! `pannier down`: stops the `up` of this folder, or what a killed one left.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::data_dir::DataDir;
+use crate::process::{self, ProcessId};
+use crate::supervisor::end_leftovers;
+use crate::ui;
+
+/// `up` itself stops everything within 20 s.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Stops what runs in a data folder.
+///
+/// # Errors
+/// It does not stop.
+pub fn run(path: &Path) -> Result<()> {
+    if let Some(up) = DataDir::at(path).state().up.filter(ProcessId::is_alive) {
+        process::signal(up.pid, "TERM");
+        let deadline = Instant::now() + PATIENCE;
+        while up.is_alive() {
+            if Instant::now() >= deadline {
+                bail!("pid {} did not stop within {} s", up.pid, PATIENCE.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        ui::answer("stopped");
+        return Ok(());
+    }
+    if path.exists() {
+        // Nobody must start here meanwhile.
+        end_leftovers(&DataDir::lock(path)?);
+    }
+    ui::answer("nothing was running");
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! `pannier orders`: what operations see of orders.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Service};
+use crate::failure::Failure;
+use crate::table::{Output, cell, json as pretty, rows, table};
+use crate::ui;
+
+/// What to do with orders.
+#[derive(Debug, Subcommand)]
+pub enum Orders {
+    /// Orders, newest first.
+    List {
+        /// Only those in this state.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those that are not over.
+        #[arg(long)]
+        open: bool,
+        /// How many at most.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// One order with everything that happened to it.
+    Show {
+        /// Its id, `ord_…`.
+        id: String,
+    },
+    /// What does not move and should, in all three services.
+    Stuck,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A service is not reachable, or there is no such order.
+pub async fn run(data: &PathBuf, what: Orders, output: Output) -> Result<()> {
+    let client = Client::of(data)?;
+    match what {
+        Orders::List { state, open, limit } => list(&client, state, open, limit, output).await,
+        Orders::Show { id } => show(&client, &id, output).await,
+        Orders::Stuck => stuck(&client, output).await,
+    }
+}
+
+async fn list(client: &Client, state: Option<String>, open: bool, limit: usize, output: Output) -> Result<()> {
+    if let Some(state) = &state
+        && !state.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    {
+        return Err(Failure::usage(format!("{state:?} is not a state of an order")));
+    }
+    let filter = state.map(|state| format!("&state={state}")).unwrap_or_default();
+    let orders = client.list(Service::Order, &format!("/v1/ops/orders?open={open}{filter}"), limit).await?;
+    ui::answer(&match output {
+        Output::Json => pretty(&json!({ "data": orders })),
+        Output::Table => table(
+            &["ORDER", "STATE", "SHOP", "TOTAL", "PLACED", "TICKET", "DELIVERY"],
+            &rows(
+                &orders,
+                &["/id", "/state", "/merchant_name", "/total", "/placed_at", "/ticket/state", "/delivery/state"],
+            ),
+        ),
+    });
+    Ok(())
+}
+
+async fn show(client: &Client, id: &str, output: Output) -> Result<()> {
+    check_id(id)?;
+    let order = client.get(Service::Order, &format!("/v1/ops/orders/{id}")).await?;
+    if output == Output::Json {
+        ui::answer(&pretty(&order));
+        return Ok(());
+    }
+    let facts: Vec<Vec<String>> =
+        ["id", "state", "merchant_name", "total", "placed_at", "ready_at", "promise_at", "reason"]
+            .iter()
+            .map(|field| vec![(*field).to_owned(), cell(&order[*field])])
+            .chain(
+                ["payment", "ticket", "delivery"].iter().map(|of| vec![(*of).to_owned(), cell(&order[*of]["state"])]),
+            )
+            .collect();
+    let events: Vec<Value> = order["events"].as_array().cloned().unwrap_or_default();
+    let timeline = table(
+        &["VERSION", "AT", "EVENT", "STATE", "BY"],
+        &rows(&events, &["/version", "/occurred_at", "/type", "/state", "/actor"]),
+    );
+    ui::answer(&format!("{}\n\n{timeline}", table(&["FIELD", "VALUE"], &facts)));
+    Ok(())
+}
+
+async fn stuck(client: &Client, output: Output) -> Result<()> {
+    let all = client.get_all("/v1/ops/stuck").await;
+    let records = all.records();
+    all.print(output, &records, |records| {
+        if records.is_empty() {
+            return "nothing is stuck".to_owned();
+        }
+        table(
+            &["SERVICE", "KIND", "AGGREGATE", "ID", "SINCE", "DETAIL"],
+            &rows(records, &["/service", "/kind", "/aggregate", "/id", "/since", "/detail"]),
+        )
+    })
+}
+
+/// Ids go into a path, so only what an id can hold goes through.
+pub fn check_id(id: &str) -> Result<()> {
+    if !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{id:?} is not an id")))
+}

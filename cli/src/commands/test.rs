@@ -1,0 +1,134 @@
+//! `pannier test`: what CI runs. Formatting, lints, and all tests, with private servers that nobody else uses.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::dev_servers::test_env;
+use super::signals::stop_token;
+use crate::data_dir::DataDir;
+use crate::failure::Failure;
+use crate::process::{self, OWNER_VAR};
+use crate::servers::{self, Durability, Given, ServerUrls};
+use crate::supervisor::{Supervisor, end_leftovers};
+use crate::ui::Ui;
+
+const PREFIX: &str = "test-";
+
+/// Runs the checks and tests. With arguments, only the tests: they go to `cargo test --workspace`.
+///
+/// # Errors
+/// Something failed: the status of the first that did.
+pub async fn run(data: &Path, args: &[String]) -> Result<()> {
+    let stop = stop_token()?;
+    let ui = Ui::new();
+    remove_old(data);
+    let folder = data.join(format!("{PREFIX}{}", std::process::id()));
+    let data = Arc::new(DataDir::lock(&folder)?);
+    let supervisor = Supervisor::start(data.clone(), ui.clone())?;
+    let given = Given::default();
+    let started = tokio::select! {
+        started = servers::start(&supervisor, &data, &given, Durability::Throwaway, &ui) => started,
+        () = stop.cancelled() => Err(Failure::Silent(130).into()),
+    };
+    ui.clear();
+    let result = match started {
+        Ok(urls) => steps(&urls, &data, args, &stop, &ui).await,
+        Err(error) => Err(error),
+    };
+    supervisor.stop(&servers::NAMES).await;
+    drop(supervisor);
+    let _ = fs::remove_dir_all(data.root());
+    result
+}
+
+async fn steps(urls: &ServerUrls, data: &DataDir, args: &[String], stop: &CancellationToken, ui: &Ui) -> Result<()> {
+    let mut steps: Vec<Vec<&str>> = Vec::new();
+    if args.is_empty() {
+        if is_there("fmt") {
+            steps.push(vec!["fmt", "--all", "--check"]);
+        }
+        if is_there("clippy") {
+            steps.push(vec!["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+        }
+    }
+    let mut tests = vec!["test", "--workspace"];
+    tests.extend(args.iter().map(String::as_str));
+    steps.push(tests);
+
+    let mut failed = Vec::new();
+    for step in &steps {
+        let line = format!("cargo {}", step.join(" "));
+        ui.note(&format!("=== {line}"));
+        if let Some(status) = cargo(step, urls, data, stop).await? {
+            failed.push((line, status));
+        }
+    }
+    for (line, _) in &failed {
+        ui.note(&format!("=== failed: {line}"));
+    }
+    match failed.first() {
+        Some((_, status)) => Err(Failure::Silent(*status).into()),
+        None => Ok(()),
+    }
+}
+
+/// Runs cargo to its end: nothing, or the status with which it failed.
+async fn cargo(args: &[&str], urls: &ServerUrls, data: &DataDir, stop: &CancellationToken) -> Result<Option<u8>> {
+    let mut child = Command::new("cargo")
+        .args(args)
+        .envs(test_env(urls))
+        // So that whatever a killed run leaves is found by the next one.
+        .env(OWNER_VAR, data.root())
+        .current_dir(project_root())
+        .stdin(Stdio::null())
+        // A group of its own: Ctrl-C comes to us, and we end the whole tree, test programs too.
+        .process_group(0)
+        .spawn()
+        .context("cannot run cargo")?;
+    let pid = child.id();
+    tokio::select! {
+        status = child.wait() => {
+            let status = status?;
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+            Ok((!status.success()).then_some(code))
+        }
+        () = stop.cancelled() => {
+            if let Some(pid) = pid {
+                process::signal_group(pid, "TERM");
+                if tokio::time::timeout(Duration::from_secs(5), child.wait()).await.is_err() {
+                    process::signal_group(pid, "KILL");
+                }
+            }
+            Err(Failure::Silent(130).into())
+        }
+    }
+}
+
+fn is_there(tool: &str) -> bool {
+    process::output_of("cargo", &[tool, "--version"]).is_some()
+}
+
+fn project_root() -> PathBuf {
+    std::env::var_os("PANNIER_ROOT").filter(|root| !root.is_empty()).map_or_else(|| ".".into(), PathBuf::from)
+}
+
+/// Folders of test runs that were killed, with what they left running.
+fn remove_old(data: &Path) {
+    for entry in fs::read_dir(data).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // A lock that is taken is a run that goes on.
+        if let Ok(old) = DataDir::lock(&entry.path()) {
+            end_leftovers(&old);
+            let _ = fs::remove_dir_all(old.root());
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A whole platform of one data folder: servers, schemas, keys, gateway and services. `up` runs one with a demo city on
+//! top, a replay runs one for itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use pannier_migrations::ServiceUrls;
+use pannier_platform::auth::Signer;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Service;
+use crate::data_dir::DataDir;
+use crate::servers::{self, Durability, Given, ServerUrls};
+use crate::supervisor::{Spec, Supervisor, Watch};
+use crate::ui::Ui;
+
+const READY: Duration = Duration::from_secs(60);
+/// The process of the demo city, in `status`.
+pub const DEMO: &str = "demo";
+const GATEWAY: &str = "gateway";
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Prefix of exchanges, queues and Redis keys, and the name of the database on a private server.
+    pub namespace: String,
+    /// Servers that are there already.
+    pub given: Given,
+    /// Whether the data outlives a crash of the machine.
+    pub durability: Durability,
+}
+
+/// A running platform.
+pub struct Platform {
+    /// Its folder.
+    pub data: Arc<DataDir>,
+    /// Makes its tokens.
+    pub signer: Signer,
+    supervisor: Supervisor,
+}
+
+impl Platform {
+    /// Starts everything and waits until all services are ready. What was started is stopped again on failure.
+    ///
+    /// # Errors
+    /// One sentence: the folder is taken, a server is missing, a service does not start.
+    pub async fn start(options: &Options, ui: &Ui, stop: &CancellationToken) -> Result<Self> {
+        let data = Arc::new(DataDir::lock(&options.data_dir)?);
+        let signer = Signer::load_or_create(&data.path("keys"))?;
+        let supervisor = Supervisor::start(data.clone(), ui.clone())?;
+        let platform = Self { data, signer, supervisor };
+        let up = tokio::select! {
+            up = platform.bring_up(options, ui) => up,
+            () = stop.cancelled() => Err(anyhow::anyhow!("stopped before it was ready")),
+        };
+        if let Err(error) = up {
+            platform.stop().await;
+            return Err(error);
+        }
+        Ok(platform)
+    }
+
+    /// Where something is, by its name in `status`.
+    pub fn url(&self, name: &str) -> String {
+        self.supervisor.state().urls.remove(name).unwrap_or_default()
+    }
+
+    /// Starts the demo city over this platform.
+    ///
+    /// # Errors
+    /// Our own program is gone.
+    pub fn start_demo(&self, speed: f64) -> Result<()> {
+        let mut spec = Spec::new(DEMO, std::env::current_exe()?, self.data.root());
+        spec = spec.args(["sim", "city", "--speed", &speed.to_string()]).env("PANNIER_DATA", self.data.root());
+        spec.stop = vec![("TERM", Duration::from_secs(3))];
+        self.supervisor.keep(spec).map(drop)
+    }
+
+    /// Stops everything, within 20 s: the bots and services first, so that they can finish with their servers.
+    pub async fn stop(&self) {
+        let mut first = vec![DEMO, GATEWAY];
+        first.extend(Service::ALL.map(Service::name));
+        self.supervisor.stop(&first).await;
+        self.supervisor.stop(&servers::NAMES).await;
+        // The state file only informs; a stale one is recognised by its pids.
+        let _ = self.supervisor.finish();
+    }
+
+    async fn bring_up(&self, options: &Options, ui: &Ui) -> Result<()> {
+        ui.doing("starting PostgreSQL, Redis and RabbitMQ");
+        let mut urls = servers::start(&self.supervisor, &self.data, &options.given, options.durability, ui).await?;
+        if options.given.database.is_none() {
+            urls.database = own_database(&urls.database, &options.namespace).await?;
+        }
+        ui.doing("migrating the database");
+        let databases =
+            pannier_migrations::migrate_all(&urls.database).await.context("the database cannot be migrated")?;
+        ui.doing("starting the services");
+        let watches = self.start_services(options, &urls, &databases)?;
+        let client = reqwest::Client::new();
+        for (url, watch) in &watches {
+            let path = if watch.name() == GATEWAY { "livez" } else { "readyz" };
+            let probe = async || {
+                let answer = client.get(format!("{url}/{path}")).timeout(Duration::from_secs(2)).send().await;
+                answer.is_ok_and(|answer| answer.status().is_success())
+            };
+            watch.ready(READY, probe).await?;
+        }
+        self.supervisor.publish(|state| {
+            let mut set = |name: &str, url: &str| state.urls.insert(name.to_owned(), url.to_owned());
+            set("postgres", &urls.database);
+            set("rabbitmq", &urls.amqp);
+            set("redis", &urls.redis);
+            for (url, watch) in &watches {
+                set(watch.name(), url);
+            }
+            state.ready = true;
+        })
+    }
+
+    fn start_services(
+        &self,
+        options: &Options,
+        urls: &ServerUrls,
+        databases: &ServiceUrls,
+    ) -> Result<Vec<(String, Watch)>> {
+        let programs = own_folder()?;
+        let mut ports = BTreeMap::new();
+        for name in [GATEWAY].into_iter().chain(Service::ALL.map(Service::name)) {
+            ports.insert(name, self.data.port(name)?);
+        }
+        let bind = |name: &str| format!("127.0.0.1:{}", ports[name]);
+        let url = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
+        let root = self.data.root();
+
+        let gateway = Spec::new(GATEWAY, programs.join("pannier-gateway"), root).args([
+            "--bind".into(),
+            bind(GATEWAY).into(),
+            "--data".into(),
+            root.join(GATEWAY).into_os_string(),
+        ]);
+        let mut specs = vec![gateway];
+        for service in Service::ALL {
+            let prefix = service.prefix();
+            let database = match service {
+                Service::Order => &databases.order,
+                Service::Merchant => &databases.merchant,
+                Service::Dispatch => &databases.dispatch,
+            };
+            let own = match service {
+                Service::Order => ("ORDER_GATEWAY_URL", url(GATEWAY)),
+                Service::Merchant => ("MERCHANT_ORDER_URL", url(Service::Order.name())),
+                Service::Dispatch => ("DISPATCH_REDIS_URL", urls.redis.clone()),
+            };
+            let spec = Spec::new(service.name(), programs.join(service.name()), root)
+                .env(&format!("{prefix}_DATABASE_URL"), database)
+                .env(&format!("{prefix}_AMQP_URL"), &urls.amqp)
+                .env(&format!("{prefix}_NAMESPACE"), &options.namespace)
+                .env(&format!("{prefix}_HTTP_BIND"), bind(service.name()))
+                .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
+                .env(own.0, own.1);
+            specs.push(spec);
+        }
+        specs.into_iter().map(|spec| Ok((url(&spec.name), self.supervisor.keep(spec)?))).collect()
+    }
+}
+
+/// The folder with our own program, which is where the services are built to.
+fn own_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find our own program")?;
+    Ok(program.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+/// Makes a database on our private server, if it is not there, and gives its URL.
+async fn own_database(server_url: &str, name: &str) -> Result<String> {
+    let mut server = AsyncPgConnection::establish(server_url).await.context("the private PostgreSQL went away")?;
+    let made = server.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await;
+    let url = server_url.strip_suffix("/postgres").map(|base| format!("{base}/{name}"));
+    let url = url.context("the private server's URL has no database")?;
+    if let Err(error) = made {
+        // Usually it is there already; if it is not, this says why.
+        AsyncPgConnection::establish(&url).await.with_context(|| format!("cannot make the database: {error}"))?;
+    }
+    Ok(url)
+}
