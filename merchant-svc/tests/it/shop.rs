@@ -1,0 +1,331 @@
+//! A shop with its tablet: the service, its database, a scripted order-svc, a token.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::{App as Actix, HttpRequest, HttpResponse, HttpServer, web};
+use chrono::{TimeDelta, Utc};
+use merchant_svc::app::{App, Settings};
+use merchant_svc::messaging::on_delivery::OnDelivery;
+use merchant_svc::messaging::on_order::OnOrder;
+use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
+use pannier_contracts::event::Snapshot;
+use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
+use pannier_contracts::{
+    CustomerId, DeliveryId, Envelope, EventId, MerchantId, Money, OrderId, Place, RiderId, Version,
+};
+use pannier_platform::auth::{Role, Signer};
+use pannier_platform::consumer::{Processed, process};
+use pannier_platform::{Db, Stop};
+use pannier_testkit::{Servers, TestDb, eventually};
+use serde_json::{Value, json};
+
+/// What order-svc will say.
+#[derive(Debug, Clone)]
+pub enum Says {
+    /// Yes, and the order is in this state then.
+    Yes(OrderState),
+    /// 409 with this code: the order is in this state.
+    No(OrderState, &'static str),
+    /// 500.
+    Broken,
+}
+
+/// One call that order-svc got.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub path: String,
+    pub key: String,
+    pub bearer: String,
+    pub traceparent: String,
+    pub body: Value,
+}
+
+#[derive(Debug)]
+struct OrderSide {
+    says: Says,
+    calls: Vec<Call>,
+    /// Like the real one, it answers a key again as it did before.
+    answered: HashMap<String, (u16, Value)>,
+}
+
+/// The whole scene.
+pub struct Shop {
+    pub id: MerchantId,
+    pub db: TestDb,
+    pub token: String,
+    pub signer: Signer,
+    url: String,
+    client: reqwest::Client,
+    order_side: Arc<Mutex<OrderSide>>,
+    service_db: Db,
+    servers: Servers,
+    stop: Stop,
+    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Got {
+    pub status: u16,
+    pub body: Value,
+    pub replayed: bool,
+}
+
+impl Got {
+    /// Status and problem code.
+    pub fn problem(&self) -> (u16, &str) {
+        (self.status, self.body["code"].as_str().unwrap_or(""))
+    }
+
+    pub fn version(&self) -> i64 {
+        self.body["version"].as_i64().unwrap_or_else(|| panic!("no version in {self:?}"))
+    }
+}
+
+impl Shop {
+    /// The service runs; the shop has no profile yet.
+    pub async fn start() -> Self {
+        let servers = Servers::from_env();
+        let db = TestDb::create(&servers).await;
+        let keys = std::env::temp_dir().join(format!("pannier-{}", db.name));
+        let signer = Signer::load_or_create(&keys).unwrap();
+        let order_side =
+            Arc::new(Mutex::new(OrderSide { says: Says::Broken, calls: Vec::new(), answered: HashMap::new() }));
+        let settings: Settings = serde_json::from_value(json!({
+            "http_bind": "127.0.0.1:0", "http_workers": 1, "pool_size": 8, "namespace": db.name,
+            "database_url": db.urls.merchant, "amqp_url": "amqp://127.0.0.1:1/%2f",
+            "auth_jwks": keys.join("jwks.json"), "order_url": serve_orders(Arc::clone(&order_side)),
+        }))
+        .unwrap();
+        let stop = Stop::new();
+        let app = App::build(settings, stop.clone()).await.unwrap();
+        std::fs::remove_dir_all(&keys).unwrap();
+        let url = format!("http://{}", app.address().unwrap());
+        let running = tokio::spawn(app.run());
+        let id = MerchantId::generate();
+        let token = signer.mint(Role::Merchant, &id.to_string(), Duration::from_secs(3600)).unwrap();
+        let service_db = Db::new(&db.urls.merchant, 4).unwrap();
+        let client = reqwest::Client::new();
+        let shop = Self { id, db, token, signer, url, client, order_side, service_db, servers, stop, running };
+        eventually("the service listens", || async { shop.client.get(&shop.url).send().await.ok() }).await;
+        shop
+    }
+
+    /// … and sells soup.
+    pub async fn open() -> Self {
+        let shop = Self::start().await;
+        let profile =
+            json!({"name": "Noodles", "place": {"lat": 52.5, "lng": 13.4}, "currency": "EUR", "prep_ms": 600_000});
+        assert_eq!(shop.put("/v1/merchant/profile", None, profile).await.status, 200);
+        assert_eq!(
+            shop.put("/v1/merchant/menu", Some(1), json!({"items": [item("soup", 650, true)]})).await.status,
+            200
+        );
+        assert_eq!(shop.post("/v1/merchant/open", Some(2), json!({})).await.status, 200);
+        shop
+    }
+
+    /// Ends the service, which ends in time, and removes the database.
+    pub async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.running).await.expect("it stops in time").unwrap().unwrap();
+        self.db.remove(&self.servers).await;
+    }
+
+    pub fn order_svc(&self, says: Says) {
+        self.order_side.lock().unwrap().says = says;
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        self.order_side.lock().unwrap().calls.clone()
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method.parse().unwrap(), format!("{}{path}", self.url))
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Got {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        let body = response.text().await.unwrap();
+        Got { status, replayed, body: serde_json::from_str(&body).unwrap_or(Value::String(body)) }
+    }
+
+    pub async fn get(&self, path: &str) -> Got {
+        self.send(self.request("GET", path).bearer_auth(&self.token)).await
+    }
+
+    pub async fn put(&self, path: &str, seen: Option<i64>, body: Value) -> Got {
+        self.write("PUT", path, None, seen, body).await
+    }
+
+    pub async fn post(&self, path: &str, seen: Option<i64>, body: Value) -> Got {
+        self.write("POST", path, Some(&EventId::generate().to_string()), seen, body).await
+    }
+
+    pub async fn write(&self, method: &str, path: &str, key: Option<&str>, seen: Option<i64>, body: Value) -> Got {
+        let mut request = self.request(method, path).bearer_auth(&self.token).json(&body);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(seen) = seen {
+            request = request.header("if-match", seen);
+        }
+        self.send(request).await
+    }
+
+    /// An order of soup, as order-svc tells it.
+    pub fn order(&self) -> OrderSnapshot {
+        let place = Place::new(52.5, 13.4).unwrap();
+        let price = Money::new(650, "EUR".parse().unwrap());
+        OrderSnapshot {
+            id: OrderId::generate(),
+            version: Version(2),
+            state: OrderState::Paid,
+            customer_id: CustomerId::generate(),
+            merchant_id: self.id,
+            merchant_name: "Noodles".to_owned(),
+            zone_id: "harbour".parse().unwrap(),
+            lines: vec![OrderLine { sku: "soup".to_owned(), name: "Soup".to_owned(), quantity: 2, unit_price: price }],
+            total: price,
+            pickup: place,
+            dropoff: place,
+            ready_at: None,
+            promise_at: Utc::now(),
+            pin_hash: String::new(),
+            reason: None,
+            placed_at: Utc::now(),
+        }
+    }
+
+    /// A ticket that rings, of a new order.
+    pub async fn ringing(&self) -> (OrderSnapshot, String) {
+        let order = self.order();
+        self.hear(&order).await;
+        let id = self.ticket_of(&order).await["id"].as_str().unwrap().to_owned();
+        (order, id)
+    }
+
+    /// News of an order arrives.
+    pub async fn hear(&self, order: &OrderSnapshot) -> Processed {
+        process(&self.service_db, &Arc::new(OnOrder), &envelope(order)).await.unwrap()
+    }
+
+    /// News of an order's delivery arrives.
+    pub async fn hear_delivery(&self, order: &OrderSnapshot, version: i64, state: DeliveryState) -> Processed {
+        let delivery = DeliverySnapshot {
+            id: DeliveryId(order.id.0),
+            version: Version(version),
+            state,
+            order_id: order.id,
+            merchant_id: self.id,
+            zone_id: order.zone_id.clone(),
+            rider_id: Some(RiderId::generate()),
+            attempt: 1,
+            ready_at: Utc::now(),
+            picked_up_at: None,
+            delivered_at: None,
+            reason: None,
+        };
+        process(&self.service_db, &Arc::new(OnDelivery), &envelope(&delivery)).await.unwrap()
+    }
+
+    /// The ticket of an order, as the shop's list shows it; `null` if there is none.
+    pub async fn ticket_of(&self, order: &OrderSnapshot) -> Value {
+        let page = self.get("/v1/merchant/tickets?limit=100").await;
+        let order_id = order.id.to_string();
+        let found = page.body["data"].as_array().unwrap().iter().find(|t| t["order_id"] == order_id.as_str());
+        found.cloned().unwrap_or(Value::Null)
+    }
+
+    /// The words under which a ticket's changes were announced; every version has one.
+    pub async fn told(&self, ticket: &str) -> Vec<String> {
+        let id = ticket.parse::<pannier_contracts::TicketId>().unwrap();
+        let rows = self
+            .service_db
+            .read(move |conn| {
+                Box::pin(async move { Ok(pannier_platform::event_log::timeline(conn, "ticket", id.0).await?) })
+            })
+            .await
+            .unwrap();
+        for (row, version) in rows.iter().zip(1..) {
+            assert_eq!(row.version, version);
+        }
+        rows.into_iter().map(|row| row.kind).collect()
+    }
+}
+
+/// The same order, later.
+pub fn later(order: &OrderSnapshot, version: i64, state: OrderState) -> OrderSnapshot {
+    let ready_at = (state != OrderState::Paid).then(in_20_min);
+    OrderSnapshot { version: Version(version), state, ready_at, ..order.clone() }
+}
+
+pub fn in_20_min() -> chrono::DateTime<Utc> {
+    use chrono::SubsecRound as _;
+    (Utc::now() + TimeDelta::minutes(20)).trunc_subsecs(3)
+}
+
+pub fn item(sku: &str, amount: i64, available: bool) -> Value {
+    json!({"sku": sku, "name": sku, "price": {"amount": amount, "currency": "EUR"}, "available": available})
+}
+
+fn envelope<S: Snapshot>(snapshot: &S) -> Vec<u8> {
+    let event = Envelope {
+        event_id: EventId::generate(),
+        kind: format!("{}.changed.v1", S::AGGREGATE),
+        aggregate: S::AGGREGATE.to_owned(),
+        aggregate_id: snapshot.aggregate_id(),
+        version: snapshot.version(),
+        occurred_at: Utc::now(),
+        traceparent: None,
+        actor: "test".to_owned(),
+        data: snapshot,
+    };
+    serde_json::to_vec(&event).unwrap()
+}
+
+/// Runs the scripted order-svc; ends with the test's process.
+fn serve_orders(side: Arc<Mutex<OrderSide>>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let side = web::Data::from(side);
+    let server = HttpServer::new(move || Actix::new().app_data(side.clone()).default_service(web::to(answer)))
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run();
+    tokio::spawn(server);
+    url
+}
+
+async fn answer(request: HttpRequest, side: web::Data<Mutex<OrderSide>>, body: web::Json<Value>) -> HttpResponse {
+    let header = |name: &str| request.headers().get(name).unwrap().to_str().unwrap().to_owned();
+    let key = header("idempotency-key");
+    let mut side = side.lock().unwrap();
+    side.calls.push(Call {
+        path: request.path().to_owned(),
+        key: key.clone(),
+        bearer: header("authorization"),
+        traceparent: header("traceparent"),
+        body: body.clone(),
+    });
+    let said = side.answered.get(&key).cloned();
+    let (status, answer) = said.unwrap_or_else(|| match side.says {
+        Says::Yes(state) => (200, json!({"state": state, "ready_at": body["ready_at"], "reason": body["reason"]})),
+        Says::No(state, code) => (
+            409,
+            json!({"type": "/problems/x", "title": "x", "status": 409, "detail": "no", "code": code, "retryable": false,
+                   "state": state, "allowed_actions": []}),
+        ),
+        Says::Broken => (500, json!({})),
+    });
+    if status != 500 {
+        side.answered.insert(key, (status, answer.clone()));
+    }
+    HttpResponse::build(status.try_into().unwrap()).json(answer)
+}
