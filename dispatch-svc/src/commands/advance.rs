@@ -65,6 +65,7 @@ pub async fn advance(
         Trigger::Cancel | Trigger::GiveUp => {
             revoke(conn, cause, &next, Which::All, how.reason.unwrap_or(to.as_str())).await?;
         }
+        Trigger::Reassign => revoke(conn, cause, &next, Which::All, "reassigned").await?,
         _ => {}
     }
     if is_carried(from) && !is_carried(to) {

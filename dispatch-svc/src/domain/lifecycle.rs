@@ -56,6 +56,8 @@ state_machine! {
     Offered => {
         Accept => Assigned,
         LoseOffers => Searching,
+        // Operations take the question back: whoever accepts in this moment is first, or too late.
+        Reassign => Searching,
         Cancel => Cancelled,
         GiveUp => Unassignable,
     },

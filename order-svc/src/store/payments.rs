@@ -118,6 +118,18 @@ pub async fn wake(conn: &mut Conn, order: OrderId) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Is any payment due, and nobody's at the moment?
+///
+/// # Errors
+/// What the database says.
+pub async fn any_due(conn: &mut Conn) -> Result<bool, Refusal> {
+    let now = || diesel::dsl::now.into_sql::<diesel::sql_types::Timestamptz>().nullable();
+    let due = payments::table
+        .filter(payments::next_attempt_at.le(now()))
+        .filter(payments::locked_until.is_null().or(payments::locked_until.lt(now())));
+    Ok(diesel::select(diesel::dsl::exists(due)).get_result(conn).await?)
+}
+
 /// How long a worker has a payment for itself: longer than the gateway's timeout, short enough that a killed one is no drama.
 const LOCK_S: f64 = 10.0;
 

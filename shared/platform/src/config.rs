@@ -17,6 +17,7 @@ fn load_from<T: DeserializeOwned>(
     env: impl Iterator<Item = (String, String)>,
 ) -> anyhow::Result<T> {
     let mut builder = config::Config::builder().add_source(config::File::from_str(defaults, config::FileFormat::Toml));
+    let known = builder.clone().build()?;
     let start = format!("{prefix}_");
     for (name, value) in env {
         let Some(key) = name.strip_prefix(&start) else { continue };
@@ -28,7 +29,14 @@ fn load_from<T: DeserializeOwned>(
             }
             None => (key, value),
         };
-        builder = builder.set_override(key.to_lowercase(), value)?;
+        let key = key.to_lowercase();
+        // The environment has only text. What is a number by default is one here too: a struct that is flattened into
+        // another is read without anybody who would turn text into numbers.
+        let is_number = known.get::<config::Value>(&key).is_ok_and(|v| matches!(v.kind, config::ValueKind::I64(_)));
+        builder = match value.parse::<i64>() {
+            Ok(number) if is_number => builder.set_override(key, number)?,
+            _ => builder.set_override(key, value)?,
+        };
     }
     builder
         .build()?
@@ -44,6 +52,21 @@ mod tests {
     struct Settings {
         http_bind: String,
         pool_size: usize,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Own {
+        #[serde(flatten)]
+        service: Settings,
+        own: String,
+    }
+
+    #[test]
+    fn flattened_settings_are_overridden_too() {
+        let defaults = "http_bind = '127.0.0.1:0'\npool_size = 8\nown = 'x'";
+        let env = [("ORDER_POOL_SIZE", "3"), ("ORDER_OWN", "42")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let s: Own = load_from("ORDER", defaults, env.into_iter()).unwrap();
+        assert_eq!((s.service.pool_size, s.service.http_bind.as_str(), s.own.as_str()), (3, "127.0.0.1:0", "42"));
     }
 
     #[test]

@@ -1,0 +1,233 @@
+//! Races with real concurrent callers. Whoever commits first on the deciding row wins; the others are told the truth;
+//! and every service ends where the table of races says.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use pannier_testkit::eventually;
+use pannier_tests::city::text;
+use pannier_tests::{Answer, Caller, TestCity};
+use serde_json::{Value, json};
+
+/// How often each race is run.
+const TRIALS: usize = 200;
+/// How many trials run at once.
+const AT_ONCE: usize = 8;
+
+/// What came of a race: how often each pair of answers was given.
+type Seen = BTreeMap<String, usize>;
+
+/// Runs `trial` 200 times, some at once, and counts what it saw.
+async fn trials<F, Fut>(city: &Arc<TestCity>, trial: F) -> Seen
+where
+    F: Fn(Arc<TestCity>) -> Fut,
+    Fut: Future<Output = String>,
+{
+    futures::stream::iter(0..TRIALS)
+        .map(|_| trial(Arc::clone(city)))
+        .buffer_unordered(AT_ONCE)
+        .fold(Seen::new(), |mut seen, outcome| async move {
+            *seen.entry(outcome).or_default() += 1;
+            seen
+        })
+        .await
+}
+
+/// What was seen is only what may be; how often is printed.
+fn only(seen: &Seen, allowed: &[&str]) {
+    println!("{seen:?}");
+    for outcome in seen.keys() {
+        assert!(allowed.contains(&outcome.as_str()), "{outcome} is none of {allowed:?}: {seen:?}");
+    }
+    assert_eq!(seen.values().sum::<usize>(), TRIALS);
+}
+
+fn say(answer: &Answer) -> String {
+    if answer.status < 300 { answer.status.to_string() } else { format!("{} {}", answer.status, answer.code()) }
+}
+
+async fn end(city: Arc<TestCity>) {
+    no_breach(&city).await;
+    Arc::into_inner(city).expect("every trial is over").end().await;
+}
+
+/// Whatever happened: nobody carries too much, nothing is with two riders, no log has a gap.
+async fn no_breach(city: &TestCity) {
+    for (name, sql) in pannier_sim::replay::checks::CHECKS {
+        if ["double_assignments", "capacity_breaches", "duplicates", "lost"].contains(&name) {
+            let mut db = city.db.connect().await;
+            pannier_sim::replay::checks::load(&mut db, &[], &[]).await.expect("temporary tables");
+            let found = pannier_sim::replay::checks::check(&mut db, name, sql).await.expect("the check runs");
+            assert_eq!(found.count, 0, "{name}: {:?}", found.details);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tablets_accept_once() {
+    let city = Arc::new(TestCity::start().await);
+    let shop = city.shop().await;
+    let seen = trials(&city, |city| {
+        let shop = shop.clone();
+        async move {
+            let (order, ticket) = city.ticket(&city.customer(), &shop).await;
+            let (a, b) = tokio::join!(city.accept(&shop, &ticket), city.accept(&shop, &ticket));
+            let winners = [&a, &b].iter().filter(|x| x.status == 200).count();
+            assert_eq!(winners, 1, "{} and {}", say(&a), say(&b));
+            city.ends_as(&order, ["accepted", "accepted", "searching", "captured"]).await;
+            let loser = if a.status == 200 { b } else { a };
+            say(&loser)
+        }
+    })
+    .await;
+    only(&seen, &["412 stale_version", "412 changed_meanwhile", "409 illegal_transition"]);
+    end(city).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn customer_cancels_while_the_shop_accepts() {
+    let city = Arc::new(TestCity::start().await);
+    let shop = city.shop().await;
+    let seen = trials(&city, |city| {
+        let shop = shop.clone();
+        async move {
+            let customer = city.customer();
+            let (order, ticket) = city.ticket(&customer, &shop).await;
+            let cancel = format!("/v1/orders/{}/cancel", text(&order["id"]));
+            let (cancelled, accepted) = tokio::join!(customer.post(&cancel, json!({})), city.accept(&shop, &ticket));
+            if cancelled.status == 200 {
+                city.ends_as(&order, ["cancelled", "cancelled", "-", "voided"]).await;
+            } else {
+                city.ends_as(&order, ["accepted", "accepted", "searching", "captured"]).await;
+            }
+            format!("cancel {}, accept {}", say(&cancelled), say(&accepted))
+        }
+    })
+    .await;
+    only(
+        &seen,
+        &[
+            "cancel 200, accept 409 order_cancelled",
+            // The cancellation's event reached the ticket before the tablet did.
+            "cancel 200, accept 412 stale_version",
+            "cancel 200, accept 409 illegal_transition",
+            "cancel 409 illegal_transition, accept 200",
+        ],
+    );
+    end(city).await;
+}
+
+/// Two riders who have an offer of the same delivery, and the paths that accept them.
+async fn offered_twice(city: &TestCity, shop: &Caller, riders: &[Caller; 2]) -> (Value, [String; 2]) {
+    let order = city.accepted(&city.customer(), shop).await;
+    let (a, b) = tokio::join!(city.offer(&riders[0], &order), city.offer(&riders[1], &order));
+    (order, [a, b].map(|offer| format!("/v1/rider/offers/{}/accept", text(&offer["id"]))))
+}
+
+async fn two_riders(city: &TestCity) -> [Caller; 2] {
+    [city.rider().await, city.rider().await]
+}
+
+/// The order is cancelled by operations, so that its riders are free for the next trial.
+async fn clear_away(city: &TestCity, order: &Value) {
+    let ops = city.ops(&city.order_url);
+    let path = format!("/v1/ops/orders/{}", text(&order["id"]));
+    eventually("operations cancel it", || async {
+        let now = ops.get(&path).await.ok();
+        if now["state"] == "cancelled" {
+            return Some(());
+        }
+        let answer = ops.post_if(&format!("{path}/cancel"), &now["version"], json!({"reason": "test"})).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    city.ends_as(order, ["cancelled", "cancelled", "cancelled", "refunded"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_riders_accept_one_delivery() {
+    let city = Arc::new(TestCity::start_with_policy(json!({"offers_per_delivery": 2})).await);
+    let shop = city.shop().await;
+    let riders = two_riders(&city).await;
+    let mut seen = Seen::new();
+    for _ in 0..TRIALS {
+        let (order, [a, b]) = offered_twice(&city, &shop, &riders).await;
+        let (a, b) = tokio::join!(riders[0].post(&a, json!({})), riders[1].post(&b, json!({})));
+        assert_eq!([&a, &b].iter().filter(|x| x.status == 200).count(), 1, "{} and {}", say(&a), say(&b));
+        let loser = if a.status == 200 { b } else { a };
+        *seen.entry(say(&loser)).or_default() += 1;
+        clear_away(&city, &order).await;
+    }
+    only(&seen, &["409 offer_revoked", "409 already_assigned"]);
+    end(city).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offer_is_accepted_or_expires() {
+    let city = Arc::new(TestCity::start().await);
+    let shop = city.shop().await;
+    let rider = city.rider().await;
+    let mut seen = Seen::new();
+    for _ in 0..TRIALS {
+        let order = city.accepted(&city.customer(), &shop).await;
+        let offer = city.offer(&rider, &order).await;
+        let accept = format!("/v1/rider/offers/{}/accept", text(&offer["id"]));
+        // The offer runs out in the very moment in which it is accepted.
+        let expire = format!(
+            "UPDATE dispatch.offers SET expires_at = clock_timestamp() WHERE id = '{0}' AND state = 'sent';
+             UPDATE dispatch.timers SET fire_at = clock_timestamp(), claimed_until = NULL WHERE aggregate_id = '{0}'",
+            uuid_of(&offer["id"])
+        );
+        let (accepted, ()) = tokio::join!(rider.post(&accept, json!({})), city.db.execute(&expire));
+        let state = || city.text(&format!("SELECT state AS ends FROM dispatch.offers WHERE id = '{}'", uuid_of(&offer["id"])));
+        let expected = if accepted.status == 200 { "accepted" } else { "expired" };
+        eventually(&format!("the offer is {expected}"), || async { (state().await == expected).then_some(()) }).await;
+        *seen.entry(say(&accepted)).or_default() += 1;
+        clear_away(&city, &order).await;
+    }
+    only(&seen, &["200", "409 offer_expired"]);
+    end(city).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rider_accepts_while_operations_reassign() {
+    let city = Arc::new(TestCity::start_with_policy(json!({"offers_per_delivery": 2})).await);
+    let shop = city.shop().await;
+    let riders = two_riders(&city).await;
+    let ops = city.ops(&city.dispatch_url);
+    let mut seen = Seen::new();
+    for _ in 0..TRIALS {
+        let (order, [a, _]) = offered_twice(&city, &shop, &riders).await;
+        let delivery = eventually("operations see it", || async {
+            let open = ops.get("/v1/ops/deliveries?open=true&limit=100").await.ok();
+            open["data"].as_array()?.iter().find(|d| d["order_id"] == order["id"]).cloned()
+        })
+        .await;
+        let reassign = format!("/v1/ops/deliveries/{}/reassign", text(&delivery["id"]));
+        let (accepted, reassigned) = tokio::join!(
+            riders[0].post(&a, json!({})),
+            ops.post_if(&reassign, &delivery["version"], json!({"reason": "test"})),
+        );
+        *seen.entry(format!("accept {}, reassign {}", say(&accepted), say(&reassigned))).or_default() += 1;
+        clear_away(&city, &order).await;
+    }
+    for outcome in seen.keys() {
+        assert!(!outcome.contains(" 5"), "{seen:?}");
+    }
+    only(
+        &seen,
+        &[
+            "accept 200, reassign 412 stale_version",
+            "accept 200, reassign 412 changed_meanwhile",
+            "accept 409 offer_revoked, reassign 200",
+            "accept 409 reassigned, reassign 200",
+        ],
+    );
+    end(city).await;
+}
+
+fn uuid_of(id: &Value) -> String {
+    text(id).split_once('_').map_or_else(String::new, |(_, hex)| hex.to_owned())
+}
