@@ -13,19 +13,19 @@ use actix_web::web::{self, get, post};
 /// Every route of this service.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/v1/merchants", get().to(shops::near))
-        .route("/v1/merchants/{id}/menu", get().to(shops::menu))
-        .route("/v1/quotes", post().to(quotes::create))
+        .service(web::resource("/v1/merchants").route(get().to(shops::near)))
+        .service(web::resource("/v1/merchants/{id}/menu").route(get().to(shops::menu)))
+        .service(web::resource("/v1/quotes").route(post().to(quotes::create)))
         .service(web::resource("/v1/orders").route(post().to(orders::place)).route(get().to(orders::list)))
-        .route("/v1/orders/{id}", get().to(orders::show))
-        .route("/v1/orders/{id}/cancel", post().to(orders::cancel))
-        .route("/v1/orders/{id}/pay", post().to(orders::pay))
-        .route("/v1/orders/{id}/stream", get().to(stream::watch))
-        .route("/v1/orders/{id}/accept", post().to(shop::accept))
-        .route("/v1/orders/{id}/reject", post().to(shop::reject))
-        .route("/v1/orders/{id}/shop-cancel", post().to(shop::cancel))
-        .route("/v1/ops/orders", get().to(ops::list))
-        .route("/v1/ops/orders/{id}", get().to(ops::show))
-        .route("/v1/ops/orders/{id}/cancel", post().to(ops::cancel))
-        .route("/v1/ops/payments/{id}", get().to(ops::payment));
+        .service(web::resource("/v1/orders/{id}").route(get().to(orders::show)))
+        .service(web::resource("/v1/orders/{id}/cancel").route(post().to(orders::cancel)))
+        .service(web::resource("/v1/orders/{id}/pay").route(post().to(orders::pay)))
+        .service(web::resource("/v1/orders/{id}/stream").route(get().to(stream::watch)))
+        .service(web::resource("/v1/orders/{id}/accept").route(post().to(shop::accept)))
+        .service(web::resource("/v1/orders/{id}/reject").route(post().to(shop::reject)))
+        .service(web::resource("/v1/orders/{id}/shop-cancel").route(post().to(shop::cancel)))
+        .service(web::resource("/v1/ops/orders").route(get().to(ops::list)))
+        .service(web::resource("/v1/ops/orders/{id}").route(get().to(ops::show)))
+        .service(web::resource("/v1/ops/orders/{id}/cancel").route(post().to(ops::cancel)))
+        .service(web::resource("/v1/ops/payments/{id}").route(get().to(ops::payment)));
 }
