@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +82,8 @@ impl Spec {
 pub struct Watch {
     name: String,
     log: PathBuf,
+    /// How long the log was before this process wrote to it.
+    log_start: u64,
     deaths: watch::Receiver<u32>,
 }
 
@@ -111,7 +114,7 @@ impl Watch {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            bail!("{} {why}; the end of {}:\n{}", self.name, self.log.display(), tail(&self.log));
+            bail!("{} {why}; the end of {}:\n{}", self.name, self.log.display(), tail(&self.log, self.log_start));
         }
     }
 }
@@ -148,10 +151,11 @@ impl Supervisor {
     pub fn keep(&self, spec: Spec) -> Result<Watch> {
         let log = self.data.log(&spec.name);
         rotate(&log);
+        let log_start = fs::metadata(&log).map_or(0, |meta| meta.len());
         let child = self.spawner().spawn(&spec)?;
         let (deaths_tx, deaths) = watch::channel(0);
         let stop = CancellationToken::new();
-        let watch = Watch { name: spec.name.clone(), log, deaths };
+        let watch = Watch { name: spec.name.clone(), log, log_start, deaths };
         let name = spec.name.clone();
         let task = tokio::spawn(keep_running(self.spawner(), spec, child, stop.clone(), deaths_tx));
         lock(&self.running).insert(name, Running { stop, task });
@@ -327,22 +331,90 @@ fn rotate(log: &Path) {
     }
 }
 
-/// The last lines of a log.
-pub fn tail(log: &Path) -> String {
-    use std::io::{Read, Seek, SeekFrom};
+/// The last lines of a log, at most as far back as `from`.
+fn tail(log: &Path, from: u64) -> String {
     let read = || -> std::io::Result<String> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
+        file.seek(SeekFrom::Start(from.max(length.saturating_sub(4096))))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = read().unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
+    lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A supervisor of a folder of its own.
+    fn supervisor(name: &str) -> (PathBuf, Supervisor) {
+        let path = std::env::temp_dir().join(format!("pannier-supervisor-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        let data = Arc::new(DataDir::lock(&path).expect("opens"));
+        (path, Supervisor::start(data, Ui::new()).expect("starts"))
+    }
+
+    fn shell(script: &str) -> Spec {
+        Spec::new("child", "/bin/sh", Path::new("/")).args(["-c", script])
+    }
+
+    fn pid(supervisor: &Supervisor) -> Option<u32> {
+        supervisor.state().processes.get("child").filter(|id| id.is_alive()).map(|id| id.pid)
+    }
+
+    async fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(seen) = look() {
+                return seen;
+            }
+            assert!(Instant::now() < deadline, "waited for too long");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_killed_comes_back_and_what_is_stopped_does_not() {
+        let (path, supervisor) = supervisor("restart");
+        supervisor.keep(shell("exec sleep 60")).expect("starts");
+        let first = until(|| pid(&supervisor)).await;
+        process::signal(first, "KILL");
+        let second = until(|| pid(&supervisor).filter(|pid| *pid != first)).await;
+        supervisor.stop(&["child"]).await;
+        assert!(ProcessId::of(second).is_none());
+        assert!(supervisor.state().processes.is_empty());
+        fs::remove_dir_all(path).expect("removed");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_process_that_ignores_the_signal_is_killed_with_its_children() {
+        let (path, supervisor) = supervisor("deaf");
+        let mut spec = shell("trap '' TERM; sleep 60 & echo $! > child; wait; wait");
+        spec.cwd = path.clone();
+        spec.stop = vec![("TERM", Duration::from_millis(200))];
+        supervisor.keep(spec).expect("starts");
+        let grandchild: u32 = until(|| fs::read_to_string(path.join("child")).ok()?.trim().parse().ok()).await;
+        supervisor.stop(&["child"]).await;
+        until(|| ProcessId::of(grandchild).is_none().then_some(())).await;
+        fs::remove_dir_all(path).expect("removed");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_process_that_cannot_start_says_why() {
+        let (path, supervisor) = supervisor("broken");
+        let watch = supervisor.keep(shell("echo a setting is missing >&2; exit 7")).expect("starts");
+        let error = watch.ready(Duration::from_secs(30), async || false).await.expect_err("it cannot be ready");
+        let text = error.to_string();
+        assert!(text.starts_with("child does not start") && text.contains("a setting is missing"), "{text}");
+        supervisor.stop(&["child"]).await;
+        fs::remove_dir_all(path).expect("removed");
+    }
 }

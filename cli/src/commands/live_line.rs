@@ -49,7 +49,7 @@ impl LiveLine {
         }
         match riders {
             Ok(riders) => {
-                let available = riders.iter().filter(|rider| rider["state"] == "available").count();
+                let available = riders.iter().filter(|rider| rider["status"] == "available").count();
                 parts.push(format!("riders {available} available of {}", riders.len()));
             }
             Err(error) => parts.push(format!("{error:#}")),

@@ -312,7 +312,7 @@ fn advice(missing: &[Server]) -> String {
     };
     format!(
         "{} not found: run `{line}` (or your system's likeness of it), or point DATABASE_URL, REDIS_URL or AMQP_URL to running ones",
-        names.join(" and ")
+        names.join(", ")
     )
 }
 
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_missing_server_names_the_line_to_type() {
         let advice = advice(&[Server::Redis, Server::RabbitMq]);
-        assert!(advice.starts_with("Redis and RabbitMQ not found: run `"), "{advice}");
+        assert!(advice.starts_with("Redis, RabbitMQ not found: run `"), "{advice}");
         assert!(advice.contains("install redis"), "{advice}");
     }
 }
