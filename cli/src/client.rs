@@ -1,6 +1,6 @@
 //! Asks the running platform: all three services, the same way, and says which of them did not answer.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -68,7 +68,7 @@ impl Client {
     ///
     /// # Errors
     /// Nothing runs there.
-    pub fn of(data_dir: &PathBuf) -> Result<Self> {
+    pub fn of(data_dir: &Path) -> Result<Self> {
         let data = DataDir::at(data_dir);
         let state = data.state();
         if !state.up.as_ref().is_some_and(crate::process::ProcessId::is_alive) {

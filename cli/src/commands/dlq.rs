@@ -1,6 +1,6 @@
 //! `pannier dlq`: messages that no consumer could work with, of all three services.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -40,7 +40,7 @@ pub enum Dlq {
 ///
 /// # Errors
 /// A service is not reachable, or there is no such letter.
-pub async fn run(data: &PathBuf, what: Dlq, output: Output) -> Result<()> {
+pub async fn run(data: &Path, what: Dlq, output: Output) -> Result<()> {
     let client = Client::of(data)?;
     let all = letters(&client).await;
     match what {

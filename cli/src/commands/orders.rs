@@ -1,6 +1,6 @@
 //! `pannier orders`: what operations see of orders.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -39,7 +39,7 @@ pub enum Orders {
 ///
 /// # Errors
 /// A service is not reachable, or there is no such order.
-pub async fn run(data: &PathBuf, what: Orders, output: Output) -> Result<()> {
+pub async fn run(data: &Path, what: Orders, output: Output) -> Result<()> {
     let client = Client::of(data)?;
     match what {
         Orders::List { state, open, limit } => list(&client, state, open, limit, output).await,

@@ -1,6 +1,6 @@
 //! `pannier outbox lag`: what the services have decided and not yet told.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -21,7 +21,7 @@ pub enum Outbox {
 ///
 /// # Errors
 /// A service is not reachable.
-pub async fn run(data: &PathBuf, Outbox::Lag: Outbox, output: Output) -> Result<()> {
+pub async fn run(data: &Path, Outbox::Lag: Outbox, output: Output) -> Result<()> {
     let all = Client::of(data)?.get_all("/v1/ops/outbox").await;
     let now = Utc::now();
     let records: Vec<Value> = all

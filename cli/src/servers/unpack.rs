@@ -27,7 +27,7 @@ const NOT_NEEDED: [&str; 20] = [
     "libc6",
     "libllvm",
     "libsystemd-shared",
-    "libz3",
+    "libz3-4",
     "locales",
     "logrotate",
     "lsb-base",
