@@ -13,31 +13,32 @@ use actix_web::web::{self, get, post, put};
 use serde::Deserialize;
 
 /// Adds all routes.
+/// Resources, not bare routes: those answer 405 to another method, where bare routes say 404.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/v1/rider/profile").route(put().to(rider::put_profile)).route(get().to(rider::profile)))
-        .route("/v1/rider/online", post().to(rider::online))
-        .route("/v1/rider/pause", post().to(rider::pause))
-        .route("/v1/rider/offline", post().to(rider::offline))
-        .route("/v1/rider/locations", post().to(rider::locations))
-        .route("/v1/rider/offers", get().to(offers::list))
-        .route("/v1/rider/offers/stream", get().to(stream::stream))
-        .route("/v1/rider/offers/{id}/accept", post().to(offers::accept))
-        .route("/v1/rider/offers/{id}/decline", post().to(offers::decline))
-        .route("/v1/rider/deliveries", get().to(rider_deliveries::list))
-        .route("/v1/rider/deliveries/{id}", get().to(rider_deliveries::get))
-        .route("/v1/rider/deliveries/{id}/at_pickup", post().to(rider_deliveries::at_pickup))
-        .route("/v1/rider/deliveries/{id}/picked_up", post().to(rider_deliveries::picked_up))
-        .route("/v1/rider/deliveries/{id}/at_dropoff", post().to(rider_deliveries::at_dropoff))
-        .route("/v1/rider/deliveries/{id}/delivered", post().to(rider_deliveries::delivered))
-        .route("/v1/rider/deliveries/{id}/returned", post().to(rider_deliveries::returned))
-        .route("/v1/ops/zones", get().to(ops_zones::list))
+        .service(web::resource("/v1/rider/online").route(post().to(rider::online)))
+        .service(web::resource("/v1/rider/pause").route(post().to(rider::pause)))
+        .service(web::resource("/v1/rider/offline").route(post().to(rider::offline)))
+        .service(web::resource("/v1/rider/locations").route(post().to(rider::locations)))
+        .service(web::resource("/v1/rider/offers").route(get().to(offers::list)))
+        .service(web::resource("/v1/rider/offers/stream").route(get().to(stream::stream)))
+        .service(web::resource("/v1/rider/offers/{id}/accept").route(post().to(offers::accept)))
+        .service(web::resource("/v1/rider/offers/{id}/decline").route(post().to(offers::decline)))
+        .service(web::resource("/v1/rider/deliveries").route(get().to(rider_deliveries::list)))
+        .service(web::resource("/v1/rider/deliveries/{id}").route(get().to(rider_deliveries::get)))
+        .service(web::resource("/v1/rider/deliveries/{id}/at_pickup").route(post().to(rider_deliveries::at_pickup)))
+        .service(web::resource("/v1/rider/deliveries/{id}/picked_up").route(post().to(rider_deliveries::picked_up)))
+        .service(web::resource("/v1/rider/deliveries/{id}/at_dropoff").route(post().to(rider_deliveries::at_dropoff)))
+        .service(web::resource("/v1/rider/deliveries/{id}/delivered").route(post().to(rider_deliveries::delivered)))
+        .service(web::resource("/v1/rider/deliveries/{id}/returned").route(post().to(rider_deliveries::returned)))
+        .service(web::resource("/v1/ops/zones").route(get().to(ops_zones::list)))
         .service(web::resource("/v1/ops/zones/{id}").route(put().to(ops_zones::put)).route(get().to(ops_zones::get)))
-        .route("/v1/ops/riders", get().to(ops_riders::list))
-        .route("/v1/ops/deliveries", get().to(ops_deliveries::list))
-        .route("/v1/ops/deliveries/{id}", get().to(ops_deliveries::get))
-        .route("/v1/ops/deliveries/{id}/rounds", get().to(ops_deliveries::rounds))
-        .route("/v1/ops/deliveries/{id}/reassign", post().to(ops_deliveries::reassign));
+        .service(web::resource("/v1/ops/riders").route(get().to(ops_riders::list)))
+        .service(web::resource("/v1/ops/deliveries").route(get().to(ops_deliveries::list)))
+        .service(web::resource("/v1/ops/deliveries/{id}").route(get().to(ops_deliveries::get)))
+        .service(web::resource("/v1/ops/deliveries/{id}/rounds").route(get().to(ops_deliveries::rounds)))
+        .service(web::resource("/v1/ops/deliveries/{id}/reassign").route(post().to(ops_deliveries::reassign)));
 }
 
 /// `{}`.

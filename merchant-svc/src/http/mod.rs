@@ -10,6 +10,7 @@ pub mod view;
 use actix_web::web::{self, get, post};
 
 /// Every route of this service.
+/// Resources, not bare routes: those answer 405 to another method, where bare routes say 404.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
@@ -18,16 +19,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/v1/merchant/menu").route(get().to(profile::menu)).route(web::put().to(profile::put_menu)),
         )
-        .route("/v1/merchant/open", post().to(profile::open))
-        .route("/v1/merchant/pause", post().to(profile::pause))
-        .route("/v1/merchant/tickets", get().to(tickets::list))
+        .service(web::resource("/v1/merchant/open").route(post().to(profile::open)))
+        .service(web::resource("/v1/merchant/pause").route(post().to(profile::pause)))
+        .service(web::resource("/v1/merchant/tickets").route(get().to(tickets::list)))
         // Before the ticket's own path: `stream` is no id.
-        .route("/v1/merchant/tickets/stream", get().to(stream::watch))
-        .route("/v1/merchant/tickets/{id}", get().to(tickets::show))
-        .route("/v1/merchant/tickets/{id}/accept", post().to(tickets::accept))
-        .route("/v1/merchant/tickets/{id}/reject", post().to(tickets::reject))
-        .route("/v1/merchant/tickets/{id}/cancel", post().to(tickets::cancel))
-        .route("/v1/merchant/tickets/{id}/ready", post().to(tickets::ready))
-        .route("/v1/ops/tickets", get().to(ops::tickets))
-        .route("/v1/ops/merchants", get().to(ops::merchants));
+        .service(web::resource("/v1/merchant/tickets/stream").route(get().to(stream::watch)))
+        .service(web::resource("/v1/merchant/tickets/{id}").route(get().to(tickets::show)))
+        .service(web::resource("/v1/merchant/tickets/{id}/accept").route(post().to(tickets::accept)))
+        .service(web::resource("/v1/merchant/tickets/{id}/reject").route(post().to(tickets::reject)))
+        .service(web::resource("/v1/merchant/tickets/{id}/cancel").route(post().to(tickets::cancel)))
+        .service(web::resource("/v1/merchant/tickets/{id}/ready").route(post().to(tickets::ready)))
+        .service(web::resource("/v1/ops/tickets").route(get().to(ops::tickets)))
+        .service(web::resource("/v1/ops/merchants").route(get().to(ops::merchants)));
 }

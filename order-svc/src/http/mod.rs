@@ -11,6 +11,7 @@ pub mod view;
 use actix_web::web::{self, get, post};
 
 /// Every route of this service.
+/// Resources, not bare routes: those answer 405 to another method, where bare routes say 404.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/v1/merchants").route(get().to(shops::near)))

@@ -25,7 +25,9 @@ pub(super) async fn watch(
     let id = id.into_inner();
     // Unknown or foreign: a problem, not an empty stream.
     let first = read(&db, who.id, id).await?;
-    let seen = sse::cursor(&request).and_then(|c| c.parse().ok()).map_or(Version(0), Version);
+    // A cursor that is none of this order's begins with the present.
+    let cursor = sse::cursor(&request).and_then(|c| c.parse().ok()).map(Version);
+    let seen = cursor.filter(|seen| *seen <= first.version).unwrap_or(Version(0));
     let (db, log) = (db.get_ref().clone(), log.get_ref().clone());
     Ok(sse::stream(&who.token.claims, &stop, move |frames| follow(db, log, who.id, first, seen, frames)))
 }

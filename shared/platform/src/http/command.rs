@@ -182,10 +182,14 @@ fn if_match(request: &HttpRequest) -> Result<Option<Version>, Problem> {
 /// Reads a JSON body; an empty one is `{}`.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(bytes).map_err(|e| {
-        let code = if e.is_data() { "body_invalid" } else { "body_not_json" };
-        Problem::bad_request(code, format!("the body: {e}"))
-    })
+    serde_json::from_slice(bytes).map_err(|e| body_not_as_wanted(&e))
+}
+
+/// What a body that cannot be read as what was asked for means.
+#[must_use]
+pub fn body_not_as_wanted(e: &serde_json::Error) -> Problem {
+    let code = if e.is_data() { "body_invalid" } else { "body_not_json" };
+    Problem::bad_request(code, format!("the body: {e}"))
 }
 
 /// What an unreadable body means.

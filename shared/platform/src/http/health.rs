@@ -21,8 +21,10 @@ pub struct Health {
 
 /// Adds both routes.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.route("/livez", web::get().to(|| async { HttpResponse::Ok().json(json!({"status": "live"})) }));
-    config.route("/readyz", web::get().to(ready));
+    config.service(
+        web::resource("/livez").route(web::get().to(|| async { HttpResponse::Ok().json(json!({"status": "live"})) })),
+    );
+    config.service(web::resource("/readyz").route(web::get().to(ready)));
 }
 
 async fn ready(

@@ -18,10 +18,10 @@ use crate::{Db, Refusal};
 /// Adds `/v1/ops/{stuck, dead-letters, outbox}`. Needs `Data<Db>` and `Data<Broker>`.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/v1/ops/stuck", web::get().to(stuck))
-        .route("/v1/ops/dead-letters", web::get().to(list_dead_letters))
-        .route("/v1/ops/dead-letters/{id}/replay", web::post().to(replay))
-        .route("/v1/ops/outbox", web::get().to(outbox));
+        .service(web::resource("/v1/ops/stuck").route(web::get().to(stuck)))
+        .service(web::resource("/v1/ops/dead-letters").route(web::get().to(list_dead_letters)))
+        .service(web::resource("/v1/ops/dead-letters/{id}/replay").route(web::post().to(replay)))
+        .service(web::resource("/v1/ops/outbox").route(web::get().to(outbox)));
 }
 
 #[derive(Debug, Serialize, QueryableByName)]
@@ -97,6 +97,7 @@ async fn list_dead_letters(
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Nothing {}
 
 async fn replay(

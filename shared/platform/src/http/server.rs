@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::JsonPayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpMessage as _, HttpServer, ResponseError as _, web};
 use tracing::Instrument as _;
 
 use super::Problem;
+use super::command::{body_not_as_wanted, body_problem};
 use crate::Stop;
 use crate::cause::Trace;
 
@@ -39,11 +41,7 @@ where
                     // An id of the wrong form names nothing.
                     Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such thing: {e}")).into()
                 }))
-                .app_data(
-                    web::JsonConfig::default()
-                        .limit(BODY_LIMIT)
-                        .error_handler(|e, _| Problem::bad_request("body_invalid", format!("the body: {e}")).into()),
-                )
+                .app_data(web::JsonConfig::default().limit(BODY_LIMIT).error_handler(|e, _| json_problem(e).into()))
                 .wrap(from_fn(mannered))
                 .configure(routes.clone())
                 .default_service(web::to(|| async {
@@ -63,6 +61,14 @@ where
     server.await?;
     stopping.abort();
     Ok(())
+}
+
+/// The same words as [`super::Command`] has for its body.
+fn json_problem(e: JsonPayloadError) -> Problem {
+    match e {
+        JsonPayloadError::Deserialize(e) => body_not_as_wanted(&e),
+        other => body_problem(&other.into()),
+    }
 }
 
 async fn mannered(
