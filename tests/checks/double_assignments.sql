@@ -3,4 +3,5 @@ SELECT 'delivery ' || a.delivery_id || ' was with riders ' || a.rider_id || ' an
 FROM dispatch.offers a
 JOIN dispatch.offers b ON b.delivery_id = a.delivery_id AND b.id > a.id
 WHERE a.accepted_at IS NOT NULL AND b.accepted_at IS NOT NULL
-  AND tstzrange(a.accepted_at, greatest(a.ended_at, a.accepted_at)) && tstzrange(b.accepted_at, greatest(b.ended_at, b.accepted_at))
+  AND tstzrange(a.accepted_at, greatest(coalesce(a.ended_at, 'infinity'), a.accepted_at))
+      && tstzrange(b.accepted_at, greatest(coalesce(b.ended_at, 'infinity'), b.accepted_at))

@@ -1,4 +1,5 @@
--- Illegal edges, version gaps, end states that do not fit each other, copies that are not the owner's newest.
+-- Illegal edges, version gaps, rows that their log contradicts, assignments that nobody accepted, end states that do not fit
+-- each other, copies that are not the owner's newest.
 WITH log AS (
     SELECT aggregate, aggregate_id, version, data ->> 'state' AS state FROM orders.events
     UNION ALL SELECT aggregate, aggregate_id, version, data ->> 'state' FROM merchant.events
@@ -12,22 +13,96 @@ steps AS (
 -- The five tables of the services' lifecycles; a test holds them equal.
 edge (aggregate, a, b) AS (VALUES
 -- edges begin
+    ('order', 'pending_payment', 'paid'),
+    ('order', 'pending_payment', 'expired'),
+    ('order', 'pending_payment', 'cancelled'),
+    ('order', 'paid', 'accepted'),
+    ('order', 'paid', 'rejected'),
+    ('order', 'paid', 'expired'),
+    ('order', 'paid', 'cancelled'),
+    ('order', 'accepted', 'ready'),
+    ('order', 'accepted', 'delivering'),
+    ('order', 'accepted', 'cancelled'),
+    ('order', 'accepted', 'failed'),
+    ('order', 'ready', 'delivering'),
+    ('order', 'ready', 'cancelled'),
+    ('order', 'ready', 'failed'),
+    ('order', 'delivering', 'delivered'),
+    ('order', 'delivering', 'cancelled'),
+    ('order', 'delivering', 'failed'),
+    ('payment', 'initiated', 'authorised'),
+    ('payment', 'initiated', 'voided'),
+    ('payment', 'initiated', 'failed'),
+    ('payment', 'initiated', 'unknown'),
+    ('payment', 'authorised', 'captured'),
+    ('payment', 'authorised', 'voided'),
+    ('payment', 'authorised', 'failed'),
+    ('payment', 'authorised', 'unknown'),
+    ('payment', 'captured', 'partially_refunded'),
+    ('payment', 'captured', 'refunded'),
+    ('payment', 'captured', 'unknown'),
+    ('payment', 'partially_refunded', 'refunded'),
+    ('payment', 'partially_refunded', 'unknown'),
+    ('payment', 'failed', 'initiated'),
+    ('payment', 'unknown', 'initiated'),
+    ('payment', 'unknown', 'authorised'),
+    ('payment', 'unknown', 'captured'),
+    ('payment', 'unknown', 'refunded'),
+    ('payment', 'unknown', 'voided'),
+    ('payment', 'unknown', 'failed'),
+    ('ticket', 'awaiting_acceptance', 'accepted'),
+    ('ticket', 'awaiting_acceptance', 'rejected'),
+    ('ticket', 'awaiting_acceptance', 'expired'),
+    ('ticket', 'awaiting_acceptance', 'cancelled'),
+    ('ticket', 'accepted', 'ready'),
+    ('ticket', 'accepted', 'handed_over'),
+    ('ticket', 'accepted', 'cancelled'),
+    ('ticket', 'ready', 'handed_over'),
+    ('ticket', 'ready', 'cancelled'),
+    ('ticket', 'cancelled', 'handed_over'),
+    ('delivery', 'scheduled', 'searching'),
+    ('delivery', 'scheduled', 'cancelled'),
+    ('delivery', 'scheduled', 'unassignable'),
+    ('delivery', 'searching', 'offered'),
+    ('delivery', 'searching', 'cancelled'),
+    ('delivery', 'searching', 'unassignable'),
+    ('delivery', 'offered', 'searching'),
+    ('delivery', 'offered', 'assigned'),
+    ('delivery', 'offered', 'cancelled'),
+    ('delivery', 'offered', 'unassignable'),
+    ('delivery', 'assigned', 'searching'),
+    ('delivery', 'assigned', 'at_pickup'),
+    ('delivery', 'assigned', 'cancelled'),
+    ('delivery', 'at_pickup', 'searching'),
+    ('delivery', 'at_pickup', 'picked_up'),
+    ('delivery', 'at_pickup', 'cancelled'),
+    ('delivery', 'picked_up', 'at_dropoff'),
+    ('delivery', 'picked_up', 'returning'),
+    ('delivery', 'picked_up', 'failed'),
+    ('delivery', 'at_dropoff', 'delivered'),
+    ('delivery', 'at_dropoff', 'returning'),
+    ('delivery', 'at_dropoff', 'failed'),
+    ('delivery', 'returning', 'returned'),
+    ('offer', 'sent', 'accepted'),
+    ('offer', 'sent', 'declined'),
+    ('offer', 'sent', 'expired'),
+    ('offer', 'sent', 'revoked')
 -- edges end
 ),
 owned AS (
-    SELECT 'order' AS aggregate, id, version FROM orders.orders
-    UNION ALL SELECT 'payment', id, version FROM orders.payments
-    UNION ALL SELECT 'merchant', id, version FROM merchant.merchants
-    UNION ALL SELECT 'ticket', id, version FROM merchant.tickets
-    UNION ALL SELECT 'delivery', id, version FROM dispatch.deliveries
-    UNION ALL SELECT 'offer', id, version FROM dispatch.offers
-    UNION ALL SELECT 'rider', id, version FROM dispatch.riders
-    UNION ALL SELECT 'zone', uid, version FROM dispatch.zones
+    SELECT 'order' AS aggregate, id, version, state FROM orders.orders
+    UNION ALL SELECT 'payment', id, version, state FROM orders.payments
+    UNION ALL SELECT 'merchant', id, version, NULL FROM merchant.merchants
+    UNION ALL SELECT 'ticket', id, version, state FROM merchant.tickets
+    UNION ALL SELECT 'delivery', id, version, state FROM dispatch.deliveries
+    UNION ALL SELECT 'offer', id, version, state FROM dispatch.offers
+    UNION ALL SELECT 'rider', id, version, NULL FROM dispatch.riders
+    UNION ALL SELECT 'zone', uid, version, NULL FROM dispatch.zones
 ),
 ended AS (
     SELECT o.id, o.state AS o, t.state AS t, d.state AS d, p.state AS p
     FROM orders.orders o
-    JOIN orders.payments p ON p.order_id = o.id
+    LEFT JOIN orders.payments p ON p.order_id = o.id
     LEFT JOIN merchant.tickets t ON t.order_id = o.id
     LEFT JOIN dispatch.deliveries d ON d.order_id = o.id
     WHERE o.state IN ('delivered', 'rejected', 'expired', 'cancelled', 'failed')
@@ -45,16 +120,28 @@ SELECT 'unannounced: ' || w.aggregate || ' ' || w.id || ' is at version ' || w.v
 FROM owned w LEFT JOIN log l ON l.aggregate = w.aggregate AND l.aggregate_id = w.id
 GROUP BY w.aggregate, w.id, w.version HAVING max(l.version) IS DISTINCT FROM w.version
 UNION ALL
-SELECT 'end states: order ' || id || ' is ' || o || ', ticket ' || coalesce(t, 'none') || ', delivery ' || coalesce(d, 'none') || ', payment ' || p, 1
+SELECT 'contradiction: ' || w.aggregate || ' ' || w.id || ' is ' || w.state || ', its log says ' || coalesce(l.state, 'nothing'), 1
+FROM owned w JOIN log l ON l.aggregate = w.aggregate AND l.aggregate_id = w.id AND l.version = w.version
+WHERE l.state IS DISTINCT FROM w.state
+UNION ALL
+SELECT 'assignment: rider ' || d.rider_id || ' has delivery ' || d.id || ', attempt ' || d.attempt || ', and never accepted it', 1
+FROM dispatch.deliveries d
+WHERE d.rider_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM dispatch.offers o
+    WHERE o.delivery_id = d.id AND o.rider_id = d.rider_id AND o.attempt = d.attempt AND o.accepted_at IS NOT NULL)
+UNION ALL
+SELECT 'end states: order ' || id || ' is ' || o || ', ticket ' || coalesce(t, 'none') || ', delivery ' || coalesce(d, 'none') || ', payment ' || coalesce(p, 'none'), 1
 FROM ended
 WHERE NOT CASE o
     -- A capture that was refused for good leaves the payment failed, and a receivable in the ledger.
     WHEN 'delivered' THEN t = 'handed_over' AND d = 'delivered' AND p IN ('captured', 'failed')
     WHEN 'rejected' THEN t = 'rejected' AND d IS NULL AND p IN ('voided', 'failed')
-    WHEN 'expired' THEN coalesce(t, 'expired') = 'expired' AND d IS NULL AND p IN ('voided', 'failed')
+    -- The shop may have turned a ticket away by itself, when the order was over already.
+    WHEN 'expired' THEN coalesce(t, 'expired') IN ('expired', 'rejected') AND d IS NULL AND p IN ('voided', 'failed')
     -- Before acceptance, before pickup, or after: then the food came back, or was delivered all the same.
     WHEN 'cancelled' THEN p IN ('voided', 'refunded', 'failed')
         AND (coalesce(t, 'cancelled') = 'cancelled' AND coalesce(d, 'cancelled') = 'cancelled'
+             OR t = 'rejected' AND d IS NULL
              OR t = 'handed_over' AND d IN ('returned', 'delivered', 'failed'))
     WHEN 'failed' THEN p IN ('voided', 'refunded', 'failed')
         AND (t = 'cancelled' AND d = 'unassignable' OR t = 'handed_over' AND d IN ('failed', 'returned'))

@@ -11,8 +11,10 @@ UNION ALL
 SELECT 'offer ' || id || ' is ' || state || CASE state WHEN 'accepted' THEN ' and has not ended' ELSE '' END, 1
 FROM dispatch.offers WHERE state = 'sent' OR (state = 'accepted' AND ended_at IS NULL)
 UNION ALL
-SELECT 'payment of order ' || order_id || ' is ' || state || coalesce(' with ' || operation || ' unanswered', ''), 1
-FROM orders.payments WHERE state IN ('initiated', 'authorised', 'partially_refunded', 'unknown') OR operation IS NOT NULL
+SELECT 'payment of order ' || order_id || ' is ' || state || coalesce(' with ' || operation || ' unanswered', '')
+           || coalesce(', to be looked at ' || next_attempt_at, ''), 1
+FROM orders.payments
+WHERE state IN ('initiated', 'authorised', 'partially_refunded', 'unknown') OR operation IS NOT NULL OR next_attempt_at IS NOT NULL
 UNION ALL
 SELECT 'event ' || event_id || ' (' || type || ') was not published' || coalesce(': ' || last_error, ''), 1
 FROM (SELECT event_id, type, last_error FROM orders.events WHERE position IS NULL OR (subscribed AND published_at IS NULL)

@@ -4,6 +4,8 @@ use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::Stream;
+
 /// What came back.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -18,14 +20,43 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads a response.
+    pub async fn of(response: reqwest::Response) -> Self {
+        let header = |name: &str| response.headers().get(name).and_then(|h| h.to_str().ok()).unwrap_or("").to_owned();
+        let (replayed, content_type) = (header("idempotency-replayed") == "true", header("content-type"));
+        let status = response.status().as_u16();
+        Self { status, body: response.json().await.unwrap_or(Value::Null), replayed, content_type }
+    }
+}
+
+impl Answer {
     /// The body of a success.
     ///
     /// # Panics
     /// When it was none.
-    #[must_use]
+    #[allow(clippy::must_use_candidate, reason = "often only asked for the panic")]
     #[track_caller]
     pub fn ok(self) -> Value {
         assert!((200..300).contains(&self.status), "{}: {}", self.status, self.body);
+        self.body
+    }
+
+    /// The body of a problem: it has this status and code, and all that problems have.
+    ///
+    /// # Panics
+    /// When it was none, or another.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.body);
+        assert_eq!(self.content_type, "application/problem+json");
+        assert_eq!(self.body["status"], status, "{}", self.body);
+        assert_eq!(self.body["type"], format!("/problems/{}", code.replace('_', "-")), "{}", self.body);
+        for field in ["title", "detail"] {
+            assert!(self.body[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {}", self.body);
+        }
+        assert!(self.body["retryable"].is_boolean(), "{}", self.body);
+        let trace_id = self.body["trace_id"].as_str().unwrap_or("");
+        assert!(trace_id.len() == 32, "a problem has a trace id: {}", self.body);
         self.body
     }
 
@@ -42,6 +73,7 @@ pub struct Caller {
     http: reqwest::Client,
     base: String,
     token: String,
+    traceparent: Option<String>,
     /// Their subject: `cus_…`.
     pub id: String,
 }
@@ -50,13 +82,35 @@ impl Caller {
     /// `token` at the service that answers at `base`.
     #[must_use]
     pub fn new(http: reqwest::Client, base: &str, token: String, id: String) -> Self {
-        Self { http, base: base.to_owned(), token, id }
+        Self { http, base: base.to_owned(), token, traceparent: None, id }
     }
 
     /// The same person at another service.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
         Self { base: base.to_owned(), ..self.clone() }
+    }
+
+    /// The same person, whose requests belong to this trace.
+    #[must_use]
+    pub fn traced(&self, trace_id: &str) -> Self {
+        Self { traceparent: Some(format!("00-{trace_id}-00f067aa0ba902b7-01")), ..self.clone() }
+    }
+
+    /// The same person with another token.
+    #[must_use]
+    pub fn with_token(&self, token: String) -> Self {
+        Self { token, ..self.clone() }
+    }
+
+    /// A request of theirs, to be completed by hand.
+    #[must_use]
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        match &self.traceparent {
+            Some(traceparent) => request.header("traceparent", traceparent),
+            None => request,
+        }
     }
 
     /// GET.
@@ -96,7 +150,7 @@ impl Caller {
         if_match: Option<&Value>,
         body: Option<Value>,
     ) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let mut request = self.request(method, path);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
@@ -106,22 +160,20 @@ impl Caller {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.unwrap_or_else(|e| panic!("{path}: {e}"));
-        let header = |name: &str| response.headers().get(name).and_then(|h| h.to_str().ok()).unwrap_or("").to_owned();
-        let (replayed, content_type) = (header("idempotency-replayed") == "true", header("content-type"));
-        let status = response.status().as_u16();
-        Answer { status, body: response.json().await.unwrap_or(Value::Null), replayed, content_type }
+        Answer::of(request.send().await.unwrap_or_else(|e| panic!("{path}: {e}"))).await
     }
 
-    /// Opens a stream; read it with `bytes_stream` or `chunk`.
+    /// Opens a stream.
     ///
     /// # Panics
-    /// When the service does not answer.
-    pub async fn stream(&self, path: &str, cursor: Option<&str>) -> reqwest::Response {
-        let mut request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
+    /// When the service does not answer, or with a problem.
+    pub async fn stream(&self, path: &str, cursor: Option<&str>) -> Stream {
+        let mut request = self.request(Method::GET, path);
         if let Some(cursor) = cursor {
             request = request.header("Last-Event-ID", cursor);
         }
-        request.send().await.unwrap_or_else(|e| panic!("{path}: {e}"))
+        let response = request.send().await.unwrap_or_else(|e| panic!("{path}: {e}"));
+        assert_eq!(response.status(), 200, "{path}");
+        Stream::of(response)
     }
 }

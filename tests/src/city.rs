@@ -49,6 +49,30 @@ fn signer() -> &'static (Signer, PathBuf) {
     })
 }
 
+/// What every service is told: `url` is its own database.
+#[must_use]
+pub fn settings(servers: &Servers, namespace: &Namespace, url: &str) -> service::Settings {
+    let (_, jwks) = signer();
+    service::Settings {
+        http_bind: "127.0.0.1:0".to_owned(),
+        http_workers: 1,
+        database_url: SecretString::from(url.to_owned()),
+        pool_size: 12,
+        amqp_url: SecretString::from(servers.amqp_url.clone()),
+        namespace: namespace.clone(),
+        auth_jwks: jwks.display().to_string(),
+    }
+}
+
+/// A token that the services of every test accept.
+///
+/// # Panics
+/// When it cannot be signed.
+#[must_use]
+pub fn token(role: Role, subject: &str, ttl: Duration) -> String {
+    signer().0.mint(role, subject, ttl).expect("it can be signed")
+}
+
 impl TestCity {
     /// A city that is up: zone published, every service answering.
     pub async fn start() -> Self {
@@ -75,16 +99,7 @@ impl TestCity {
             pannier_gateway::run(listener, &gateway_dir, async move { ending.cancelled().await }).await
         }));
 
-        let (_, jwks) = signer();
-        let settings = |url: &str| service::Settings {
-            http_bind: "127.0.0.1:0".to_owned(),
-            http_workers: 1,
-            database_url: SecretString::from(url.to_owned()),
-            pool_size: 12,
-            amqp_url: SecretString::from(servers.amqp_url.clone()),
-            namespace: namespace.clone(),
-            auth_jwks: jwks.display().to_string(),
-        };
+        let settings = |url: &str| settings(&servers, &namespace, url);
         let order = order_svc::app::App::build(
             order_svc::app::Settings { service: settings(&db.urls.order), gateway_url: gateway_url.clone() },
             stop.clone(),
@@ -134,22 +149,10 @@ impl TestCity {
         .await;
     }
 
-    /// A token.
-    ///
-    /// # Panics
-    /// When it cannot be signed.
+    /// A token for an hour.
     #[must_use]
     pub fn token(&self, role: Role, subject: &str) -> String {
-        self.token_for(role, subject, Duration::from_secs(3600))
-    }
-
-    /// A token that ends.
-    ///
-    /// # Panics
-    /// When it cannot be signed.
-    #[must_use]
-    pub fn token_for(&self, role: Role, subject: &str, ttl: Duration) -> String {
-        signer().0.mint(role, subject, ttl).expect("it can be signed")
+        token(role, subject, Duration::from_secs(3600))
     }
 
     fn caller(&self, base: &str, role: Role, id: String) -> Caller {
@@ -313,26 +316,37 @@ impl TestCity {
         diesel::sql_query(sql).get_result::<Row>(&mut conn).await.map_or_else(|e| e.to_string(), |r| r.ends)
     }
 
-    /// Stops everything and takes its queues and its database away. A test that fails leaves them.
+    /// Stops the services; what they stored stays.
     ///
     /// # Panics
     /// When a service failed, or did not stop in ten seconds.
-    pub async fn end(self) {
+    pub async fn stop_services(&mut self) {
         self.stop.cancel();
-        for service in self.running {
-            tokio::time::timeout(Duration::from_secs(10), service)
-                .await
-                .expect("a service stops within ten seconds")
-                .expect("it does not panic")
-                .expect("it ends well");
+        let ended = futures::future::join_all(self.running.drain(..));
+        for service in
+            tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the services stop within ten seconds")
+        {
+            service.expect("it does not panic").expect("it ends well");
         }
+    }
+
+    /// Stops everything and takes its queues and its database away. A test that fails leaves them.
+    ///
+    /// # Panics
+    /// As [`Self::stop_services`].
+    pub async fn end(mut self) {
+        self.stop_services().await;
         remove_queues(&self.broker).await;
         self.db.remove(&self.servers).await;
         let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
-async fn remove_queues(broker: &Broker) {
+/// Takes a namespace's queues and exchanges away.
+///
+/// # Panics
+/// When the broker is away.
+pub async fn remove_queues(broker: &Broker) {
     use pannier_contracts::topology::{RETRY_LADDER_S, ROUTES, dead_queue, retry_queue};
     let connection = broker.connect("cleaning").await.expect("the broker answers");
     let channel = connection.create_channel().await.expect("a channel");

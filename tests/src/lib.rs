@@ -2,6 +2,8 @@
 
 pub mod caller;
 pub mod city;
+pub mod stream;
 
 pub use caller::{Answer, Caller};
 pub use city::TestCity;
+pub use stream::{Frame, Stream};

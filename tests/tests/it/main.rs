@@ -1,4 +1,12 @@
 //! What the platform promises, checked through its public doors on real servers.
 
 mod architecture;
+mod checks;
+mod idempotency;
+mod kills;
+mod manners;
+mod news;
 mod orders;
+mod races;
+mod relay;
+mod streams;

@@ -1,0 +1,309 @@
+//! Everything that a check can find, and what looks like it and is none.
+
+/// One change to a healthy database, and what its check makes of it.
+pub struct Plant {
+    pub check: &'static str,
+    pub what: &'static str,
+    pub sql: &'static str,
+    pub amount: i64,
+}
+
+const fn plant(check: &'static str, amount: i64, what: &'static str, sql: &'static str) -> Plant {
+    Plant { check, what, sql, amount }
+}
+
+pub const PLANTS: &[Plant] = &[
+    plant("stuck", 1, "an order that waits for its rider", "UPDATE orders.orders SET state = 'ready'"),
+    plant("stuck", 1, "a ticket that rings", "UPDATE merchant.tickets SET state = 'awaiting_acceptance'"),
+    plant("stuck", 1, "a delivery on the road", "UPDATE dispatch.deliveries SET state = 'at_dropoff'"),
+    plant("stuck", 0, "a delivery that came back", "UPDATE dispatch.deliveries SET state = 'returned'"),
+    plant(
+        "stuck",
+        1,
+        "an offer without an answer",
+        "UPDATE dispatch.offers SET state = 'sent', accepted_at = NULL, ended_at = NULL",
+    ),
+    plant("stuck", 1, "an assignment without an end", "UPDATE dispatch.offers SET ended_at = NULL"),
+    plant("stuck", 1, "a payment held for nobody", "UPDATE orders.payments SET state = 'authorised'"),
+    plant("stuck", 1, "a payment that nobody knows about", "UPDATE orders.payments SET state = 'unknown'"),
+    plant("stuck", 1, "an unanswered operation", "UPDATE orders.payments SET operation = 'refund', operation_key = 'k'"),
+    plant("stuck", 1, "a payment to be looked at", "UPDATE orders.payments SET next_attempt_at = now() + interval '1 h'"),
+    plant("stuck", 0, "a payment that was refused", "UPDATE orders.payments SET state = 'failed'"),
+    plant(
+        "stuck",
+        3,
+        "an event that did not leave, in each service",
+        "UPDATE orders.events SET published_at = NULL WHERE aggregate = 'order' AND version = 3;
+         UPDATE merchant.events SET published_at = NULL WHERE aggregate = 'merchant';
+         UPDATE dispatch.events SET published_at = NULL WHERE aggregate = 'zone'",
+    ),
+    plant(
+        "stuck",
+        1,
+        "an event without a place in the log",
+        "UPDATE orders.events SET position = NULL WHERE aggregate = 'payment' AND version = 3",
+    ),
+    plant(
+        "stuck",
+        0,
+        "an event for nobody",
+        "UPDATE orders.events SET subscribed = false, published_at = NULL WHERE aggregate = 'payment'",
+    ),
+    plant(
+        "stuck",
+        3,
+        "a timer that did not fire, in each service",
+        "INSERT INTO orders.timers VALUES ('order', $order, 'acceptance', now() - interval '11 s');
+         INSERT INTO merchant.timers VALUES ('ticket', $ticket, 'ring', now() - interval '11 s');
+         INSERT INTO dispatch.timers VALUES ('delivery', $delivery, 'give_up', now() - interval '11 s')",
+    ),
+    plant(
+        "stuck",
+        0,
+        "timers that are due in this moment, or later",
+        "INSERT INTO orders.timers VALUES ('order', $order, 'acceptance', now() - interval '1 s');
+         INSERT INTO dispatch.timers VALUES ('delivery', $delivery, 'give_up', now() + interval '1 h')",
+    ),
+    plant(
+        "stuck",
+        3,
+        "a dead letter in each service",
+        "INSERT INTO orders.dead_letters (id, queue, reason, body, headers) VALUES ($other, 'order.ticket', 'poison', 'x', '{}');
+         INSERT INTO merchant.dead_letters (id, queue, reason, body, headers) VALUES ($other, 'merchant.order', 'poison', 'x', '{}');
+         INSERT INTO dispatch.dead_letters (id, queue, reason, body, headers) VALUES ($other, 'dispatch.order', 'poison', 'x', '{}')",
+    ),
+    plant(
+        "stuck",
+        0,
+        "a dead letter that somebody settled",
+        "INSERT INTO orders.dead_letters (id, queue, reason, body, headers, settled_at, outcome)
+         VALUES ($other, 'order.ticket', 'poison', 'x', '{}', now(), 'obsolete')",
+    ),
+    plant("duplicates", 1, "one key, two orders", "INSERT INTO journal_orders VALUES ('key-1', $other)"),
+    plant("duplicates", 0, "one key, told twice", "INSERT INTO journal_orders VALUES ('key-1', $order)"),
+    plant(
+        "duplicates",
+        1,
+        "one quote, two orders",
+        "ALTER TABLE orders.orders DROP CONSTRAINT orders_quote_id_key;
+         SELECT pg_temp.twin('orders.orders', jsonb_build_object('id', $other))",
+    ),
+    plant(
+        "duplicates",
+        1,
+        "two payments",
+        "ALTER TABLE orders.payments DROP CONSTRAINT payments_order_id_key;
+         SELECT pg_temp.twin('orders.payments', jsonb_build_object('id', $other))",
+    ),
+    plant(
+        "duplicates",
+        1,
+        "captured twice in our ledger",
+        "ALTER TABLE orders.ledger DROP CONSTRAINT ledger_pkey;
+         SELECT pg_temp.twin('orders.ledger', '{\"kind\": \"capture\", \"operation_key\": \"capture-2\"}')",
+    ),
+    plant(
+        "duplicates",
+        1,
+        "captured twice at the gateway",
+        "INSERT INTO gateway_ledger VALUES ('pay_1', 'capture', 1500, 'EUR', 'capture-2')",
+    ),
+    plant(
+        "duplicates",
+        1,
+        "two tickets",
+        "ALTER TABLE merchant.tickets DROP CONSTRAINT tickets_order_id_key;
+         SELECT pg_temp.twin('merchant.tickets', jsonb_build_object('id', $other))",
+    ),
+    plant(
+        "duplicates",
+        1,
+        "two deliveries",
+        "ALTER TABLE dispatch.deliveries DROP CONSTRAINT deliveries_order_id_key;
+         SELECT pg_temp.twin('dispatch.deliveries', jsonb_build_object('id', $other))",
+    ),
+    plant("lost", 1, "an order that only its customer knows", "INSERT INTO journal_orders VALUES ('key-2', $other)"),
+    plant("lost", 1, "a version in the middle", "DELETE FROM orders.events WHERE aggregate = 'order' AND version = 3"),
+    plant("lost", 1, "the newest version", "DELETE FROM orders.events WHERE aggregate = 'order' AND version = 8"),
+    plant("lost", 1, "the whole story", "DELETE FROM orders.events WHERE aggregate = 'order'"),
+    plant(
+        "lost",
+        1,
+        "a version that another took the place of",
+        "UPDATE orders.events SET version = 9 WHERE aggregate = 'order' AND version = 3",
+    ),
+    plant(
+        "double_assignments",
+        1,
+        "a second rider before the first has ended",
+        "SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other,
+             'accepted_at', '2026-11-20 12:30Z', 'ended_at', '2026-11-20 13:30Z'))",
+    ),
+    plant(
+        "double_assignments",
+        1,
+        "a second rider who still has it",
+        "SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other, 'accepted_at', '2026-11-20 12:30Z', 'ended_at', NULL))",
+    ),
+    plant(
+        "double_assignments",
+        1,
+        "two who both still have it",
+        "DROP INDEX dispatch.offers_one_assignment; UPDATE dispatch.offers SET ended_at = NULL;
+         SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other, 'accepted_at', '2026-11-20 14:00Z', 'ended_at', NULL))",
+    ),
+    plant(
+        "double_assignments",
+        3,
+        "three at once: three pairs",
+        "SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other, 'accepted_at', '2026-11-20 12:10Z'));
+         SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $another, 'accepted_at', '2026-11-20 12:20Z'))",
+    ),
+    plant(
+        "double_assignments",
+        0,
+        "one after the other",
+        "SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other, 'accepted_at', '2026-11-20 13:00Z', 'ended_at', NULL))",
+    ),
+    plant(
+        "capacity_breaches",
+        1,
+        "a third order for two hands",
+        "SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other, 'accepted_at', '2026-11-20 12:10Z'));
+         SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $another, 'accepted_at', '2026-11-20 12:20Z'))",
+    ),
+    plant(
+        "capacity_breaches",
+        0,
+        "two orders for two hands, and a third when one is free again",
+        "SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other, 'accepted_at', '2026-11-20 12:10Z'));
+         SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $another, 'accepted_at', '2026-11-20 13:00Z',
+             'ended_at', '2026-11-20 14:00Z'))",
+    ),
+    plant("capacity_breaches", 1, "a load of nothing", "UPDATE dispatch.riders SET active = 1"),
+    plant("capacity_breaches", 1, "an order that is not counted", "UPDATE dispatch.offers SET ended_at = NULL"),
+    plant("ledger_difference", 1500, "not in our ledger", "DELETE FROM orders.ledger WHERE kind = 'capture'"),
+    plant("ledger_difference", 1500, "not in the gateway's", "DELETE FROM gateway_ledger WHERE kind = 'capture'"),
+    plant("ledger_difference", 100, "less than was taken", "UPDATE orders.ledger SET amount = 1400 WHERE kind = 'capture'"),
+    plant(
+        "ledger_difference",
+        3000,
+        "the same amount of other money",
+        "UPDATE gateway_ledger SET currency = 'USD' WHERE kind = 'capture'",
+    ),
+    plant("ledger_difference", 3000, "given back, not taken", "UPDATE gateway_ledger SET kind = 'void' WHERE kind = 'capture'"),
+    plant(
+        "ledger_difference",
+        1,
+        "an entry of nothing on one side",
+        "INSERT INTO gateway_ledger VALUES ('pay_1', 'refund', 0, 'EUR', 'refund-1')",
+    ),
+    plant(
+        "ledger_difference",
+        0,
+        "what the customer owes us",
+        "INSERT INTO orders.ledger VALUES ($order, 'receivable', $payment, 1500, 'EUR', 'capture-1.receivable')",
+    ),
+    plant(
+        "invariant_violations",
+        5,
+        "an illegal step in each lifecycle",
+        "UPDATE orders.events SET data = '{\"state\": \"delivering\"}' WHERE aggregate = 'order' AND version = 1;
+         UPDATE orders.events SET data = '{\"state\": \"captured\"}' WHERE aggregate = 'payment' AND version = 1;
+         UPDATE merchant.events SET data = '{\"state\": \"ready\"}' WHERE aggregate = 'ticket' AND version = 1;
+         UPDATE dispatch.events SET data = '{\"state\": \"cancelled\"}' WHERE aggregate = 'delivery' AND version = 1;
+         UPDATE dispatch.events SET data = '{\"state\": \"declined\"}' WHERE aggregate = 'offer' AND version = 1",
+    ),
+    plant(
+        "invariant_violations",
+        2,
+        "a gap, and one at the beginning",
+        "DELETE FROM orders.events WHERE aggregate = 'order' AND version = 3;
+         DELETE FROM merchant.events WHERE aggregate = 'ticket' AND version = 1",
+    ),
+    plant(
+        "invariant_violations",
+        8,
+        "a change of each aggregate that nobody was told of",
+        "UPDATE orders.orders SET version = 9, ticket = '{\"version\": 5}', delivery = '{\"version\": 9}';
+         UPDATE orders.payments SET version = 4;
+         UPDATE merchant.merchants SET version = 2;
+         UPDATE orders.merchants SET version = 2;
+         UPDATE merchant.tickets SET version = 5;
+         UPDATE dispatch.deliveries SET version = 9;
+         UPDATE dispatch.offers SET version = 3;
+         UPDATE dispatch.riders SET version = 2;
+         UPDATE dispatch.zones SET version = 2;
+         UPDATE orders.zones SET version = 2",
+    ),
+    plant("invariant_violations", 1, "a rider without a story", "DELETE FROM dispatch.events WHERE aggregate = 'rider'"),
+    plant(
+        "invariant_violations",
+        1,
+        "a row that says something else than its log",
+        "UPDATE orders.payments SET state = 'failed'",
+    ),
+    plant(
+        "invariant_violations",
+        1,
+        "a rider who never accepted",
+        "INSERT INTO dispatch.riders (id, name, vehicle, speed_mps, capacity, status, version)
+         VALUES ($other, 'S', 'car', 9, 1, 'available', 1);
+         SELECT pg_temp.log('dispatch', 'rider', $other, NULL);
+         UPDATE dispatch.deliveries SET rider_id = $other",
+    ),
+    plant(
+        "invariant_violations",
+        4,
+        "copies that are older than what they are of",
+        "UPDATE orders.merchants SET version = 0; UPDATE orders.zones SET version = 0;
+         UPDATE orders.orders SET ticket = '{\"version\": 3}', delivery = '{\"version\": 7}'",
+    ),
+    plant(
+        "invariant_violations",
+        4,
+        "copies that are not there",
+        "DELETE FROM orders.merchants; DELETE FROM orders.zones; UPDATE orders.orders SET ticket = NULL, delivery = NULL",
+    ),
+];
+
+/// How order, ticket, delivery and payment may end together; `-` for none.
+pub const GOOD_ENDS: &[[&str; 4]] = &[
+    ["delivered", "handed_over", "delivered", "captured"],
+    ["delivered", "handed_over", "delivered", "failed"],
+    ["rejected", "rejected", "-", "voided"],
+    ["expired", "-", "-", "voided"],
+    ["expired", "-", "-", "failed"],
+    ["expired", "expired", "-", "voided"],
+    // The shop turned it away by itself, when it was over already.
+    ["expired", "rejected", "-", "voided"],
+    ["cancelled", "-", "-", "voided"],
+    ["cancelled", "cancelled", "-", "voided"],
+    ["cancelled", "rejected", "-", "voided"],
+    ["cancelled", "cancelled", "cancelled", "refunded"],
+    ["cancelled", "handed_over", "returned", "refunded"],
+    ["cancelled", "handed_over", "delivered", "refunded"],
+    ["failed", "cancelled", "unassignable", "refunded"],
+    ["failed", "handed_over", "failed", "refunded"],
+    ["failed", "handed_over", "returned", "refunded"],
+];
+
+/// How they may not.
+pub const BAD_ENDS: &[[&str; 4]] = &[
+    ["delivered", "handed_over", "delivered", "refunded"],
+    ["delivered", "handed_over", "delivered", "-"],
+    ["delivered", "ready", "delivered", "captured"],
+    ["delivered", "handed_over", "cancelled", "captured"],
+    ["delivered", "-", "-", "captured"],
+    ["rejected", "rejected", "-", "captured"],
+    ["rejected", "rejected", "cancelled", "voided"],
+    ["rejected", "cancelled", "-", "voided"],
+    ["expired", "accepted", "-", "voided"],
+    ["expired", "expired", "cancelled", "voided"],
+    ["cancelled", "accepted", "cancelled", "refunded"],
+    ["cancelled", "cancelled", "delivered", "refunded"],
+    ["cancelled", "cancelled", "cancelled", "captured"],
+    ["cancelled", "handed_over", "cancelled", "refunded"],
+    ["failed", "cancelled", "cancelled", "refunded"],
+    ["failed", "cancelled", "unassignable", "captured"],
+];

@@ -1,0 +1,182 @@
+//! Every route of the three services, and who may call it.
+
+use pannier_platform::auth::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    Order,
+    Merchant,
+    Dispatch,
+}
+
+/// What a call looks like.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub service: Service,
+    pub role: Role,
+    pub method: Method,
+    /// `{order}` and the like stand for ids.
+    pub path: &'static str,
+    pub body: Option<Value>,
+    /// `If-Match` is required.
+    pub guarded: bool,
+    /// `limit` and `cursor` mean something.
+    pub paged: bool,
+}
+
+impl Route {
+    pub fn name(&self) -> String {
+        format!("{} {} as {}", self.method, self.path, self.role)
+    }
+
+    /// The path with these ids; the last name that stands in it, if one does.
+    pub fn path_with(&self, id: impl Fn(&str) -> String) -> String {
+        match self.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
+            Some((name, _)) => self.path.replace(&format!("{{{name}}}"), &id(name)),
+            None => self.path.to_owned(),
+        }
+    }
+
+    pub fn has_id(&self) -> bool {
+        self.path.contains('{')
+    }
+
+    pub fn needs_key(&self) -> bool {
+        self.method == Method::POST && !self.path.ends_with("/locations")
+    }
+}
+
+/// All of them.
+pub fn routes() -> Vec<Route> {
+    let mut all = Vec::new();
+    let mut at = |service, role, calls: &[(Method, &'static str, Option<Value>, &str)]| {
+        for (method, path, body, how) in calls.iter().cloned() {
+            let (guarded, paged) = (how.contains("guarded"), how.contains("paged"));
+            all.push(Route { service, role, method, path, body, guarded, paged });
+        }
+    };
+    let (get, post, put) = (|| Method::GET, || Method::POST, || Method::PUT);
+    let nothing = || Some(json!({}));
+    let place = json!({"lat": 52.52, "lng": 13.4});
+    let because = || Some(json!({"reason": "other"}));
+    let ready = || Some(json!({"ready_at": super::in_a_minute()}));
+
+    let basket = json!({"merchant_id": "mer_0192f3c27b2e7d1a8f4e5a6b7c8d9e0f", "lines": [], "dropoff": place});
+    let purchase =
+        json!({"quote_id": "qot_0192f3c27b2e7d1a8f4e5a6b7c8d9e0f", "payment_method": "tok_ok", "external_id": "x"});
+    at(
+        Service::Order,
+        Role::Customer,
+        &[
+            (get(), "/v1/merchants?lat=52.52&lng=13.4", None, ""),
+            (get(), "/v1/merchants/{merchant}/menu", None, ""),
+            (post(), "/v1/quotes", Some(basket), ""),
+            (post(), "/v1/orders", Some(purchase), ""),
+            (get(), "/v1/orders", None, "paged"),
+            (get(), "/v1/orders/{order}", None, ""),
+            (get(), "/v1/orders/{order}/stream", None, ""),
+            (post(), "/v1/orders/{order}/cancel", Some(json!({"reason": "late"})), ""),
+            (post(), "/v1/orders/{order}/pay", Some(json!({"payment_method": "tok_ok"})), ""),
+        ],
+    );
+    at(
+        Service::Order,
+        Role::Merchant,
+        &[
+            (post(), "/v1/orders/{order}/accept", ready(), ""),
+            (post(), "/v1/orders/{order}/reject", because(), ""),
+            (post(), "/v1/orders/{order}/shop-cancel", because(), ""),
+        ],
+    );
+    at(
+        Service::Order,
+        Role::Ops,
+        &[
+            (get(), "/v1/ops/orders", None, "paged"),
+            (get(), "/v1/ops/orders/{order}", None, ""),
+            (post(), "/v1/ops/orders/{order}/cancel", because(), "guarded"),
+            (get(), "/v1/ops/payments/{order}", None, ""),
+        ],
+    );
+    let profile = json!({"name": "Other", "place": place, "currency": "EUR", "prep_ms": 1000});
+    at(
+        Service::Merchant,
+        Role::Merchant,
+        &[
+            (put(), "/v1/merchant/profile", Some(profile), "guarded"),
+            (get(), "/v1/merchant/profile", None, ""),
+            (put(), "/v1/merchant/menu", Some(json!({"items": []})), "guarded"),
+            (get(), "/v1/merchant/menu", None, ""),
+            (post(), "/v1/merchant/open", nothing(), "guarded"),
+            (post(), "/v1/merchant/pause", nothing(), "guarded"),
+            (get(), "/v1/merchant/tickets", None, "paged"),
+            (get(), "/v1/merchant/tickets/stream", None, ""),
+            (get(), "/v1/merchant/tickets/{ticket}", None, ""),
+            (post(), "/v1/merchant/tickets/{ticket}/accept", ready(), "guarded"),
+            (post(), "/v1/merchant/tickets/{ticket}/reject", because(), "guarded"),
+            (post(), "/v1/merchant/tickets/{ticket}/cancel", because(), "guarded"),
+            (post(), "/v1/merchant/tickets/{ticket}/ready", nothing(), "guarded"),
+        ],
+    );
+    at(
+        Service::Merchant,
+        Role::Ops,
+        &[(get(), "/v1/ops/tickets", None, "paged"), (get(), "/v1/ops/merchants", None, "paged")],
+    );
+    let rider = json!({"name": "R", "vehicle": "bicycle", "speed_mps": 5.0});
+    at(
+        Service::Dispatch,
+        Role::Rider,
+        &[
+            (put(), "/v1/rider/profile", Some(rider), ""),
+            (get(), "/v1/rider/profile", None, ""),
+            (post(), "/v1/rider/online", Some(json!({"place": place})), ""),
+            (post(), "/v1/rider/pause", nothing(), ""),
+            (post(), "/v1/rider/offline", nothing(), ""),
+            (post(), "/v1/rider/locations", Some(json!({"locations": [{"seq": 1, "place": place}]})), ""),
+            (get(), "/v1/rider/offers", None, ""),
+            (get(), "/v1/rider/offers/stream", None, ""),
+            (post(), "/v1/rider/offers/{offer}/accept", nothing(), ""),
+            (post(), "/v1/rider/offers/{offer}/decline", nothing(), ""),
+            (get(), "/v1/rider/deliveries", None, "paged"),
+            (get(), "/v1/rider/deliveries/{delivery}", None, ""),
+            (post(), "/v1/rider/deliveries/{delivery}/at_pickup", nothing(), ""),
+            (post(), "/v1/rider/deliveries/{delivery}/picked_up", nothing(), ""),
+            (post(), "/v1/rider/deliveries/{delivery}/at_dropoff", nothing(), ""),
+            (post(), "/v1/rider/deliveries/{delivery}/delivered", Some(json!({"pin": "0000"})), ""),
+            (post(), "/v1/rider/deliveries/{delivery}/returned", nothing(), ""),
+        ],
+    );
+    let corner = |lat: f64, lng: f64| json!({"lat": lat, "lng": lng});
+    let zone = json!({"name": "Z", "polygon": [corner(1.0, 1.0), corner(1.0, 2.0), corner(2.0, 1.0)], "policy": {}});
+    at(
+        Service::Dispatch,
+        Role::Ops,
+        &[
+            (put(), "/v1/ops/zones/{zone}", Some(zone), "guarded"),
+            (get(), "/v1/ops/zones", None, ""),
+            (get(), "/v1/ops/zones/{zone}", None, ""),
+            (get(), "/v1/ops/riders", None, "paged"),
+            (get(), "/v1/ops/deliveries", None, "paged"),
+            (get(), "/v1/ops/deliveries/{delivery}", None, ""),
+            (get(), "/v1/ops/deliveries/{delivery}/rounds", None, "paged"),
+            (post(), "/v1/ops/deliveries/{delivery}/reassign", because(), "guarded"),
+        ],
+    );
+    for service in [Service::Order, Service::Merchant, Service::Dispatch] {
+        at(
+            service,
+            Role::Ops,
+            &[
+                (get(), "/v1/ops/stuck", None, ""),
+                (get(), "/v1/ops/dead-letters", None, "paged"),
+                (post(), "/v1/ops/dead-letters/{letter}/replay", nothing(), ""),
+                (get(), "/v1/ops/outbox", None, ""),
+            ],
+        );
+    }
+    all
+}

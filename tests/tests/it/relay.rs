@@ -1,0 +1,200 @@
+//! What is committed is published: later, twice, past a row that cannot go out; never not.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use futures::StreamExt as _;
+use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use pannier_contracts::OrderId;
+use pannier_platform::auth::Role;
+use pannier_platform::broker::Broker;
+use pannier_platform::{Namespace, Stop};
+use pannier_testkit::{Servers, TestDb, eventually};
+use pannier_tests::Caller;
+use pannier_tests::city::{remove_queues, settings, token};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+/// order-svc, as often as wanted, and nobody else.
+struct Publishers {
+    servers: Servers,
+    db: TestDb,
+    broker: Broker,
+    stop: Stop,
+    running: Vec<JoinHandle<anyhow::Result<()>>>,
+    url: String,
+}
+
+impl Publishers {
+    async fn start(count: usize) -> Self {
+        let servers = Servers::from_env();
+        let db = TestDb::create(&servers).await;
+        let namespace = Namespace::try_from(db.name.clone()).unwrap();
+        let broker = Broker { url: servers.amqp_url.clone(), namespace };
+        let mut this = Self { servers, db, broker, stop: Stop::new(), running: Vec::new(), url: String::new() };
+        for _ in 0..count {
+            let service = settings(&this.servers, &this.broker.namespace, &this.db.urls.order);
+            let settings = order_svc::app::Settings { service, gateway_url: "http://127.0.0.1:9".to_owned() };
+            let app = order_svc::app::App::build(settings, this.stop.clone()).await.unwrap();
+            this.url = format!("http://{}", app.address().unwrap());
+            this.running.push(tokio::spawn(app.run()));
+        }
+        this
+    }
+
+    async fn start_merchant_svc(&mut self) {
+        let service = settings(&self.servers, &self.broker.namespace, &self.db.urls.merchant);
+        let settings = merchant_svc::app::Settings { service, order_url: self.url.clone() };
+        let app = merchant_svc::app::App::build(settings, self.stop.clone()).await.unwrap();
+        self.running.push(tokio::spawn(app.run()));
+    }
+
+    /// Announces a paid order, as order-svc's transactions do.
+    async fn announce(&self, count: usize) {
+        let rows: Vec<_> = (0..count).map(|_| paid_order()).collect();
+        let sql = format!(
+            "INSERT INTO orders.events (event_id, type, aggregate, aggregate_id, version, actor, data, subscribed)
+             SELECT gen_random_uuid(), 'order.paid.v1', 'order', replace(data ->> 'id', 'ord_', '')::uuid, 2, 'test', data, true
+             FROM jsonb_array_elements('{}') AS data",
+            json!(rows)
+        );
+        self.db.execute(&sql).await;
+    }
+
+    async fn unpublished(&self) -> i64 {
+        self.db.count("SELECT count(*) AS n FROM orders.events WHERE published_at IS NULL").await
+    }
+
+    fn ops(&self) -> Caller {
+        Caller::new(
+            reqwest::Client::new(),
+            &self.url,
+            token(Role::Ops, "ops_test", Duration::from_secs(3600)),
+            "ops_test".to_owned(),
+        )
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        for service in self.running {
+            service.await.unwrap().unwrap();
+        }
+        remove_queues(&self.broker).await;
+        self.db.remove(&self.servers).await;
+    }
+}
+
+fn paid_order() -> serde_json::Value {
+    let (here, now) = (json!({"lat": 52.52, "lng": 13.4}), Utc::now());
+    let euro = json!({"amount": 1500, "currency": "EUR"});
+    json!({
+        "id": OrderId::generate(), "version": 2, "state": "paid", "customer_id": "cus_0192f3c27b2e7d1a8f4e5a6b7c8d9e0f",
+        "merchant_id": "mer_0192f3c27b2e7d1a8f4e5a6b7c8d9e0f", "merchant_name": "Shop", "zone_id": "test",
+        "lines": [{"sku": "soup", "name": "Soup", "quantity": 1, "unit_price": euro}], "total": euro,
+        "pickup": here, "dropoff": here, "ready_at": null, "promise_at": now, "pin_hash": "", "reason": null, "placed_at": now,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_go_out_holds_up_nobody() {
+    let mut city = Publishers::start(1).await;
+
+    // Nobody listens: the queues keep it until somebody does.
+    city.announce(3).await;
+    eventually("they are published", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    city.start_merchant_svc().await;
+    let tickets = "SELECT count(*) AS n FROM merchant.tickets";
+    eventually("three tickets", || async { (city.db.count(tickets).await == 3).then_some(()) }).await;
+
+    // News that no queue wants comes back and is set aside, with its reason; what is behind it goes out.
+    city.db
+        .execute(
+            "INSERT INTO orders.events (event_id, type, aggregate, aggregate_id, version, actor, data, subscribed, occurred_at)
+             VALUES (gen_random_uuid(), 'nowhere.happened.v1', 'nowhere', gen_random_uuid(), 1, 'test', '{}', true, now() - interval '1 min')",
+        )
+        .await;
+    city.announce(3).await;
+    eventually("the others go out", || async {
+        let is_aside = "SELECT count(*) AS n FROM orders.events WHERE attempts > 0 AND published_at IS NULL";
+        (city.db.count(tickets).await == 6 && city.db.count(is_aside).await == 1).then_some(())
+    })
+    .await;
+    let ops = city.ops();
+    let outbox = ops.get("/v1/ops/outbox").await.ok();
+    assert_eq!(
+        (&outbox["unpublished"], &outbox["unpositioned"], &outbox["last_position"]),
+        (&json!(1), &json!(0), &json!(7))
+    );
+    assert_eq!(outbox["set_aside"][0]["type"], "nowhere.happened.v1");
+    assert!(outbox["set_aside"][0]["last_error"].as_str().is_some_and(|e| !e.is_empty()), "{outbox}");
+    let stuck = ops.get("/v1/ops/stuck").await.ok();
+    assert_eq!(stuck["data"].as_array().unwrap().len(), 1, "{stuck}");
+    assert_eq!(
+        (&stuck["data"][0]["kind"], &stuck["data"][0]["aggregate"]),
+        (&json!("event_unpublished"), &json!("nowhere"))
+    );
+
+    // Once there is a queue, it goes there by itself.
+    let mut heard = listen(&city.broker, "nowhere.#").await;
+    assert!(heard.messages.next().await.unwrap().unwrap().routing_key.as_str() == "nowhere.happened.v1");
+    eventually("it is marked", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    assert_eq!(ops.get("/v1/ops/stuck").await.ok()["data"], json!([]));
+    city.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_relays_at_once_are_harmless() {
+    let mut city = Publishers::start(2).await;
+    city.start_merchant_svc().await;
+    let mut heard = listen(&city.broker, "order.#").await;
+    for _ in 0..10 {
+        // The lease is free for the other one, and this one does not know it yet.
+        city.db.execute("UPDATE orders.leases SET until = now()").await;
+        city.announce(20).await;
+    }
+    eventually("all are published", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    let mut orders = std::collections::BTreeSet::new();
+    while orders.len() < 200 {
+        let message = heard.messages.next().await.unwrap().unwrap();
+        let event: serde_json::Value = serde_json::from_slice(&message.data).unwrap();
+        orders.insert(event["aggregate_id"].as_str().unwrap().to_owned());
+    }
+    let all_once =
+        "SELECT count(*) AS n FROM (SELECT order_id FROM merchant.tickets GROUP BY order_id HAVING count(*) = 1) t";
+    eventually("200 tickets", || async { (city.db.count(all_once).await == 200).then_some(()) }).await;
+    let positions =
+        "SELECT count(*) AS n FROM (SELECT position, row_number() OVER (ORDER BY position) AS r FROM orders.events) p
+                     WHERE position <> r";
+    assert_eq!(city.db.count(positions).await, 0, "positions have no gaps");
+    city.end().await;
+}
+
+struct Listener {
+    messages: lapin::Consumer,
+    _connection: lapin::Connection,
+}
+
+/// Hears what order-svc's exchange says, in a queue that goes with the connection.
+async fn listen(broker: &Broker, key: &str) -> Listener {
+    let connection = broker.connect("test").await.unwrap();
+    let channel = broker.channel(&connection).await.unwrap();
+    let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+    let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap();
+    let name = queue.name().as_str().to_owned();
+    let exchange = broker.namespace.of("order");
+    channel
+        .queue_bind(
+            name.as_str().into(),
+            exchange.as_str().into(),
+            key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .unwrap();
+    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let messages =
+        channel.basic_consume(name.as_str().into(), "".into(), options, FieldTable::default()).await.unwrap();
+    Listener { messages, _connection: connection }
+}
