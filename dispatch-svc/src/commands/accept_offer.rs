@@ -40,6 +40,7 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
             allowed: vec!["decline".to_owned()],
         });
     };
+    store::offers::begin_assignment(conn, id).await?;
     store::deliveries::watch(conn, delivery.id, store::riders::last_place(&loaded)).await?;
     tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} is carried by {rider}", delivery.id);
     Ok(delivery)

@@ -8,10 +8,10 @@ use crate::domain::actions;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
 use crate::store::{self, Delivery};
 
-/// Takes the delivery from its rider and searches again.
+/// Takes the delivery from its rider, or the question back from those who were asked, and searches again.
 ///
 /// # Errors
-/// 412 when it has changed since `seen`; 409 when it has no rider, or the rider has the food.
+/// 412 when it has changed since `seen`; 409 when nobody has it or was asked, or the rider has the food.
 pub async fn reassign(
     conn: &mut Conn,
     cause: &Cause,
@@ -27,6 +27,6 @@ pub async fn reassign(
         .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_ops(delivery.state))))?;
     let next =
         advance(conn, cause, &delivery, Trigger::Reassign, How { reason: Some(reason), ..How::default() }).await?;
-    tracing::info!(delivery.id = %id, reason, "Delivery {id} is taken from its rider: {reason}");
+    tracing::info!(delivery.id = %id, reason, "Delivery {id} shall go to somebody else: {reason}");
     Ok(next)
 }

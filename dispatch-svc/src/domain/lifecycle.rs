@@ -240,7 +240,7 @@ mod tests {
     fn no_edge_is_written_twice() {
         let text = include_str!("lifecycle.rs");
         let mut tables = 0;
-        for table in text.split("state_machine! {").skip(1) {
+        for table in text.split("\nstate_machine! {").skip(1) {
             let body = table.split("\n}\n").next().unwrap_or_default();
             let (mut state, mut edges) = (String::new(), BTreeSet::new());
             for line in body.lines().map(str::trim).filter(|l| l.contains("=>")) {

@@ -151,6 +151,10 @@ impl Fleet {
                 self.remove_from(&mut put, old, &id);
             }
         }
+        // All of them were old.
+        if put.is_empty() {
+            return Ok(());
+        }
         self.run::<()>(&put).await
     }
 

@@ -341,6 +341,19 @@ pub async fn close(
     Ok(moved)
 }
 
+/// Begins the assignment: called once the rider's load counts it, so that it never overlaps with one that just ended.
+/// No version: the snapshot does not show it.
+///
+/// # Errors
+/// What the database says.
+pub async fn begin_assignment(conn: &mut Conn, id: OfferId) -> Result<(), Refusal> {
+    diesel::update(offers::table.find(id.0))
+        .set(offers::accepted_at.eq(sql::<Nullable<Timestamptz>>("clock_timestamp()")))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Ends the assignment of a delivery: the accepted offer keeps its state and its interval is closed.
 /// No version: the snapshot does not show it; the delivery's event tells.
 ///

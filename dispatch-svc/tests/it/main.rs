@@ -1,0 +1,10 @@
+//! dispatch-svc on a real database and a real Redis, without a broker: news is handed over as bytes, and nothing that a
+//! rider does may need one.
+
+mod deliveries;
+mod dispatch;
+mod fleet;
+mod news;
+mod offers;
+mod ops;
+mod riders;
