@@ -104,7 +104,6 @@ impl Caller {
     }
 
     /// A request of theirs, to be completed by hand.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         match &self.traceparent {

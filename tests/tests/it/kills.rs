@@ -86,7 +86,10 @@ async fn a_day_survives_the_death_of_every_process() {
         // In the middle of the work: some calls further than at the last kill.
         let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
         while acknowledged(&report) < seen + 12 {
-            assert!(replay.child.try_wait().expect("it can be asked").is_none(), "the replay ended before {name} was killed");
+            assert!(
+                replay.child.try_wait().expect("it can be asked").is_none(),
+                "the replay ended before {name} was killed"
+            );
             assert!(tokio::time::Instant::now() < deadline, "the day goes on before {name} is killed");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -107,9 +110,15 @@ async fn a_day_survives_the_death_of_every_process() {
         .expect("a summary was written");
     assert!(status.success(), "{summary:#}");
     assert_eq!(summary["placed"], summary["orders_in_file"], "{summary:#}");
-    for figure in
-        ["stuck", "duplicates", "lost", "double_assignments", "capacity_breaches", "ledger_difference", "invariant_violations"]
-    {
+    for figure in [
+        "stuck",
+        "duplicates",
+        "lost",
+        "double_assignments",
+        "capacity_breaches",
+        "ledger_difference",
+        "invariant_violations",
+    ] {
         assert_eq!(summary[figure], 0, "{figure}: {summary:#}");
     }
 }

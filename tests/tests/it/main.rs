@@ -2,6 +2,7 @@
 
 mod architecture;
 mod checks;
+mod ends;
 mod idempotency;
 mod kills;
 mod manners;

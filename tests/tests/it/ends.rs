@@ -1,0 +1,116 @@
+//! However an order ends, everything ends together, and the checks find nothing wrong.
+
+use std::time::Duration;
+
+use pannier_sim::replay::checks::{CHECKS, GatewayEntry, check, load};
+use pannier_testkit::eventually;
+use pannier_tests::TestCity;
+use pannier_tests::city::text;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_ends_well() {
+    let city = TestCity::start().await;
+    let (shop, customer, rider) = (city.shop().await, city.customer(), city.rider().await);
+    let because = json!({"reason": "other"});
+    let ticket_path = |ticket: &Value, action: &str| format!("/v1/merchant/tickets/{}/{action}", text(&ticket["id"]));
+    let order_path = |order: &Value| format!("/v1/orders/{}", text(&order["id"]));
+
+    let (delivered, delivery) = city.assigned(&customer, &shop, &rider).await;
+    let delivery = format!("/v1/rider/deliveries/{}/delivered", text(&delivery["id"]));
+    rider.post(&delivery.replace("delivered", "picked_up"), json!({})).await.ok();
+    // Too late for everybody.
+    let ops = city.ops(&city.order_url);
+    let order = city.order_is(&customer, &delivered, "delivering").await;
+    let late =
+        ops.post_if(&format!("/v1/ops{}/cancel", &order_path(&order)[3..]), &order["version"], because.clone()).await;
+    assert!(
+        late.status == 409 && late.code() == "order_already_picked_up" || late.code() == "stale_version",
+        "{late:?}"
+    );
+    customer.post(&format!("{}/cancel", order_path(&order)), json!({})).await.problem(409, "illegal_transition");
+    rider.post(&delivery, json!({"pin": delivered["pin"]})).await.ok();
+
+    let (rejected, ticket) = city.ticket(&customer, &shop).await;
+    shop.post_if(&ticket_path(&ticket, "reject"), &ticket["version"], because.clone()).await.ok();
+
+    let (regretted, _) = city.ticket(&customer, &shop).await;
+    customer.post(&format!("{}/cancel", order_path(&regretted)), json!({})).await.ok();
+
+    let (given_back, ticket) = city.ticket(&customer, &shop).await;
+    let ticket = city.accept(&shop, &ticket).await.ok();
+    shop.post_if(&ticket_path(&ticket, "cancel"), &ticket["version"], because.clone()).await.ok();
+
+    let (forbidden, _) = city.assigned(&customer, &shop, &rider).await;
+    eventually("operations cancel what they have seen", || async {
+        let order = ops.get(&format!("/v1/ops{}", &order_path(&forbidden)[3..])).await.ok();
+        let path = format!("/v1/ops{}/cancel", &order_path(&forbidden)[3..]);
+        let answer = ops.post_if(&path, &order["version"], because.clone()).await;
+        // The order still hears of its rider: then it is another version.
+        (answer.code() != "stale_version").then(|| answer.ok())
+    })
+    .await;
+
+    // Sold out between quote and order.
+    let quote = city.quote(&customer, &shop).await;
+    let menu = shop.get("/v1/merchant/menu").await.ok();
+    let mut items = menu["items"].clone();
+    items[0]["available"] = json!(false);
+    let menu = shop.put("/v1/merchant/menu", Some(&menu["version"]), json!({"items": items})).await.ok();
+    let sold_out = customer.post("/v1/orders", json!({"quote_id": quote["id"], "payment_method": "tok_ok"})).await.ok();
+    city.ends_as(&sold_out, ["rejected", "rejected", "-", "voided"]).await;
+    items[0]["available"] = json!(true);
+    shop.put("/v1/merchant/menu", Some(&menu["version"]), json!({"items": items})).await.ok();
+    eventually("the soup is back", || async {
+        let menu = customer.get(&format!("/v1/merchants/{}/menu", shop.id)).await.ok();
+        (menu["items"][0]["available"] == true).then_some(())
+    })
+    .await;
+
+    city.ends_as(&delivered, ["delivered", "handed_over", "delivered", "captured"]).await;
+    city.ends_as(&rejected, ["rejected", "rejected", "-", "voided"]).await;
+    city.ends_as(&regretted, ["cancelled", "cancelled", "-", "voided"]).await;
+    city.ends_as(&given_back, ["cancelled", "cancelled", "cancelled", "refunded"]).await;
+    city.ends_as(&forbidden, ["cancelled", "cancelled", "cancelled", "refunded"]).await;
+
+    // Nobody pays, nobody answers, nobody comes: an hour later that is over too.
+    rider.post("/v1/rider/offline", json!({})).await.ok();
+    let quote = city.quote(&customer, &shop).await;
+    let card = json!({"quote_id": quote["id"], "payment_method": "tok_declined"});
+    let unpaid = customer.post("/v1/orders", card).await.ok();
+    let (unanswered, _) = city.ticket(&customer, &shop).await;
+    let uncarried = city.accepted(&customer, &shop).await;
+    city.ends_as(&uncarried, ["accepted", "accepted", "searching", "captured"]).await;
+    city.ends_as(&unpaid, ["pending_payment", "-", "-", "failed"]).await;
+    city.db.let_time_pass(Duration::from_secs(3600)).await;
+    city.ends_as(&unpaid, ["expired", "-", "-", "failed"]).await;
+    city.ends_as(&unanswered, ["expired", "expired", "-", "voided"]).await;
+    city.ends_as(&uncarried, ["failed", "cancelled", "unassignable", "refunded"]).await;
+
+    nothing_is_wrong(&city).await;
+    for base in [&city.order_url, &city.merchant_url, &city.dispatch_url] {
+        assert_eq!(city.ops(base).get("/v1/ops/stuck").await.ok()["data"], json!([]), "nobody needs to look");
+    }
+    city.end().await;
+}
+
+/// All checks, with the gateway's own ledger. The last news may still be on its way: then they are asked again.
+async fn nothing_is_wrong(city: &TestCity) {
+    let ledger: Value = reqwest::get(format!("{}/v1/ledger", city.gateway_url)).await.unwrap().json().await.unwrap();
+    let ledger: Vec<GatewayEntry> = serde_json::from_value(ledger["data"].clone()).unwrap();
+    assert!(ledger.len() > 8, "{ledger:?}");
+    let db = tokio::sync::Mutex::new(city.db.connect().await);
+    load(&mut *db.lock().await, &ledger, &[]).await.unwrap();
+    for (name, sql) in CHECKS {
+        let last = std::sync::Mutex::new(None);
+        let quiet = eventually(name, || async {
+            let found = check(&mut *db.lock().await, name, sql).await.unwrap();
+            let clean = found.count == 0;
+            *last.lock().unwrap() = Some(found);
+            clean.then_some(())
+        });
+        if tokio::time::timeout(Duration::from_secs(10), quiet).await.is_err() {
+            panic!("{:#?}", last.lock().unwrap());
+        }
+    }
+}
