@@ -236,7 +236,7 @@ impl TestCity {
     pub async fn ticket(&self, customer: &Caller, shop: &Caller) -> (Value, Value) {
         let order = self.placed(customer, shop).await;
         let ticket = eventually("the ticket opens", || async {
-            let tickets = shop.get("/v1/merchant/tickets?open=true&limit=100").await.ok();
+            let tickets = shop.get("/v1/merchant/tickets?state=awaiting_acceptance&limit=100").await.ok();
             tickets["data"].as_array()?.iter().find(|t| t["order_id"] == order["id"]).cloned()
         })
         .await;
