@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use pannier_contracts::Place;
+use pannier_contracts::place::InvalidPlace;
+use uuid::Uuid;
 
 use self::table::{Row, Table};
 
@@ -197,6 +199,21 @@ impl Instance {
         order.ready > self.last_off()
     }
 
+    /// Tells instances apart by their names: the same name, the same id.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("pannier:instance:{}", self.name).as_bytes())
+    }
+
+    /// Where a point of this instance is on the earth. Each instance lies at a meridian of its own, away from the demo
+    /// city's, so that one platform can have several without one zone covering another.
+    ///
+    /// # Errors
+    /// When the point is so far out that it is not on the earth.
+    pub fn place(&self, point: Point) -> Result<Place, InvalidPlace> {
+        point.place_east(1.0 + (self.id().as_u128() % MERIDIANS) as f64)
+    }
+
     /// South-west and north-east corner of everything in the instance.
     #[must_use]
     pub fn bounds(&self) -> (Point, Point) {
@@ -215,14 +232,21 @@ const EARTH_M: f64 = 6_371_008.8;
 /// so straight-line metres of the plane are metres of the platform to within a thousandth of a percent.
 const ORIGIN: (f64, f64) = (-0.22, -78.51);
 
+/// Degrees east of the origin that instances are spread over.
+const MERIDIANS: u128 = 250;
+
 impl Point {
     /// Where the point is on the earth.
     ///
     /// # Errors
     /// When it is so far out that it is not on the earth.
-    pub fn place(self) -> Result<Place, pannier_contracts::place::InvalidPlace> {
+    pub fn place(self) -> Result<Place, InvalidPlace> {
+        self.place_east(0.0)
+    }
+
+    fn place_east(self, degrees: f64) -> Result<Place, InvalidPlace> {
         let lat = ORIGIN.0 + (self.y / EARTH_M).to_degrees();
-        let lng = ORIGIN.1 + (self.x / (EARTH_M * ORIGIN.0.to_radians().cos())).to_degrees();
+        let lng = ORIGIN.1 + degrees + (self.x / (EARTH_M * ORIGIN.0.to_radians().cos())).to_degrees();
         Place::new(lat, lng)
     }
 

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use pannier_contracts::delivery::DeliverySnapshot;
 use pannier_contracts::merchant::MerchantStatus;
 use pannier_contracts::order::OrderState;
-use pannier_contracts::{CustomerId, DeliveryId, MerchantId, Money, OrderId, Place, QuoteId, RiderId, TicketId, Version};
+use pannier_contracts::{
+    CustomerId, DeliveryId, MerchantId, Money, OrderId, Place, QuoteId, RiderId, TicketId, Version,
+};
 use serde::Deserialize;
 
 /// A part of a list.

@@ -19,6 +19,17 @@ fn the_carried_instance_is_a_small_day() {
 }
 
 #[test]
+fn an_instance_lies_apart_from_others_and_keeps_its_metres() {
+    let day = Instance::load(&carried()).unwrap();
+    let other = Instance { name: "elsewhere".into(), ..day.clone() };
+    let (a, b) = (Point { x: 10.0, y: 20.0 }, Point { x: 3_000.0, y: 4_000.0 });
+    let metres = day.place(a).unwrap().distance_m(&day.place(b).unwrap());
+    assert!((metres - a.distance_m(b)).abs() < 0.3, "{metres}");
+    assert!(day.place(a).unwrap().distance_m(&other.place(a).unwrap()) > 100_000.0);
+    assert!(day.place(a).unwrap().distance_m(&a.place().unwrap()) > 100_000.0);
+}
+
+#[test]
 fn metres_of_the_plane_are_metres_on_the_earth() {
     let corners = [(0.0, 0.0), (15_000.0, 0.0), (0.0, 15_000.0), (15_000.0, 15_000.0), (-7_000.0, 3_000.0)];
     for a in corners {

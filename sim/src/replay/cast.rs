@@ -67,9 +67,9 @@ pub fn real_speed_mps(instance: &Instance, speed: f64) -> f64 {
 /// Makes everything through public calls and waits until customers can order everywhere.
 pub async fn set_up(api: &Arc<Api>, instance: &Instance, speed: f64) -> anyhow::Result<Cast> {
     let cast = Cast::of(instance);
-    put_zone(api, instance, &cast, speed).await.context("the zone cannot be made")?;
+    put_zone(api, instance, speed).await.context("the zone cannot be made")?;
     let shops = instance.restaurants.iter().zip(&cast.shops).map(|(restaurant, id)| async move {
-        let place = restaurant.at.place()?;
+        let place = instance.place(restaurant.at)?;
         let shop = Shop::new(api, &id.to_string());
         let made = shop.put_profile(&restaurant.id, place, (600_000.0 / speed) as i64, None).await?;
         let price = Money::new(1_250, "EUR".parse()?);
@@ -98,13 +98,14 @@ pub async fn set_up(api: &Arc<Api>, instance: &Instance, speed: f64) -> anyhow::
     Ok(cast)
 }
 
-async fn put_zone(api: &Arc<Api>, instance: &Instance, cast: &Cast, speed: f64) -> anyhow::Result<()> {
+async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64) -> anyhow::Result<()> {
     let (low, high) = instance.bounds();
     let (low, high) =
         (Point { x: low.x - MARGIN_M, y: low.y - MARGIN_M }, Point { x: high.x + MARGIN_M, y: high.y + MARGIN_M });
     let corners = [low, Point { x: high.x, y: low.y }, high, Point { x: low.x, y: high.y }];
-    let polygon = corners.into_iter().map(Point::place).collect::<Result<Vec<_>, _>>()?;
-    let id: ZoneId = format!("replay-{}", cast.run).parse()?;
+    let polygon = corners.into_iter().map(|c| instance.place(c)).collect::<Result<Vec<_>, _>>()?;
+    // The zone is the instance's, not the run's: the next run finds it and changes its policy.
+    let id: ZoneId = format!("replay-{}", instance.id().simple()).parse()?;
     let policy = compressed(speed, low.distance_m(high).max(5_000.0));
     Ops::new(api, "replay").put_zone(&id, &instance.name, &polygon, &policy).await?;
     Ok(())
@@ -130,7 +131,7 @@ fn compressed(speed: f64, radius_m: f64) -> Policy {
 /// order-svc knows shops and zones from news: ready is when a customer sees them all open.
 async fn wait_for_copies(api: &Arc<Api>, instance: &Instance, cast: &Cast) -> anyhow::Result<()> {
     let (low, high) = instance.bounds();
-    let middle = Point { x: low.x.midpoint(high.x), y: low.y.midpoint(high.y) }.place()?;
+    let middle = instance.place(Point { x: low.x.midpoint(high.x), y: low.y.midpoint(high.y) })?;
     let customer = cast.customer(api, "somebody who looks around");
     let until = Instant::now() + LEARN_WITHIN;
     loop {

@@ -1,6 +1,7 @@
 //! The day itself: customers tap, kitchens cook, couriers drive; then what nobody fetched is cancelled.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pannier_contracts::OrderId;
@@ -20,6 +21,8 @@ use crate::instance::Instance;
 const GRACE_MINUTES: f64 = 10.0;
 /// How long everything may take to end after that, in real time.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+/// How long the last courier may take to go home when nothing is open any more.
+const GO_HOME_WITHIN: Duration = Duration::from_secs(10);
 /// City minutes that a courier with food waits at a counter for more of it.
 const PATIENCE_MINUTES: f64 = 3.0;
 
@@ -72,6 +75,11 @@ pub async fn play(
         }
     }
     progress.finish();
+    // Couriers hand in their last order a moment before they go home: nobody is left on shift when the bots stop.
+    let home_by = settle_until.min(Instant::now() + GO_HOME_WITHIN);
+    while counters.on_shift.load(Ordering::Relaxed) > 0 && Instant::now() < home_by && !shutdown.is_cancelled() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     // Who is still placing at this point gets a moment to hear the answer; the rest is told to stop.
     api.stop().cancel();
     let mut orders = vec![Err("its customer was lost".to_owned()); instance.orders.len()];
@@ -122,7 +130,7 @@ fn send_couriers(
             directory: directory.clone(),
             counters: counters.clone(),
         };
-        let (home, stop) = (courier.at.place()?, api.stop().clone());
+        let (home, stop) = (instance.place(courier.at)?, api.stop().clone());
         let (on, off) = (clock.instant(courier.on as f64), clock.instant(courier.off as f64));
         staff.spawn(async move {
             tokio::select! {
@@ -150,7 +158,7 @@ fn send_customers(
             merchant: cast.shops[order.restaurant],
             sku: SKU.into(),
             quantity: 1,
-            to: order.at.place()?,
+            to: instance.place(order.at)?,
             external_id: order.id.clone(),
             key: cast.key(&order.id),
             ready_at: clock.time(order.ready as f64),
