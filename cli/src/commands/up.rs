@@ -14,7 +14,7 @@ use super::token::hand;
 use crate::client::{Client, Service};
 use crate::platform::{Options, Platform};
 use crate::servers::{Durability, Given};
-use crate::ui::{self, Ui};
+use crate::ui::Ui;
 
 const DEV_TOKEN: Duration = Duration::from_secs(12 * 3_600);
 /// How often the line is refreshed: on a terminal, and elsewhere.
@@ -62,7 +62,7 @@ pub async fn run(options: Up) -> Result<()> {
 }
 
 async fn live(platform: &Platform, options: &Up, ui: &Ui, began: Instant, stop: &CancellationToken) -> Result<()> {
-    ui::answer(&addresses(platform)?);
+    ui.answer(&addresses(platform)?);
     if options.demo {
         platform.start_demo(options.speed)?;
         ui.note(&format!("\nA demo city lives here at {}×; the platform itself runs in real time.", options.speed));
@@ -72,7 +72,7 @@ async fn live(platform: &Platform, options: &Up, ui: &Ui, began: Instant, stop: 
         ui.doing("waiting for the first shops of the demo city");
         wait_for_shops(platform).await?;
     }
-    ui::answer(&format!("\nShops near the middle of the city:\n\n  {curl}\n\nCtrl-C stops everything.\n"));
+    ui.answer(&format!("\nShops near the middle of the city:\n\n  {curl}\n\nCtrl-C stops everything.\n"));
 
     let mut line = LiveLine::new(Client::of(&options.data_dir)?);
     let every = if ui.is_terminal() { REFRESH[0] } else { REFRESH[1] };
