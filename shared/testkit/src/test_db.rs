@@ -38,7 +38,8 @@ impl TestDb {
         let template = format!("template_{}", env!("CARGO_PKG_VERSION").replace('.', "_"));
         let key = std::env::current_exe().ok().and_then(|p| p.metadata().ok()).and_then(|m| m.modified().ok());
         let stamp = key.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
-        let template = format!("{template}_{stamp}");
+        let prefix = format!("{template}_");
+        let template = format!("{prefix}{stamp}");
         admin.batch_execute("SELECT pg_advisory_lock(724002)").await.expect("one test at a time makes the template");
         let there: Count = sql_query("SELECT count(*) AS n FROM pg_database WHERE datname = $1")
             .bind::<Text, _>(&template)
@@ -60,6 +61,7 @@ impl TestDb {
                 .await
                 .expect("nobody uses it");
             rename(&mut admin, &building, &template).await;
+            remove_old(&mut admin, &prefix, stamp).await;
         }
         let name = format!("t{}", &Uuid::now_v7().simple().to_string()[16..]);
         admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.expect("it can be cloned");
@@ -119,6 +121,27 @@ impl TestDb {
     pub async fn remove(&self, servers: &Servers) {
         let mut admin = AsyncPgConnection::establish(&servers.database_url).await.expect("the test server answers");
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await.expect("it can go");
+    }
+}
+
+/// Removes templates of builds that are a day older than this one.
+async fn remove_old(admin: &mut AsyncPgConnection, prefix: &str, stamp: u64) {
+    #[derive(QueryableByName)]
+    struct Name {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    let there: Vec<Name> = sql_query("SELECT datname::text AS name FROM pg_database WHERE datname LIKE $1 || '%'")
+        .bind::<Text, _>(prefix)
+        .load(admin)
+        .await
+        .expect("databases can be listed");
+    for Name { name } in there {
+        let built = name.strip_prefix(prefix).and_then(|stamp| stamp.parse::<u64>().ok());
+        if built.is_some_and(|built| built + 24 * 3600 < stamp) {
+            // Somebody may be using it after all: then it stays.
+            let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
+        }
     }
 }
 
