@@ -71,7 +71,8 @@ fn wish(city: &City, rng: &mut StdRng, run: Uuid, n: u32) -> Option<Wish> {
         sku: shop.menu[rng.random_range(0..shop.menu.len())].sku.clone(),
         quantity: rng.random_range(1..4),
         to,
-        external_id: format!("city-{n}"),
+        // Customers live longer than a run of the city: their names for orders must not come back.
+        external_id: format!("{}-{n}", run.simple()),
         key: format!("city-{}-{n}", run.simple()),
         ready_at: Utc::now() + prep,
     })
