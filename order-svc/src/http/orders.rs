@@ -39,10 +39,10 @@ pub(super) async fn place(
             .boxed()
         })
         .await?;
-    if let (Some(wait), Some(Ok(id))) = (wait, answer.body["id"].as_str().map(str::parse::<OrderId>)) {
-        if let Some(newer) = until_decided(&db, &log, who, id, wait).await {
-            answer.body = serde_json::to_value(newer).unwrap_or(answer.body);
-        }
+    if let (Some(wait), Some(Ok(id))) = (wait, answer.body["id"].as_str().map(str::parse::<OrderId>))
+        && let Some(newer) = until_decided(&db, &log, who, id, wait).await
+    {
+        answer.body = serde_json::to_value(newer).unwrap_or(answer.body);
     }
     Ok(respond(&answer))
 }
