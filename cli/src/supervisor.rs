@@ -304,8 +304,8 @@ async fn end_child(spec: &Spec, child: &mut Child) {
     let _ = child.wait().await;
 }
 
-/// Ends the processes of a data folder that no running `up` looks after.
-pub fn end_leftovers(data: &DataDir) {
+/// Ends the processes of a data folder that no running `up` looks after, and says whether there were any.
+pub fn end_leftovers(data: &DataDir) -> bool {
     let mut left: Vec<ProcessId> = data.state().processes.into_values().filter(ProcessId::is_alive).collect();
     left.extend(process::owned_by(data.root()));
     left.sort_by_key(|process| process.pid);
@@ -313,6 +313,7 @@ pub fn end_leftovers(data: &DataDir) {
     process::end(&left, Duration::from_secs(5));
     // PostgreSQL's children leave by themselves, a moment after their parent.
     process::end(&process::owned_by(data.root()), Duration::from_secs(2));
+    !left.is_empty()
 }
 
 fn describe(status: ExitStatus) -> String {

@@ -30,10 +30,8 @@ pub fn run(path: &Path) -> Result<()> {
         ui::answer("stopped");
         return Ok(());
     }
-    if path.exists() {
-        // Nobody must start here meanwhile.
-        end_leftovers(&DataDir::lock(path)?);
-    }
-    ui::answer("nothing was running");
+    // Locked, so that nobody starts here meanwhile.
+    let left = path.exists() && end_leftovers(&DataDir::lock(path)?);
+    ui::answer(if left { "stopped what a killed `up` had left" } else { "nothing was running" });
     Ok(())
 }

@@ -122,6 +122,9 @@ impl Apt {
     /// With lists of our own, freshly downloaded; the machine's stay as they are.
     fn with_fresh_lists(mut self, ui: &Ui) -> Result<Self> {
         ui.doing("fetching the package lists");
+        // What was fetched by the old lists is of another version.
+        fs::remove_dir_all(self.work.join("debs"))?;
+        fs::create_dir_all(self.work.join("debs"))?;
         let state = self.work.join("apt");
         fs::create_dir_all(state.join("lists/partial"))?;
         fs::create_dir_all(state.join("cache/archives/partial"))?;
