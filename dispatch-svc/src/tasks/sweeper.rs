@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, RiderId};
 use pannier_platform::leases::Lease;
-use pannier_platform::{Cause, Conn, Db, Refusal, Stop, idempotency, timers};
+use pannier_platform::{Cause, Conn, Db, Refusal, Stop, timers};
 use uuid::Uuid;
 
 use crate::commands::advance::set_moments;
@@ -24,8 +24,6 @@ const EVERY: Duration = Duration::from_secs(10);
 const STALE_S: i64 = 60;
 /// … is an alarm, and what they have not picked up goes to somebody else, seconds.
 const SILENT_S: i64 = 300;
-/// Rounds of this many to one forget old idempotency keys.
-const HOUSEKEEPING: u32 = 360;
 
 /// Sweeps whenever this process holds the lease, until `stop`.
 pub async fn run(db: Db, holder: String, stop: Stop) {
@@ -34,17 +32,10 @@ pub async fn run(db: Db, holder: String, stop: Stop) {
         .run(stop, |held| {
             let db = db.clone();
             async move {
-                let mut turn = 0u32;
                 loop {
                     if let Err(refusal) = sweep(&db).await {
                         tracing::warn!(error = ?refusal, "the sweeper cannot look; trying again");
                     }
-                    if turn.is_multiple_of(HOUSEKEEPING) {
-                        let _ =
-                            act(&db, |conn, _| async move { idempotency::forget_old(conn).await.map(drop) }.boxed())
-                                .await;
-                    }
-                    turn = turn.wrapping_add(1);
                     tokio::select! {
                         () = held.cancelled() => return,
                         () = tokio::time::sleep(EVERY) => {}

@@ -214,9 +214,9 @@ async fn record(conn: &mut Conn, asked: &Payment, operation: Operation, said: Sa
         (Said::NotKnown, Operation::Authorise) => PaymentTrigger::RetryAuthorise,
         (Said::NotKnown, Operation::Capture | Operation::Void) => PaymentTrigger::RetrySettle,
         (Said::NotKnown, Operation::Refund) => PaymentTrigger::RetryRefund,
-        (Said::Refused(why), Operation::Refund) => {
-            // The money is ours and should not be: a person must look, and we go on trying.
-            alarms::raise(conn, "refund_refused", "payment", payment.id.0, why).await?;
+        (Said::Refused(why), Operation::Refund | Operation::Void) => {
+            // The customer's money is held or taken and should not be: a person must look, and we go on trying.
+            alarms::raise(conn, "release_refused", "payment", payment.id.0, why).await?;
             return lost_track(conn, &payment, why).await;
         }
         (Said::Refused(why), _) => {
@@ -227,6 +227,7 @@ async fn record(conn: &mut Conn, asked: &Payment, operation: Operation, said: Sa
     let to = step(&payment, trigger)?;
     if said == Said::Done {
         store::payments::book(conn, &payment, operation.as_str(), &key).await?;
+        alarms::resolve(conn, payment.id.0).await?;
     }
     if trigger == PaymentTrigger::Authorise && OrderLifecycle::table(order.state, Trigger::Pay).is_some() {
         advance(conn, &cause, &order, Trigger::Pay, Step::default()).await?;

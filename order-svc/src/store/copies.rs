@@ -9,7 +9,7 @@ use pannier_platform::{Conn, Refusal};
 use uuid::Uuid;
 
 use super::schema::{merchants, zones};
-use crate::domain::zones::contains;
+use crate::domain::zones::{contains, size};
 
 /// A shop's row.
 type MerchantRow = (Uuid, i64, String, f64, f64, String, i64, String, serde_json::Value);
@@ -141,13 +141,14 @@ pub async fn keep_zone(conn: &mut Conn, z: &ZoneSnapshot) -> Result<(), Refusal>
     Ok(())
 }
 
-/// The zone that holds a place; of several, the first by name.
+/// The zone that holds a place; of several, the smallest.
 ///
 /// # Errors
 /// What the database says.
 pub async fn zone_at(conn: &mut Conn, place: Place) -> Result<Option<Zone>, Refusal> {
     let rows: Vec<(String, i64, serde_json::Value, serde_json::Value)> =
         zones::table.order(zones::id).load(conn).await?;
+    let mut found: Option<Zone> = None;
     for (id, _, polygon, policy) in rows {
         let zone = || -> anyhow::Result<Zone> {
             Ok(Zone {
@@ -157,9 +158,9 @@ pub async fn zone_at(conn: &mut Conn, place: Place) -> Result<Option<Zone>, Refu
             })
         };
         let zone = zone().map_err(Refusal::Bug)?;
-        if contains(&zone.outline, place) {
-            return Ok(Some(zone));
+        if contains(&zone.outline, place) && found.as_ref().is_none_or(|f| size(&zone.outline) < size(&f.outline)) {
+            found = Some(zone);
         }
     }
-    Ok(None)
+    Ok(found)
 }

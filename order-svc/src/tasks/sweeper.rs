@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use pannier_platform::leases::Lease;
-use pannier_platform::{Conn, Db, Refusal, Stop, idempotency};
+use pannier_platform::{Conn, Db, Refusal, Stop};
 
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -59,6 +59,5 @@ pub async fn sweep(conn: &mut Conn) -> Result<(), Refusal> {
     if timers + payments > 0 {
         tracing::warn!(timers, payments, "the sweeper found work that nobody was going to do");
     }
-    idempotency::forget_old(conn).await?;
     Ok(())
 }

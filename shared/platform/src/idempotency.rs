@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use crate::db::{Outcome, RELOADS};
 use crate::refusal::is_lock_timeout;
 use crate::schema::idempotency;
-use crate::{Conn, Db, Refusal};
+use crate::{Conn, Db, Refusal, Stop};
 
 /// Who asked for what, under which key.
 #[derive(Debug, Clone)]
@@ -192,12 +192,24 @@ async fn after_unknown_commit(db: &Db, claim: &Claim, source: anyhow::Error) -> 
     Err(Refusal::Away { what: "the database", code: "database_away", source }.into())
 }
 
-/// Forgets answers older than 48 h; run now and then.
-///
-/// # Errors
-/// What the database says.
-pub async fn forget_old(conn: &mut Conn) -> Result<usize, Refusal> {
-    Ok(diesel::sql_query("DELETE FROM idempotency WHERE created_at < clock_timestamp() - interval '48 h'")
-        .execute(conn)
-        .await?)
+/// Forgets answers older than 48 h, every ten minutes, until `stop`. Two processes doing so at once are harmless.
+pub async fn forget_old(db: Db, stop: Stop) {
+    loop {
+        let forgotten = db
+            .transaction(|conn| {
+                async move {
+                    let sql = "DELETE FROM idempotency WHERE created_at < clock_timestamp() - interval '48 h'";
+                    Ok(diesel::sql_query(sql).execute(conn).await?)
+                }
+                .boxed()
+            })
+            .await;
+        if let Err(refusal) = forgotten {
+            tracing::warn!(error = ?refusal, "old answers could not be forgotten; trying again later");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(600)) => {}
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::event_log::EventLog;
 use crate::http::health::Health;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
-use crate::{Db, Namespace, Stop, Tasks, consumer, dead_letters};
+use crate::{Db, Namespace, Stop, Tasks, consumer, dead_letters, idempotency};
 
 /// Settings that every service has; flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -97,6 +97,7 @@ impl Service {
         self.tasks.essential("event log", self.log.clone().run(stop.clone()));
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
         self.tasks.essential("relay", relay.run(holder, stop.clone()));
+        self.tasks.essential("old answers", idempotency::forget_old(db.clone(), stop.clone()));
         self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
 
         let health = Data::new(Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() });
