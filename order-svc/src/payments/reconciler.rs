@@ -155,12 +155,13 @@ impl<G: Gateway> Reconciler<G> {
         self.db
             .transaction(move |conn| {
                 async move {
-                    let order = store::orders::load(conn, id, Of::Anyone).await?;
+                    // The payment first: whoever moves the order after this also wakes the payment, and that is seen.
                     let mut payment = store::payments::of_order(conn, id).await?;
+                    let order = store::orders::load(conn, id, Of::Anyone).await?;
                     let unanswered = payment.operation.as_deref().and_then(|o| o.parse().ok());
                     let next = next(payment.state, Target::of(order.state), unanswered);
                     match next {
-                        Next::Rest => store::payments::rest(conn, payment.id).await?,
+                        Next::Rest => store::payments::rest(conn, &payment).await?,
                         Next::Close => {
                             let cause = cause(conn, id).await?;
                             let to = step(&payment, PaymentTrigger::Void)?;

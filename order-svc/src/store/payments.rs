@@ -169,20 +169,21 @@ pub async fn intend(conn: &mut Conn, id: PaymentId, operation: &str, key: &str) 
     Ok(())
 }
 
-/// The payment is as it should be: the reconciler need not look again until it is woken.
+/// The payment is as it should be: the reconciler need not look again until it is woken. A wake that came since
+/// `payment` was read stands: its order has moved on.
 ///
 /// # Errors
 /// What the database says.
-pub async fn rest(conn: &mut Conn, id: PaymentId) -> Result<(), Refusal> {
-    diesel::update(payments::table.find(id.0))
-        .set((
-            payments::next_attempt_at.eq(None::<DateTime<Utc>>),
-            payments::locked_until.eq(None::<DateTime<Utc>>),
-            payments::failures.eq(0),
-            payments::last_error.eq(None::<String>),
-        ))
-        .execute(conn)
-        .await?;
+pub async fn rest(conn: &mut Conn, payment: &Payment) -> Result<(), Refusal> {
+    diesel::sql_query(
+        "UPDATE payments SET locked_until = NULL, failures = 0, last_error = NULL,
+                next_attempt_at = CASE WHEN next_attempt_at IS DISTINCT FROM $2 THEN next_attempt_at END
+         WHERE id = $1",
+    )
+    .bind::<SqlUuid, _>(payment.id.0)
+    .bind::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>, _>(payment.next_attempt_at)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
