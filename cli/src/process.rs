@@ -159,7 +159,13 @@ mod tests {
     fn leftovers_are_found_by_their_mark() {
         let data = std::env::temp_dir().join(format!("pannier-owner-{}", std::process::id()));
         let mut child = Command::new("sleep").arg("60").env(OWNER_VAR, &data).spawn().expect("sleep exists");
-        let found = owned_by(&data);
+        // `spawn` returns while the kernel is still laying out the new program's environment.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut found = owned_by(&data);
+        while found.is_empty() && Instant::now() < deadline {
+            std::thread::yield_now();
+            found = owned_by(&data);
+        }
         assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [child.id()]);
         signal(child.id(), "KILL");
         child.wait().expect("ended");

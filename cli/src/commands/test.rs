@@ -58,7 +58,8 @@ async fn steps(urls: &ServerUrls, data: &DataDir, args: &[String], stop: &Cancel
             steps.push(vec!["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
         }
     }
-    let mut tests = vec!["test", "--workspace"];
+    // All of them, also after a failure: one run tells everything.
+    let mut tests = vec!["test", "--workspace", "--no-fail-fast"];
     tests.extend(args.iter().map(String::as_str));
     steps.push(tests);
 

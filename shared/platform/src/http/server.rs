@@ -37,9 +37,14 @@ where
                 .app_data(web::QueryConfig::default().error_handler(|e, _| {
                     Problem::bad_request("query_invalid", format!("the query string: {e}")).into()
                 }))
-                .app_data(web::PathConfig::default().error_handler(|e, _| {
+                .app_data(web::PathConfig::default().error_handler(|_, _| {
                     // An id of the wrong form names nothing.
-                    Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such thing: {e}")).into()
+                    Problem::new(
+                        StatusCode::NOT_FOUND,
+                        "not_found",
+                        "there is no such thing: an id in the path is not of the right form",
+                    )
+                    .into()
                 }))
                 .app_data(web::JsonConfig::default().limit(BODY_LIMIT).error_handler(|e, _| json_problem(e).into()))
                 .wrap(from_fn(mannered))
