@@ -8,6 +8,7 @@
 //! *Minutes* are minutes of the city; whatever is real time is a `Duration`, an `Instant` or a `DateTime`.
 
 pub mod api;
+pub mod bench;
 pub mod bots;
 pub mod city;
 pub mod clock;

@@ -1,0 +1,4 @@
+//! The benchmark on days of the Meal Delivery Routing Problem library: a virtual clock drives the engine over an
+//! instance; what comes out is checked, measured and written in the format of the library's own evaluator.
+
+pub mod solution;
