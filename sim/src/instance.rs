@@ -85,6 +85,10 @@ pub struct Parameters {
     pub target_click_to_door: f64,
     /// Click-to-door minutes not to exceed.
     pub maximum_click_to_door: f64,
+    /// What a courier earns for one delivery, in the library's dollars.
+    pub pay_per_order: f64,
+    /// What a courier earns at least per hour of their shift, in the library's dollars.
+    pub guaranteed_pay_per_hour: f64,
 }
 
 /// A whole day.
@@ -100,6 +104,20 @@ pub struct Instance {
     pub restaurants: Vec<Restaurant>,
     /// What holds for the whole day.
     pub parameters: Parameters,
+}
+
+impl Parameters {
+    /// Minutes at the counter before the pickup, and again after it.
+    #[must_use]
+    pub fn half_pickup(&self) -> i64 {
+        (self.pickup_service / 2.0) as i64
+    }
+
+    /// Minutes at the door before the drop-off, and again after it.
+    #[must_use]
+    pub fn half_dropoff(&self) -> i64 {
+        (self.dropoff_service / 2.0) as i64
+    }
 }
 
 impl Instance {
@@ -173,11 +191,30 @@ impl Instance {
             dropoff_service: row.number(2)?,
             target_click_to_door: row.number(3)?,
             maximum_click_to_door: row.number(4)?,
+            pay_per_order: row.number(5)?,
+            guaranteed_pay_per_hour: row.number(6)?,
         };
         if parameters.metres_per_minute <= 0.0 || parameters.pickup_service < 0.0 || parameters.dropoff_service < 0.0 {
             return Err(row.error("the speed must be positive and the service minutes not negative".into()));
         }
+        for (which, minutes) in [("pickup", parameters.pickup_service), ("dropoff", parameters.dropoff_service)] {
+            // Half of it is before and half after the moment that counts, and every moment is a whole minute.
+            if (minutes / 2.0).fract() != 0.0 {
+                return Err(row.error(format!("half of the {which} service minutes, {minutes}, is not a whole minute")));
+            }
+        }
+        if parameters.pay_per_order < 0.0 || parameters.guaranteed_pay_per_hour < 0.0 {
+            return Err(row.error("pay must not be negative".into()));
+        }
         Ok(parameters)
+    }
+
+    /// Whole minutes from one point to another, rounded up. Squares and root as the library's evaluator takes them:
+    /// another way to the distance could round up once too often.
+    #[must_use]
+    pub fn travel_minutes(&self, from: Point, to: Point) -> i64 {
+        let (dx, dy) = (to.x - from.x, to.y - from.y);
+        ((dx * dx + dy * dy).sqrt() / self.parameters.metres_per_minute).ceil() as i64
     }
 
     /// The first minute in which something happens.

@@ -92,6 +92,13 @@ fn bad_input_is_named_with_file_and_line() {
             "0\t",
             "instance_parameters.txt:2: the speed must be positive and the service minutes not negative",
         ),
+        (
+            "instance_parameters.txt",
+            "320\t4",
+            "320\t3",
+            "instance_parameters.txt:2: half of the pickup service minutes, 3, is not a whole minute",
+        ),
+        ("instance_parameters.txt", "\t15", "\t-15", "instance_parameters.txt:2: pay must not be negative"),
     ];
     for (file, from, to, expected) in rows {
         assert_eq!(edit(file, from, to), expected);
