@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::instance::{Instance, Point};
+
 /// How a day was worked.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Solution {
@@ -61,6 +63,72 @@ pub enum Site {
     Restaurant(usize),
     /// At the customer of an order.
     Order(usize),
+}
+
+impl Site {
+    /// Where it is, for this courier.
+    #[must_use]
+    pub fn point(self, instance: &Instance, courier: usize) -> Point {
+        match self {
+            Self::Start => instance.couriers[courier].at,
+            Self::Restaurant(restaurant) => instance.restaurants[restaurant].at,
+            Self::Order(order) => instance.orders[order].at,
+        }
+    }
+}
+
+impl Move {
+    /// When they are there.
+    #[must_use]
+    pub fn arrival(&self, instance: &Instance) -> i64 {
+        let (from, to) = (self.from.point(instance, self.courier), self.to.point(instance, self.courier));
+        self.departure + instance.travel_minutes(from, to)
+    }
+}
+
+/// What one courier did.
+#[derive(Debug, Clone, Default)]
+pub struct Work<'s> {
+    /// In the order in which the solution has them.
+    pub moves: Vec<&'s Move>,
+    /// By pickup.
+    pub assignments: Vec<&'s Assignment>,
+}
+
+impl Solution {
+    /// The same, courier by courier, in the instance's order. What belongs to a courier that does not exist is left out.
+    #[must_use]
+    pub fn by_courier(&self, instance: &Instance) -> Vec<Work<'_>> {
+        let mut works = vec![Work::default(); instance.couriers.len()];
+        for step in &self.moves {
+            if let Some(work) = works.get_mut(step.courier) {
+                work.moves.push(step);
+            }
+        }
+        for assignment in &self.assignments {
+            if let Some(work) = works.get_mut(assignment.courier) {
+                work.assignments.push(assignment);
+            }
+        }
+        for work in &mut works {
+            work.assignments.sort_by_key(|a| a.pickup);
+        }
+        works
+    }
+
+    /// The assignment of each order and its drop-off, in the instance's order; none for orders that nobody delivered.
+    #[must_use]
+    pub fn by_order(&self, instance: &Instance) -> Vec<Option<(&Assignment, Drop)>> {
+        let mut of = vec![None; instance.orders.len()];
+        for assignment in &self.assignments {
+            for drop in &assignment.drops {
+                if let Some(slot) = of.get_mut(drop.order) {
+                    *slot = Some((assignment, *drop));
+                }
+            }
+        }
+        of
+    }
 }
 
 /// A day as the driver hands it back.
