@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::workload::{Job, Trip, Workload};
-use crate::{Gate, Policy, gates};
+use crate::{Gate, Policy, Weights, gates};
 
 /// A cost taken apart. Every term is already weighted, in milliseconds; a negative one is a reason for the rider or
 /// for the delivery.
@@ -27,6 +27,14 @@ pub struct Terms {
     pub acceptance_ms: i64,
     /// How far the rider is from the best rating.
     pub rating_ms: i64,
+    /// In a route of several trips: the way to the door beyond the direct one.
+    pub ride_ms: i64,
+    /// What other deliveries of the route lose by this one.
+    pub others_ms: i64,
+    /// Time in motion and at stops.
+    pub busy_ms: i64,
+    /// Where and when the rider's plan ends.
+    pub end_ms: i64,
     /// Minus: how long the rider has been idle.
     pub fairness_ms: i64,
     /// Minus: how long the delivery has been waiting. The same for every rider; it orders the deliveries.
@@ -47,6 +55,10 @@ impl Terms {
             self.later_ms,
             self.acceptance_ms,
             self.rating_ms,
+            self.ride_ms,
+            self.others_ms,
+            self.busy_ms,
+            self.end_ms,
             self.fairness_ms,
             self.urgency_ms,
         ]
@@ -71,10 +83,13 @@ pub(crate) fn assess(job: &Job, rider: &Workload, now_ms: i64, policy: &Policy) 
         return Assessment::Closed(gate);
     }
     let trip = rider.trip(job);
+    if gates::is_after_shift(job, rider, &trip) {
+        return Assessment::Closed(Gate::ShiftOver);
+    }
     match gates::fits_at_ms(job, &trip, policy) {
         None => Assessment::Fits(terms(job, rider, &trip, now_ms, policy)),
         Some(at_ms) => {
-            let later = Trip { arrival_ms: at_ms.saturating_add(trip.travel_ms), ..trip };
+            let later = Trip { arrival_ms: trip.arrival_ms.max(job.ready_at_ms.saturating_sub(policy.hold_ms.max(0))), ..trip };
             let terms = terms(job, rider, &later, now_ms, policy);
             Assessment::FitsLater { terms: Terms { later_ms: policy.weights.later_ms, ..terms }, at_ms }
         }
@@ -87,20 +102,20 @@ fn terms(job: &Job, rider: &Workload, trip: &Trip, now_ms: i64, policy: &Policy)
     let is_idle = rider.load == 0;
     Terms {
         travel_ms: weighted(trip.travel_ms, weights.travel_permille),
-        rider_wait_ms: weighted(after(delivery.ready_at_ms, trip.arrival_ms), weights.rider_wait_permille),
-        food_wait_ms: weighted(after(trip.arrival_ms, delivery.ready_at_ms), weights.food_wait_permille),
+        rider_wait_ms: weighted(after(job.ready_at_ms, trip.arrival_ms), weights.rider_wait_permille),
+        food_wait_ms: weighted(after(trip.arrival_ms, job.ready_at_ms), weights.food_wait_permille),
         lateness_ms: weighted(after(trip.at_door_ms(job), delivery.promise_at_ms), weights.lateness_permille),
         load_ms: weights.load_ms.saturating_mul(i64::from(rider.load)),
         detour_ms: if is_idle { 0 } else { weighted(trip.travel_ms, weights.detour_permille) },
         later_ms: 0,
         acceptance_ms: weighted(weights.decline_ms, missing(who.acceptance_permille)),
         rating_ms: weighted(weights.rating_ms, missing(who.rating_permille)),
-        fairness_ms: if is_idle {
-            -weighted(since(who.idle_since_ms).min(weights.fairness_cap_ms), weights.fairness_permille)
-        } else {
-            0
-        },
-        urgency_ms: -weighted(since(delivery.ready_at_ms), weights.overdue_permille)
+        ride_ms: 0,
+        others_ms: 0,
+        busy_ms: 0,
+        end_ms: 0,
+        fairness_ms: if is_idle { -weights.fairness_gain_ms(since(who.idle_since_ms)) } else { 0 },
+        urgency_ms: -weighted(since(job.ready_at_ms), weights.overdue_permille)
             .saturating_add(weighted(since(delivery.opened_at_ms), weights.age_permille)),
     }
 }
@@ -117,4 +132,17 @@ fn weighted(ms: i64, permille: i64) -> i64 {
 /// What lacks to a full thousand.
 fn missing(permille: u32) -> i64 {
     i64::from(1_000_u32.saturating_sub(permille))
+}
+
+impl Weights {
+    /// What asking this rider costs beyond time: the chance that they say no, and their rating. Milliseconds.
+    pub(crate) fn asking_ms(&self, rider: &crate::Rider) -> i64 {
+        weighted(self.decline_ms, missing(rider.acceptance_permille))
+            + weighted(self.rating_ms, missing(rider.rating_permille))
+    }
+
+    /// What a rider gains on others who has been idle for so long. Milliseconds.
+    pub(crate) fn fairness_gain_ms(&self, idle_ms: i64) -> i64 {
+        weighted(idle_ms.min(self.fairness_cap_ms), self.fairness_permille)
+    }
 }

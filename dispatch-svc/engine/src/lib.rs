@@ -23,17 +23,34 @@
 
 mod cost;
 mod gates;
+mod greedy;
+mod horizon;
 mod outcome;
 mod policy;
-mod queue;
 mod snapshot;
 mod travel;
 mod workload;
 
 pub use cost::Terms;
 pub use gates::Gate;
-pub use outcome::{CANDIDATES_LISTED, Candidate, Chosen, Decision, HoldReason, NobodyReason, Outcome, Plan};
-pub use policy::{MAX_FIX_AGE_MS, POLICY_VERSION, Policy, Weights};
-pub use queue::plan;
-pub use snapshot::{Delivery, Rider, Snapshot};
-pub use travel::{WAY_PERMILLE, distance_m, travel_ms};
+pub use outcome::{
+    Candidate, Chosen, Decision, HoldReason, Made, Move, NobodyReason, Outcome, Plan, PlannedRoute, PlannedTrip,
+};
+pub use policy::{EndWeights, Horizon, Kind, MAX_FIX_AGE_MS, POLICY_VERSION, Policy, Reposition, Weights};
+pub use snapshot::{Delivery, Outlook, Ready, Rider, Route, ShopOutlook, Snapshot, Trip};
+pub use travel::{City, Plane, Point, WAY_PERMILLE, travel_ms};
+
+/// Decides about every delivery of the snapshot.
+///
+/// A pure function: the same snapshot and policy give the same plan, whatever the order of the lists.
+#[must_use]
+pub fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
+    let (decisions, routes, made) = match policy.kind {
+        Kind::Greedy => {
+            let made = Made { by: Kind::Greedy, seed: policy.seed, steps: 0, better: 0, objective_ms: (0, 0) };
+            (greedy::plan(snapshot, policy), Vec::new(), made)
+        }
+        Kind::Horizon => horizon::plan(snapshot, policy),
+    };
+    Plan { decisions, routes, moves: Vec::new(), made }
+}

@@ -1,13 +1,23 @@
 //! How do we weigh? The limits and prices of a zone.
 
-use pannier_contracts::zone;
+use pannier_contracts::{text_enum, zone};
 use serde::{Deserialize, Serialize};
 
 /// The version of the rules and of the weights that [`Policy::of_zone`] gives; it grows when either changes.
-pub const POLICY_VERSION: u32 = 1;
+pub const POLICY_VERSION: u32 = 2;
 
 /// A rider silent for longer gets no offers, milliseconds. A property of riders' apps, so no zone changes it.
 pub const MAX_FIX_AGE_MS: i64 = 60_000;
+
+text_enum! {
+    /// Which algorithm makes the plan.
+    pub enum Kind {
+        /// One delivery after the other, the cheapest pair first, for now only: `greedy.rs`.
+        Greedy => "greedy",
+        /// Routes for all riders over all known deliveries, improved by search: `horizon/`.
+        Horizon => "horizon",
+    }
+}
 
 /// The limits and weights under which a plan is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +34,85 @@ pub struct Policy {
     pub radius_m: u32,
     /// Riders whose fix is older than this are not asked, milliseconds.
     pub max_fix_age_ms: i64,
+    /// Which algorithm.
+    pub kind: Kind,
+    /// How long a minute of this city takes, milliseconds: 60,000 but in a compressed one.
+    pub minute_ms: i64,
+    /// How many candidates a decision lists. A city has thousands of riders, and nobody reads past the nearest few.
+    pub candidates_listed: u32,
     /// What things cost.
     pub weights: Weights,
+    /// How `horizon` works.
+    pub horizon: Horizon,
+    /// Where idle riders wait.
+    pub reposition: Reposition,
+    /// Where the search's dice start.
+    pub seed: u64,
+}
+
+/// How `horizon` works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Horizon {
+    /// How many riders are looked at per delivery: those who could be there first.
+    pub candidates: u32,
+    /// Steps of the search per open delivery.
+    pub steps_per_delivery: u32,
+    /// The most steps of one plan.
+    pub steps_most: u32,
+    /// The most deliveries of one trip; a rider's capacity also counts.
+    pub bundle_most: u32,
+    /// Where the ready time is uncertain: a rider means to be there when this share of a thousand of the moments has come.
+    pub be_there_permille: u32,
+    /// A minute after the promise costs so much more, thousandths.
+    pub late_permille: i64,
+    /// A minute of a rider's motion and service, thousandths.
+    pub busy_permille: i64,
+    /// So long before a rider has to leave they are asked, milliseconds: answering takes time.
+    pub offer_lead_ms: i64,
+    /// What the end of a plan is worth.
+    pub end: EndWeights,
+}
+
+/// What the end of a plan is worth, at most: see `horizon/value.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndWeights {
+    /// How long one order keeps a rider, minutes of the city.
+    pub order_takes_min: u32,
+    /// γ: the way from the last stop to the shops, thousandths.
+    pub place_permille: i64,
+    /// κ: the time until a rider is free, thousandths.
+    pub time_permille: i64,
+}
+
+impl Default for Horizon {
+    fn default() -> Self {
+        Self {
+            candidates: 40,
+            steps_per_delivery: 30,
+            steps_most: 1_000,
+            bundle_most: 2,
+            be_there_permille: 100,
+            late_permille: 300,
+            busy_permille: 20,
+            offer_lead_ms: 0,
+            end: EndWeights { order_takes_min: 25, place_permille: 200, time_permille: 500 },
+        }
+    }
+}
+
+/// Where idle riders wait: see `reposition.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reposition {
+    /// Are they to move at all?
+    pub on: bool,
+    /// A move must save so much, milliseconds of the demand-weighted time to the nearest free rider.
+    pub least_gain_ms: i64,
+}
+
+impl Default for Reposition {
+    fn default() -> Self {
+        Self { on: false, least_gain_ms: 6_000 }
+    }
 }
 
 /// What things cost. `…_permille` multiplies a time (1,000: a minute counts as a minute);
@@ -95,7 +182,14 @@ impl Policy {
             give_up_ms: policy.give_up_ms,
             radius_m: policy.radius_m,
             max_fix_age_ms: MAX_FIX_AGE_MS,
+            kind: Kind::Horizon,
+            // Only the durations of the policy tell how fast the city's clock goes.
+            minute_ms: (policy.search_lead_ms / 15).max(1),
+            candidates_listed: 50,
             weights: Weights::of_zone(policy),
+            horizon: Horizon::default(),
+            reposition: Reposition::default(),
+            seed: 0,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The first policy: the load-aware priority queue.
+//! The policy `greedy`: the load-aware priority queue.
 //!
 //! The queue holds pairs of delivery and rider, the cheapest on top. A popped pair whose rider got busier since it was
 //! priced is priced again and put back; otherwise the rider is asked. Each delivery keeps its own pairs in a heap of its
@@ -9,22 +9,24 @@
 //! ready) is noticed only when its old price comes up.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
+
+use pannier_contracts::DeliveryId;
 
 use crate::cost::{Assessment, assess};
 use crate::workload::{Job, Workload};
 use crate::{
-    CANDIDATES_LISTED, Candidate, Chosen, Decision, Gate, HoldReason, NobodyReason, Outcome, Plan, Policy, Snapshot,
+    Candidate, Chosen, Decision, Gate, HoldReason, NobodyReason, Outcome, Policy, Snapshot,
 };
 
-/// Decides about every delivery of the snapshot.
-///
-/// A pure function: the same snapshot and policy give the same plan, whatever the order of the lists.
-#[must_use]
-pub fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
+/// Decides about every delivery of the snapshot, one rider at a time.
+pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Vec<Decision> {
     let now_ms = snapshot.now_ms;
-    let riders = snapshot.riders_by_id().into_iter().map(|r| Workload::new(r, now_ms)).collect();
-    let jobs: Vec<Job> = snapshot.deliveries_by_id().into_iter().map(Job::new).collect();
+    let riders = snapshot.riders_by_id().into_iter().map(|r| Workload::new(r, snapshot)).collect();
+    let committed: BTreeSet<DeliveryId> =
+        snapshot.riders.iter().flat_map(|r| &r.committed).flat_map(|t| &t.deliveries).copied().collect();
+    let wanted = snapshot.deliveries_by_id().into_iter().filter(|d| !committed.contains(&d.id));
+    let jobs: Vec<Job> = wanted.map(Job::new).collect();
     let mut making = Making { now_ms, policy, riders };
 
     let mut searches: Vec<Search> = jobs.into_iter().map(|job| making.open(job)).collect();
@@ -36,7 +38,7 @@ pub fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
             queue.extend(search.top(top.delivery));
         }
     }
-    Plan { decisions: searches.into_iter().filter_map(|s| making.close(s)).collect() }
+    searches.into_iter().filter_map(|s| making.close(s)).collect()
 }
 
 /// The cheapest pair of one delivery. Riders and deliveries are numbered in the order of their ids, so ties go by id.
@@ -92,10 +94,10 @@ impl<'a> Making<'a> {
     fn open(&self, job: Job<'a>) -> Search<'a> {
         let delivery = job.delivery;
         // Never past ready_at, also under a policy whose lead is negative.
-        let search_from_ms = delivery.ready_at_ms.saturating_sub(self.policy.search_lead_ms.max(0));
+        let search_from_ms = job.ready_at_ms.saturating_sub(self.policy.search_lead_ms.max(0));
         let outcome = if delivery.offers_wanted == 0 {
             Some(Outcome::Nobody { reason: NobodyReason::NoneWanted })
-        } else if self.now_ms >= delivery.ready_at_ms.saturating_add(self.policy.give_up_ms.max(0)) {
+        } else if self.now_ms >= job.ready_at_ms.saturating_add(self.policy.give_up_ms.max(0)) {
             Some(Outcome::Nobody { reason: NobodyReason::GivenUp })
         } else if self.now_ms < search_from_ms {
             Some(Outcome::Hold { until_ms: search_from_ms, reason: HoldReason::TooEarly })
@@ -202,10 +204,11 @@ impl<'a> Making<'a> {
             let row = self.row(search, rank.2);
             *rank = (row.gate.is_some(), row.cost.unwrap_or(i64::MAX), rank.2);
         }
-        let left_out = order.len().saturating_sub(CANDIDATES_LISTED);
+        let listed = self.policy.candidates_listed as usize;
+        let left_out = order.len().saturating_sub(listed);
         if left_out > 0 {
-            order.select_nth_unstable(CANDIDATES_LISTED);
-            order.truncate(CANDIDATES_LISTED);
+            order.select_nth_unstable(listed);
+            order.truncate(listed);
         }
         order.sort_unstable();
         let listed = order.into_iter().map(|(_, _, rider)| self.row(search, rider)).collect();
