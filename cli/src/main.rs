@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use pannier_cli::commands::{self, dlq::Dlq, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg};
+use pannier_cli::commands::{self, bench::Bench, dlq::Dlq, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg};
 use pannier_cli::data_dir::DataDir;
 use pannier_cli::failure::Failure;
 use pannier_cli::table::Output;
@@ -58,6 +58,9 @@ enum Command {
         #[arg(long, default_value = "15m", value_parser = commands::token::parse_ttl)]
         ttl: Duration,
     },
+    /// Dispatch, measured on recorded days.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Simulated cities.
     #[command(subcommand)]
     Sim(Sim),
@@ -107,6 +110,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Status { list } => commands::status::run(&data, list.output),
         Command::Test { args } => commands::test::run(&data, &args).await,
         Command::Token { role, subject, ttl } => commands::token::run(&data, role.role(), subject, ttl),
+        Command::Bench(what) => commands::bench::run(what).await,
         Command::Sim(what) => commands::sim::run(&data, what).await,
         Command::Orders { what, list } => commands::orders::run(&data, what, list.output).await,
         Command::Dlq { what, list } => commands::dlq::run(&data, what, list.output).await,

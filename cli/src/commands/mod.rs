@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod bench;
 pub mod dev_servers;
 pub mod dlq;
 pub mod down;

@@ -2,8 +2,17 @@
 //! instance; what comes out is checked, measured and written in the format of the library's own evaluator.
 
 pub mod check;
+pub mod day;
 #[cfg(test)]
 mod example;
 pub mod files;
+mod knowledge;
 pub mod metrics;
+pub mod report;
+pub mod run;
 pub mod solution;
+pub mod summary;
+/// Nothing yet.
+mod tune {
+    pub(super) fn tune(_: &mut pannier_engine::Policy) {}
+}
