@@ -50,7 +50,7 @@ pub struct Mdrp {
     /// A folder for the solutions, `summary.json` and `report.html`. Without it nothing is written.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// A CSV with the columns instance, policy and `gap_to_bound`: what others reach, drawn in the report.
+    /// A CSV with the columns instance, policy and gap_to_bound: what others reach, drawn in the report.
     #[arg(long)]
     reference: Option<PathBuf>,
     /// How the figures are printed.

@@ -8,7 +8,7 @@ use super::super::metrics::{bound, mean, quantile};
 use super::super::run::Outcome;
 use super::clock;
 use super::day_curves::curves;
-use super::plot::{Axis, BOUND, Chart, GRID, INK, MARKS, OURS, THIRD, axes, draw, refused, text};
+use super::plot::{Axis, BOUND, CARD, Chart, GRID, INK, MARKS, OURS, THIRD, axes, draw, refused, text};
 use super::reference::Reference;
 
 const WIDTH: u32 = 1_080;
@@ -57,7 +57,7 @@ pub fn distribution(outcomes: &[Outcome]) -> Result<String> {
             .enumerate()
             .flat_map(|(n, &count)| [(n as f64 * width, count), ((n + 1) as f64 * width, count)]);
         chart.draw_series(LineSeries::new(steps, BOUND.stroke_width(2))).map_err(refused)?;
-        for (at, color) in [(mean(&reached), OURS), (mean(&best), BOUND)] {
+        for (at, color) in [(mean(&reached), INK), (mean(&best), BOUND)] {
             dashes(&mut chart, at, top, color)?;
         }
         Ok(())
@@ -85,7 +85,7 @@ pub fn gaps(outcomes: &[Outcome], reference: &Reference, policies: &[&str]) -> R
     let biggest = rows.iter().map(|(_, gap)| *gap).fold(0.5, f64::max);
     let end = if marks.is_empty() { biggest } else { quantile(marks.clone(), 0.9).max(biggest) } * 1.05;
     let outside = marks.iter().filter(|gap| **gap > end).count();
-    let height = rows.len() as u32 * 15 + 70;
+    let height = rows.len() as u32 * 17 + 70;
     let picture = draw(WIDTH, height, "Gap per instance", |canvas| {
         let format = |m: &f64| if end > 8.0 { format!("{m:.0}") } else { format!("{m:.1}") };
         let x = Axis {
@@ -107,8 +107,12 @@ pub fn gaps(outcomes: &[Outcome], reference: &Reference, policies: &[&str]) -> R
         for (policy, color) in policies.iter().zip(MARKS) {
             let seen = rows.iter().enumerate().filter_map(|(n, (name, _))| Some((n, mark(name, policy)?)));
             let seen = seen.filter(|(_, gap)| *gap <= end);
-            let mark = |(n, gap): (usize, f64)| Circle::new((gap, n as f64 + 0.5), 3, color.filled());
-            chart.draw_series(seen.map(mark)).map_err(refused)?;
+            // A rim keeps the mark apart from the bar and from other marks.
+            let rimmed = seen.flat_map(|(n, gap)| [(gap, n, 5, CARD), (gap, n, 4, color)]);
+            let mark = |(gap, n, size, color): (f64, usize, i32, RGBColor)| {
+                Circle::new((gap, n as f64 + 0.5), size, color.filled())
+            };
+            chart.draw_series(rimmed.map(mark)).map_err(refused)?;
         }
         for (n, (name, _)) in rows.iter().enumerate() {
             let (x, y) = chart.backend_coord(&(0.0, n as f64 + 0.5));
@@ -122,14 +126,21 @@ pub fn gaps(outcomes: &[Outcome], reference: &Reference, policies: &[&str]) -> R
 /// What the couriers of an instance do over the day, and how many orders are open.
 pub fn riders(outcome: &Outcome) -> Result<String> {
     let curves = curves(&outcome.instance, &outcome.day.solution);
-    let (first, last) = (curves.first as f64, (curves.first + curves.on_shift.len() as i64) as f64);
-    let at = |n: usize| first + n as f64;
+    // In hours: the labels fall on numbers that are round in the axis's own unit.
+    let at = |n: usize| (curves.first as f64 + n as f64) / 60.0;
+    let (first, last) = (at(0), at(curves.on_shift.len()));
     let line = |counts: &[i64]| counts.iter().enumerate().map(|(n, &count)| (at(n), count as f64)).collect::<Vec<_>>();
     let stacked: Vec<i64> = curves.busy.iter().zip(&curves.waiting).map(|(busy, waiting)| busy + waiting).collect();
     let all = [&curves.on_shift, &stacked, &curves.open];
     let top = all.iter().flat_map(|counts| counts.iter()).max().copied().unwrap_or(0).max(1) as f64 * 1.08;
     draw(WIDTH, 320, "Riders over time", |canvas| {
-        let x = Axis { range: first..last, labels: 12, format: &|m| clock(*m as i64), what: "time of day", room: 44 };
+        let x = Axis {
+            range: first..last,
+            labels: 12,
+            format: &|hours| clock((hours * 60.0).round() as i64),
+            what: "time of day",
+            room: 44,
+        };
         let y = Axis { range: 0.0..top, labels: 6, format: &|n| format!("{n:.0}"), what: "riders, orders", room: 64 };
         let mut chart = axes(canvas, x, y, false)?;
         chart.draw_series(AreaSeries::new(line(&stacked), 0.0, THIRD.filled())).map_err(refused)?;

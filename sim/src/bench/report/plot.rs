@@ -21,6 +21,8 @@ pub const OURS: RGBColor = RGBColor(1, 2, 5);
 pub const BOUND: RGBColor = RGBColor(1, 2, 6);
 /// A third thing in the picture.
 pub const THIRD: RGBColor = RGBColor(1, 2, 7);
+/// What the picture lies on.
+pub const CARD: RGBColor = RGBColor(1, 2, 8);
 /// Up to as many reference policies are told apart.
 pub const MARKS: [RGBColor; 6] =
     [RGBColor(1, 3, 1), RGBColor(1, 3, 2), RGBColor(1, 3, 3), RGBColor(1, 3, 4), RGBColor(1, 3, 5), RGBColor(1, 3, 6)];
@@ -40,7 +42,7 @@ pub fn draw(width: u32, height: u32, title: &str, picture: impl FnOnce(&Canvas<'
         canvas.present().map_err(refused)?;
     }
     let named = [(INK, "ink".to_owned()), (GRID, "grid".into()), (OURS, "ours".into())];
-    let named = named.into_iter().chain([(BOUND, "bound".into()), (THIRD, "third".into())]);
+    let named = named.into_iter().chain([(BOUND, "bound".into()), (THIRD, "third".into()), (CARD, "card".into())]);
     let marks = MARKS.iter().enumerate().map(|(n, color)| (*color, format!("mark{n}")));
     for (color, name) in named.chain(marks) {
         let RGBColor(r, g, b) = color;

@@ -39,7 +39,7 @@ pub fn worst(outcomes: &[Outcome]) -> String {
         let reached = late.drop.at - order.placement;
         let _ = write!(
             html,
-            "<li><h3>{} · order {} <b>+{} min</b></h3><p class=\"note\">{reached} minutes from click to door; \
+            "<li><h3><span>{} · order {}</span> <b>+{} min</b></h3><p class=\"note\">{reached} minutes from click to door; \
              {} would have been possible.</p><ul>",
             escaped(&instance.name),
             escaped(&order.id),
