@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::Data;
 use pannier_platform::{Service, Stop, service, timers};
@@ -13,6 +14,7 @@ use crate::fleet::{Fleet, Locations, locations};
 use crate::http;
 use crate::messaging::on_order::OnOrder;
 use crate::tasks::matcher::Matcher;
+use crate::tasks::planner::Planner;
 use crate::tasks::sweeper;
 use crate::tasks::timers::DispatchTimers;
 
@@ -26,6 +28,8 @@ pub struct Settings {
     pub redis_url: SecretString,
     /// Positions that wait to be written, at most.
     pub locations_waiting: usize,
+    /// How long a plan of a zone may take, milliseconds.
+    pub plan_budget_ms: u64,
 }
 
 /// dispatch-svc, built and not yet running.
@@ -33,6 +37,7 @@ pub struct Settings {
 pub struct App {
     service: Service,
     locations: Locations,
+    planner: Arc<Planner>,
     timer_nudge: Arc<Notify>,
 }
 
@@ -42,6 +47,8 @@ impl App {
     /// # Errors
     /// A sentence that names what is wrong with the settings.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
+        let budget = Duration::from_millis(settings.plan_budget_ms);
+        anyhow::ensure!((1..=10_000).contains(&settings.plan_budget_ms), "plan_budget_ms is 1 to 10000");
         let service = Service::build(&settings.service, stop.clone()).await?;
         let db = service.db.clone();
         let holder = service.address()?.to_string();
@@ -53,9 +60,11 @@ impl App {
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());
         service.tasks.essential("timers", timers);
-        service.tasks.essential("dispatcher", Matcher::new(db.clone(), fleet).run(holder.clone(), stop.clone()));
+        let planner = Arc::new(Planner::new(budget));
+        let matcher = Matcher::new(db.clone(), fleet, Arc::clone(&planner));
+        service.tasks.essential("dispatcher", matcher.run(holder.clone(), stop.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
-        Ok(Self { service, locations, timer_nudge })
+        Ok(Self { service, locations, planner, timer_nudge })
     }
 
     /// Where it listens.
@@ -78,9 +87,14 @@ impl App {
     /// When the HTTP server cannot start.
     pub async fn run(self) -> anyhow::Result<()> {
         let (log, locations) = (Data::new(self.service.log.clone()), Data::new(self.locations));
+        let planner = Data::new(self.planner);
         self.service
             .run("dispatch", "dispatch", move |config| {
-                config.app_data(log.clone()).app_data(locations.clone()).configure(http::routes);
+                config
+                    .app_data(log.clone())
+                    .app_data(locations.clone())
+                    .app_data(planner.clone())
+                    .configure(http::routes);
             })
             .await
     }

@@ -122,6 +122,7 @@ impl TestCity {
                 service: settings(&db.urls.dispatch),
                 redis_url: SecretString::from(servers.redis_url.clone()),
                 locations_waiting: 1024,
+                plan_budget_ms: 250,
             },
             stop.clone(),
         )

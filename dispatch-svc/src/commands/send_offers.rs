@@ -12,6 +12,7 @@ use super::advance::{How, advance};
 use crate::domain::deadlines::{self, kind};
 use crate::domain::lifecycle::Trigger;
 use crate::store;
+use crate::store::rounds::Made;
 
 /// Asks `riders`, if the delivery is still as it was when the plan was made. Whoever cannot take it any more is left out;
 /// the next tick looks again. Returns who was asked.
@@ -21,7 +22,7 @@ use crate::store;
 pub async fn send_offers(
     conn: &mut Conn,
     cause: &Cause,
-    decision: &Decision,
+    (decision, made): (&Decision, &Made),
     riders: &[RiderId],
     seen: Version,
 ) -> Result<Vec<RiderId>, Refusal> {
@@ -35,7 +36,7 @@ pub async fn send_offers(
         return Ok(Vec::new());
     }
     let now = timers::now(conn).await?;
-    let round = store::rounds::insert(conn, decision, decision.candidates.clone(), now).await?;
+    let round = store::rounds::insert(conn, decision, made, now).await?;
     if delivery.state == DeliveryState::Scheduled {
         delivery = advance(conn, cause, &delivery, Trigger::Search, How::default()).await?;
     }

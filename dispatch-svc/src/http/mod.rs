@@ -2,6 +2,7 @@
 
 pub mod offers;
 pub mod ops_deliveries;
+pub mod ops_dispatcher;
 pub mod ops_riders;
 pub mod ops_zones;
 pub mod rider;
@@ -35,6 +36,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/ops/zones").route(get().to(ops_zones::list)))
         .service(web::resource("/v1/ops/zones/{id}").route(put().to(ops_zones::put)).route(get().to(ops_zones::get)))
         .service(web::resource("/v1/ops/riders").route(get().to(ops_riders::list)))
+        .service(web::resource("/v1/ops/dispatcher").route(get().to(ops_dispatcher::list)))
         .service(web::resource("/v1/ops/deliveries").route(get().to(ops_deliveries::list)))
         .service(web::resource("/v1/ops/deliveries/{id}").route(get().to(ops_deliveries::get)))
         .service(web::resource("/v1/ops/deliveries/{id}/rounds").route(get().to(ops_deliveries::rounds)))

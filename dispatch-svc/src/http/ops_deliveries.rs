@@ -130,6 +130,11 @@ pub struct RoundView {
     reason: Option<String>,
     until_at: Option<DateTime<Utc>>,
     policy_version: i32,
+    policy: String,
+    seed: u64,
+    steps: i32,
+    took_ms: i32,
+    fallback: Option<String>,
     candidates: Vec<CandidateView>,
     left_out: i32,
 }
@@ -176,6 +181,11 @@ pub async fn rounds(
         reason: r.reason,
         until_at: r.until_at,
         policy_version: r.policy_version,
+        policy: r.policy,
+        seed: r.seed.cast_unsigned(),
+        steps: r.steps,
+        took_ms: r.took_ms,
+        fallback: r.fallback,
         candidates: r.candidates.0.into_iter().map(CandidateView::from).collect(),
         left_out: r.left_out,
     })))

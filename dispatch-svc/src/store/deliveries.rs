@@ -211,6 +211,32 @@ pub async fn carried(conn: &mut Conn) -> Result<Vec<Delivery>, Refusal> {
         .await?)
 }
 
+/// An order as far as demand is concerned.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = deliveries)]
+pub struct Opened {
+    /// Where.
+    #[diesel(deserialize_as = String)]
+    pub zone_id: ZoneName,
+    /// Of which shop.
+    #[diesel(deserialize_as = Uuid)]
+    pub merchant_id: MerchantId,
+    /// Its counter.
+    pub pickup: Json<Place>,
+    /// When dispatch heard of it.
+    pub opened_at: DateTime<Utc>,
+    /// When its kitchen meant to be done.
+    pub ready_at: DateTime<Utc>,
+}
+
+/// The newest orders, whatever became of them. Ids grow with time, so this reads the end of an index.
+///
+/// # Errors
+/// What the database says.
+pub async fn newest(conn: &mut Conn, limit: i64) -> Result<Vec<Opened>, Refusal> {
+    Ok(deliveries::table.order(deliveries::id.desc()).limit(limit).select(Opened::as_select()).load(conn).await?)
+}
+
 /// What one rider has, by id.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{DeliveryId, RoundId};
-use pannier_engine::{Candidate, Decision, Outcome, POLICY_VERSION};
+use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION};
 use pannier_platform::{Conn, Refusal};
 use uuid::Uuid;
 
@@ -33,6 +33,31 @@ pub struct Round {
     pub candidates: Json<Vec<Candidate>>,
     /// How many more were looked at.
     pub left_out: i32,
+    /// Who decided: `horizon`, `greedy`.
+    pub policy: String,
+    /// Where the search's dice started.
+    pub seed: i64,
+    /// Steps of the search.
+    pub steps: i32,
+    /// From the question to the answer, milliseconds.
+    pub took_ms: i32,
+    /// Why `greedy` decided where `horizon` was asked.
+    pub fallback: Option<String>,
+}
+
+/// How the plan came about that a round is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// Who decided.
+    pub policy: Kind,
+    /// Where the search's dice started.
+    pub seed: u64,
+    /// Steps of the search.
+    pub steps: u32,
+    /// From the question to the answer, milliseconds.
+    pub took_ms: u64,
+    /// Why `greedy` decided where `horizon` was asked.
+    pub fallback: Option<&'static str>,
 }
 
 /// What is remembered of the newest round of a delivery.
@@ -53,6 +78,9 @@ pub struct Last {
     /// When a hold is looked at again.
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub until_at: Option<DateTime<Utc>>,
+    /// The first of its candidates.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub first: Option<String>,
 }
 
 /// Until when a decision holds, if it is a hold.
@@ -71,7 +99,7 @@ pub fn until(decision: &Decision) -> Option<DateTime<Utc>> {
 pub async fn insert(
     conn: &mut Conn,
     decision: &Decision,
-    candidates: Vec<Candidate>,
+    made: &Made,
     now: DateTime<Utc>,
 ) -> Result<RoundId, Refusal> {
     let id = RoundId::generate();
@@ -84,8 +112,14 @@ pub async fn insert(
             rounds::reason.eq(decision.outcome.reason()),
             rounds::until_at.eq(until(decision)),
             rounds::policy_version.eq(i32::try_from(POLICY_VERSION).unwrap_or(i32::MAX)),
-            rounds::candidates.eq(Json(candidates)),
+            rounds::candidates.eq(Json(decision.candidates.clone())),
             rounds::left_out.eq(i32::try_from(decision.left_out).unwrap_or(i32::MAX)),
+            rounds::policy.eq(made.policy.as_str()),
+            // The same 64 bits.
+            rounds::seed.eq(made.seed.cast_signed()),
+            rounds::steps.eq(i32::try_from(made.steps).unwrap_or(i32::MAX)),
+            rounds::took_ms.eq(i32::try_from(made.took_ms).unwrap_or(i32::MAX)),
+            rounds::fallback.eq(made.fallback),
         ))
         .execute(conn)
         .await?;
@@ -98,7 +132,7 @@ pub async fn insert(
 /// What the database says.
 pub async fn newest(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<Last>, Refusal> {
     Ok(diesel::sql_query(
-        "SELECT d.id AS delivery_id, r.at, r.outcome, r.reason, r.until_at
+        "SELECT d.id AS delivery_id, r.at, r.outcome, r.reason, r.until_at, r.candidates -> 0 ->> 'rider' AS first
          FROM unnest($1) AS d(id)
          CROSS JOIN LATERAL (SELECT * FROM rounds WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) r",
     )

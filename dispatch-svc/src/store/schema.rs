@@ -72,6 +72,11 @@ diesel::table! {
         policy_version -> Integer,
         candidates -> Jsonb,
         left_out -> Integer,
+        policy -> Text,
+        seed -> BigInt,
+        steps -> Integer,
+        took_ms -> Integer,
+        fallback -> Nullable<Text>,
     }
 }
 

@@ -1,23 +1,29 @@
 //! The dispatcher: gather a snapshot, ask the engine, commit offers conditionally. It works in ticks, woken by whatever
 //! is committed, at its own pace; the rules are all in the engine.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use futures::FutureExt as _;
-use pannier_engine::{self as engine, Decision, Outcome, plan};
+use pannier_contracts::zone::{self, DispatchPolicy};
+use pannier_engine::{self as engine, Decision, HoldReason, Kind, NobodyReason, Outcome};
 use pannier_platform::leases::Lease;
 use pannier_platform::{Cause, Db, Refusal, Stop, timers};
 
-use super::gather::{Gathered, gather};
+use super::gather::{Gathered, gather, lately};
+use super::outlook::Lately;
+use super::planner::Planner;
 use crate::commands::send_offers::send_offers;
 use crate::fleet::Fleet;
-use crate::store::rounds::{self, Last};
+use crate::store::rounds::{self, Last, Made};
 
 /// The fallback when nothing woke it.
 const TICK: Duration = Duration::from_secs(1);
 /// The least time between two ticks: commits come in crowds.
 const BREATH: Duration = Duration::from_millis(100);
+/// What customers ordered lately is read again after so long.
+const LATELY: Duration = Duration::from_secs(5);
 /// The same answer is written again after so long: a waiting delivery shows that it is looked at.
 const SAME_AGAIN: TimeDelta = TimeDelta::seconds(10);
 
@@ -26,13 +32,21 @@ const SAME_AGAIN: TimeDelta = TimeDelta::seconds(10);
 pub struct Matcher {
     db: Db,
     fleet: Fleet,
+    planner: Arc<Planner>,
+}
+
+/// What a tick may take over from the one before.
+#[derive(Debug, Default)]
+struct Memory {
+    lately: Lately,
+    read_at: Option<Instant>,
 }
 
 impl Matcher {
     /// A dispatcher over these.
     #[must_use]
-    pub const fn new(db: Db, fleet: Fleet) -> Self {
-        Self { db, fleet }
+    pub const fn new(db: Db, fleet: Fleet, planner: Arc<Planner>) -> Self {
+        Self { db, fleet, planner }
     }
 
     /// Works whenever this process holds the lease, until `stop`.
@@ -43,14 +57,18 @@ impl Matcher {
 
     async fn work(&self, held: Stop) {
         let committed = self.db.committed();
+        let mut memory = Memory::default();
         loop {
             let woken = committed.notified();
-            if let Err(refusal) = self.tick().await {
+            let began = Instant::now();
+            if let Err(refusal) = self.tick(&mut memory).await {
                 tracing::warn!(error = ?refusal, "the dispatcher cannot look; trying again");
             }
+            // Half of the time at most: others use this machine, too.
+            let breath = BREATH.max(began.elapsed());
             tokio::select! {
                 () = held.cancelled() => return,
-                () = tokio::time::sleep(BREATH) => {}
+                () = tokio::time::sleep(breath) => {}
             }
             tokio::select! {
                 () = held.cancelled() => return,
@@ -60,31 +78,40 @@ impl Matcher {
         }
     }
 
-    /// One look at everything that waits. Returns how many offers were sent.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn tick(&self) -> Result<usize, Refusal> {
-        let Some(mut seen) = gather(&self.db).await? else { return Ok(0) };
-        let mut sent = 0;
-        for (zone, policy) in seen.zones() {
-            let snapshot = seen.snapshot(&self.fleet, &zone, &policy).await;
-            let plan = plan(&snapshot, &engine::Policy::of_zone(&policy));
+    /// One look at everything that waits.
+    async fn tick(&self, memory: &mut Memory) -> Result<(), Refusal> {
+        let Some(mut seen) = gather(&self.db).await? else { return Ok(()) };
+        if memory.read_at.is_none_or(|at| at.elapsed() >= LATELY) {
+            memory.lately = Lately::new(lately(&self.db).await?);
+            memory.read_at = Some(Instant::now());
+        }
+        for (zone, zone_policy) in seen.zones() {
+            let Some(snapshot) = seen.snapshot(&self.fleet, &zone, &zone_policy, &memory.lately).await else {
+                continue;
+            };
+            let policy = policy(&zone_policy);
+            let minute_ms = policy.minute_ms;
+            let answer = self.planner.plan(&zone, snapshot, policy, seen.now).await;
+            let made = answer.made();
             let mut noted = Vec::new();
-            for decision in plan.decisions {
+            for decision in answer.plan.decisions {
+                // What belongs to another zone is only there to keep its riders busy.
+                if seen.read(decision.delivery).is_none_or(|d| d.zone_id.0 != zone) {
+                    continue;
+                }
                 if let Outcome::Offer { .. } = decision.outcome {
-                    sent += self.offer(&mut seen, decision).await?;
-                } else if is_news(&decision, &seen) {
+                    self.offer(&mut seen, decision, made).await?;
+                } else if is_news(&decision, &seen, minute_ms) {
                     noted.push(decision);
                 }
             }
-            self.note(noted).await?;
+            self.note(noted, made).await?;
         }
-        Ok(sent)
+        Ok(())
     }
 
-    async fn offer(&self, seen: &mut Gathered, decision: Decision) -> Result<usize, Refusal> {
-        let Some(version) = seen.read(decision.delivery).map(|d| d.version) else { return Ok(0) };
+    async fn offer(&self, seen: &mut Gathered, decision: Decision, made: Made) -> Result<(), Refusal> {
+        let Some(version) = seen.read(decision.delivery).map(|d| d.version) else { return Ok(()) };
         let asked = self
             .db
             .transaction(move |conn| {
@@ -92,7 +119,7 @@ impl Matcher {
                 async move {
                     let Outcome::Offer { riders } = &decision.outcome else { return Ok(Vec::new()) };
                     let riders: Vec<_> = riders.iter().map(|chosen| chosen.rider).collect();
-                    send_offers(conn, &Cause::of("dispatcher"), &decision, &riders, version).await
+                    send_offers(conn, &Cause::of("dispatcher"), (&decision, &made), &riders, version).await
                 }
                 .boxed()
             })
@@ -100,15 +127,15 @@ impl Matcher {
         match asked {
             Ok(asked) => {
                 asked.iter().for_each(|rider| seen.was_asked(*rider));
-                Ok(asked.len())
+                Ok(())
             }
             // Somebody was faster, again and again: the next tick sees what they did.
-            Err(Refusal::Conflict) => Ok(0),
+            Err(Refusal::Conflict) => Ok(()),
             Err(refusal) => Err(refusal),
         }
     }
 
-    async fn note(&self, decisions: Vec<Decision>) -> Result<(), Refusal> {
+    async fn note(&self, decisions: Vec<Decision>, made: Made) -> Result<(), Refusal> {
         if decisions.is_empty() {
             return Ok(());
         }
@@ -118,7 +145,7 @@ impl Matcher {
                 async move {
                     let now = timers::now(conn).await?;
                     for decision in &decisions {
-                        rounds::insert(conn, decision, decision.candidates.clone(), now).await?;
+                        rounds::insert(conn, decision, &made, now).await?;
                     }
                     Ok(())
                 }
@@ -128,17 +155,39 @@ impl Matcher {
     }
 }
 
+/// What a zone's settings mean to the engine.
+fn policy(zone: &zone::Policy) -> engine::Policy {
+    let kind = match zone.dispatch {
+        DispatchPolicy::Horizon => Kind::Horizon,
+        DispatchPolicy::Greedy => Kind::Greedy,
+    };
+    engine::Policy { kind, ..engine::Policy::of_zone(zone) }
+}
+
 /// Is it worth a row? A delivery may wait for long, and the dispatcher looks several times a second.
-fn is_news(decision: &Decision, seen: &Gathered) -> bool {
+fn is_news(decision: &Decision, seen: &Gathered, minute_ms: i64) -> bool {
     // Asked already: the round that asked says so.
-    if decision.outcome.reason() == Some(engine::NobodyReason::NoneWanted.as_str()) {
+    if decision.outcome.reason() == Some(NobodyReason::NoneWanted.as_str()) {
         return false;
     }
-    let Some(Last { at, outcome, reason, until_at, .. }) = seen.newest.get(&decision.delivery.0) else { return true };
+    let Some(Last { at, outcome, reason, until_at, first, .. }) = seen.newest.get(&decision.delivery.0) else {
+        return true;
+    };
     let is_same = outcome == decision.outcome.as_str() && reason.as_deref() == decision.outcome.reason();
     let until = rounds::until(decision);
-    // Known to wait until a fixed moment: once is enough.
-    let is_settled =
-        is_same && decision.outcome.reason() == Some(engine::HoldReason::TooEarly.as_str()) && until == *until_at;
-    !is_settled && (!is_same || seen.now - *at >= SAME_AGAIN)
+    let moved = match (until, until_at) {
+        (Some(until), Some(before)) => (until - *before).abs(),
+        _ => TimeDelta::zero(),
+    };
+    // A kitchen slipped, or a rider was lost or found: that is news at once.
+    if !is_same || moved > TimeDelta::milliseconds(minute_ms) {
+        return true;
+    }
+    // Known to wait until about a fixed moment, and for whom: once is enough.
+    let is_planned = matches!(
+        decision.outcome,
+        Outcome::Hold { reason: HoldReason::TooEarly | HoldReason::Planned | HoldReason::RiderFull, .. }
+    );
+    let is_first = decision.candidates.first().map(|c| c.rider.to_string()) == *first;
+    !(is_planned && is_first && moved * 2 <= TimeDelta::milliseconds(minute_ms)) && seen.now - *at >= SAME_AGAIN
 }

@@ -2,5 +2,8 @@
 
 pub mod gather;
 pub mod matcher;
+pub mod outlook;
+pub mod planner;
 pub mod sweeper;
+pub mod ticks;
 pub mod timers;

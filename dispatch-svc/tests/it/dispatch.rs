@@ -70,6 +70,7 @@ impl Dispatch {
             },
             redis_url: redis.into(),
             locations_waiting: 64,
+            plan_budget_ms: 250,
         };
         let app = App::build(settings, stop.clone()).await.expect("it builds");
         let url = format!("http://{}", app.address().expect("an address"));

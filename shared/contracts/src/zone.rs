@@ -58,6 +58,16 @@ impl From<ZoneId> for String {
     }
 }
 
+text_enum! {
+    /// How a zone decides who carries what.
+    pub enum DispatchPolicy {
+        /// Routes for all riders over all known deliveries, improved by search.
+        Horizon => "horizon",
+        /// One delivery after the other, for now only: cheap, and the fallback.
+        Greedy => "greedy",
+    }
+}
+
 /// What dispatch does in a zone. Durations are milliseconds, because a simulated city divides them by its speed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,6 +88,8 @@ pub struct Policy {
     pub radius_m: u32,
     /// How fast riders are assumed to go when a time is promised, metres per second. Default 5.
     pub courier_mps: u32,
+    /// How it is decided who carries what. Default `horizon`.
+    pub dispatch: DispatchPolicy,
 }
 
 impl Default for Policy {
@@ -92,6 +104,7 @@ impl Default for Policy {
             offers_per_delivery: 1,
             radius_m: 5_000,
             courier_mps: 5,
+            dispatch: DispatchPolicy::Horizon,
         }
     }
 }

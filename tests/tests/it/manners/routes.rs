@@ -160,6 +160,7 @@ pub fn routes() -> Vec<Route> {
             (get(), "/v1/ops/zones", None, ""),
             (get(), "/v1/ops/zones/{zone}", None, ""),
             (get(), "/v1/ops/riders", None, "paged"),
+            (get(), "/v1/ops/dispatcher", None, ""),
             (get(), "/v1/ops/deliveries", None, "paged"),
             (get(), "/v1/ops/deliveries/{delivery}", None, ""),
             (get(), "/v1/ops/deliveries/{delivery}/rounds", None, "paged"),

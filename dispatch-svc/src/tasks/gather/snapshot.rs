@@ -1,0 +1,191 @@
+//! One zone as the engine looks at it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use pannier_contracts::delivery::DeliveryState;
+use pannier_contracts::offer::OfferState;
+use pannier_contracts::rider::RiderStatus;
+use pannier_contracts::zone::Policy;
+use pannier_contracts::{DeliveryId, Place, RiderId, ZoneId};
+use pannier_engine::{self as engine, City, Plane, Ready};
+
+use super::Gathered;
+use crate::domain::route::{Ahead, Leg, ahead};
+use crate::domain::zone::contains;
+use crate::fleet::Fleet;
+use crate::store::{self, Delivery, Offer, Rider};
+use crate::tasks::outlook::Lately;
+
+/// A rider who did not answer is not asked again for so long. Who declined is not asked again in this attempt.
+/// They may just not have looked, and a small town has no other.
+const SILENT_FOR: TimeDelta = TimeDelta::minutes(2);
+/// Riders stand so long at a counter and at a door, minutes of the city.
+const SERVICE_MIN: i64 = 2;
+/// Nobody here knows when a shift will end.
+const NEVER_MS: i64 = i64::MAX / 4;
+
+/// How ways take time where a minute takes `minute_ms`, and how long people stand at counters and doors.
+fn city(minute_ms: i64) -> City {
+    City { counter_ms: SERVICE_MIN * minute_ms, door_ms: SERVICE_MIN * minute_ms, ..City::default() }
+}
+
+impl Gathered {
+    /// One zone as the engine looks at it: its deliveries that are not picked up, the riders around them, and whatever
+    /// else those riders have to fetch or were asked for, so that nobody takes them for free. `None` without a delivery
+    /// that wants a rider.
+    pub async fn snapshot(
+        &self,
+        fleet: &Fleet,
+        zone: &ZoneId,
+        policy: &Policy,
+        lately: &Lately,
+    ) -> Option<engine::Snapshot> {
+        let here: Vec<&Delivery> = self.deliveries.iter().filter(|d| d.zone_id.0 == *zone).collect();
+        // Any place of the zone will do, if it is the same for everything in the snapshot.
+        let plane = Plane::around(&here.first()?.pickup.0);
+        let minute_ms = engine::Policy::of_zone(policy).minute_ms;
+        let city = city(minute_ms);
+
+        let asked = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);
+        let busy = self.carried.iter().filter(|d| d.zone_id.0 == *zone).filter_map(Delivery::rider);
+        let pickups = here.iter().map(|d| d.pickup.0);
+        let fixes = self.fixes(fleet, pickups, f64::from(policy.radius_m), asked.chain(busy)).await;
+
+        let legs = self.legs();
+        let riders: Vec<engine::Rider> = fixes
+            .iter()
+            .filter_map(|(id, fix)| {
+                let rider = self.riders.get(id)?;
+                let legs = legs.get(id).map_or(&[][..], Vec::as_slice);
+                Some(self.rider(rider, *fix, legs, &plane, &city))
+            })
+            .collect();
+
+        let listed: HashSet<RiderId> = riders.iter().map(|r| r.id).collect();
+        let mut deliveries: BTreeMap<DeliveryId, engine::Delivery> = BTreeMap::new();
+        for d in &self.deliveries {
+            if d.zone_id.0 == *zone || self.open_offers(d).any(|o| listed.contains(&o.rider_id)) {
+                // Those of another zone are decided there.
+                let wanted = if d.zone_id.0 == *zone { policy.offers_per_delivery } else { 0 };
+                deliveries.insert(d.id, self.delivery(d, wanted, &plane));
+            }
+        }
+        let to_fetch = |d: &&Delivery| matches!(d.state, DeliveryState::Assigned | DeliveryState::AtPickup);
+        for d in self.carried.iter().filter(to_fetch) {
+            if d.rider().is_some_and(|rider| listed.contains(&rider)) {
+                deliveries.insert(d.id, self.delivery(d, 0, &plane));
+            }
+        }
+        Some(engine::Snapshot {
+            now_ms: self.now.timestamp_millis(),
+            city,
+            deliveries: deliveries.into_values().collect(),
+            riders,
+            outlook: lately.outlook(zone, &plane, self.now, minute_ms, self.riders_on_shift(zone)),
+            previous: Vec::new(),
+        })
+    }
+
+    /// Offers of a delivery that are not answered.
+    fn open_offers(&self, d: &Delivery) -> impl Iterator<Item = &Offer> {
+        self.offers.get(&d.id.0).into_iter().flatten().filter(|o| o.state == OfferState::Sent)
+    }
+
+    fn delivery(&self, d: &Delivery, offers_per_delivery: u32, plane: &Plane) -> engine::Delivery {
+        let offers = self.offers.get(&d.id.0).map_or(&[][..], Vec::as_slice);
+        let offered_to: Vec<RiderId> = self.open_offers(d).map(|o| o.rider_id).collect();
+        let excluded: HashSet<RiderId> =
+            offers.iter().filter(|o| excludes(o, d.attempt, self.now)).map(|o| o.rider_id).collect();
+        let out = u32::try_from(offered_to.len()).unwrap_or(u32::MAX);
+        engine::Delivery {
+            id: d.id,
+            shop: d.merchant_id,
+            pickup: plane.point(&d.pickup.0),
+            dropoff: plane.point(&d.dropoff.0),
+            ready: Ready::at(d.ready_at.timestamp_millis()),
+            promise_at_ms: d.promise_at.timestamp_millis(),
+            opened_at_ms: d.opened_at.timestamp_millis(),
+            excluded: excluded.into_iter().collect(),
+            offers_wanted: offers_per_delivery.saturating_sub(out),
+            offered_to,
+        }
+    }
+
+    fn legs(&self) -> HashMap<RiderId, Vec<Leg>> {
+        let mut legs: HashMap<RiderId, Vec<Leg>> = HashMap::new();
+        for d in &self.carried {
+            let Some(rider) = d.rider() else { continue };
+            // When the rider says that it happened: a tap made offline comes late.
+            let since = match d.state {
+                DeliveryState::AtPickup => d.at_pickup_at,
+                DeliveryState::PickedUp => d.picked_up_at,
+                DeliveryState::AtDropoff => d.at_dropoff_at,
+                _ => None,
+            };
+            legs.entry(rider).or_default().push(Leg {
+                id: d.id,
+                shop: d.merchant_id,
+                state: d.state,
+                since_ms: since.unwrap_or(d.state_since).timestamp_millis(),
+                pickup: d.pickup.0,
+                dropoff: d.dropoff.0,
+                ready_at_ms: d.ready_at.timestamp_millis(),
+            });
+        }
+        legs
+    }
+
+    fn rider(
+        &self,
+        r: &Rider,
+        (place, seen_ms): (Place, i64),
+        legs: &[Leg],
+        plane: &Plane,
+        city: &City,
+    ) -> engine::Rider {
+        let now_ms = self.now.timestamp_millis();
+        let Ahead { free_at_ms, free_place, at_counter, committed } = ahead(legs, place, r.speed_mps, now_ms, city);
+        engine::Rider {
+            id: r.id,
+            place: plane.point(&place),
+            // Two clocks, ours and the database's: never from the future.
+            fix_age_ms: now_ms.saturating_sub(seen_ms).max(0),
+            speed_mps: r.speed_mps,
+            available: r.status == RiderStatus::Available,
+            stale: r.stale,
+            load: self.load(r),
+            capacity: u32::try_from(r.capacity).unwrap_or(0),
+            free_at_ms,
+            free_place: plane.point(&free_place),
+            at_counter,
+            committed,
+            shift_end_ms: NEVER_MS,
+            idle_since_ms: r.idle_since.timestamp_millis(),
+            acceptance_permille: r.acceptance_permille(),
+            rating_permille: 1_000,
+        }
+    }
+
+    /// How many riders are on shift in a zone, by where they were last heard of; all of them where nobody has drawn it.
+    fn riders_on_shift(&self, zone: &ZoneId) -> usize {
+        match self.zones.get(zone) {
+            Some((_, outline)) => {
+                let places = self.riders.values().filter_map(store::riders::last_place);
+                places.filter(|place| contains(outline, place)).count()
+            }
+            None => self.riders.len(),
+        }
+    }
+}
+
+/// Does this offer keep its rider from being asked again?
+fn excludes(offer: &Offer, attempt: i32, now: DateTime<Utc>) -> bool {
+    match offer.state {
+        OfferState::Declined => offer.attempt == attempt,
+        OfferState::Expired => offer.attempt == attempt && offer.ended_at.is_none_or(|at| now - at < SILENT_FOR),
+        // It was just taken from them.
+        OfferState::Accepted => offer.attempt == attempt - 1,
+        OfferState::Sent | OfferState::Revoked => false,
+    }
+}
