@@ -1,8 +1,8 @@
 //! A flat little city for tests: places in metres around a centre, everybody at 5 m/s unless told otherwise.
 //! With the way factor of 1.3, a kilometre takes 260 s.
 
-use pannier_contracts::{DeliveryId, Place, RiderId};
-use pannier_engine::{Decision, Delivery, Outcome, Policy, Rider, Snapshot, plan};
+use pannier_contracts::{DeliveryId, MerchantId, RiderId};
+use pannier_engine::{Decision, Delivery, Kind, Outcome, Point, Policy, Ready, Rider, Snapshot, plan};
 
 pub const NOW: i64 = 1_700_000_000_000;
 pub const MINUTE: i64 = 60_000;
@@ -15,20 +15,23 @@ pub fn rdr(n: u32) -> RiderId {
     format!("rdr_{n:032x}").parse().expect("an id")
 }
 
-/// So many metres north and east of the centre.
-pub fn at(north_m: i32, east_m: i32) -> Place {
-    const DEGREES_PER_METRE: f64 = 1.0 / 111_195.0;
-    let degrees = |metres: f64| (metres * DEGREES_PER_METRE * 1e7).round() / 1e7;
-    Place::new(degrees(f64::from(north_m)), degrees(f64::from(east_m))).expect("a place")
+pub fn shp(n: u32) -> MerchantId {
+    format!("mer_{n:032x}").parse().expect("an id")
 }
 
-/// From the shop in the centre to a door 1 km north; ready in five minutes, promised in forty.
+/// So many metres north and east of the centre.
+pub fn at(north_m: i32, east_m: i32) -> Point {
+    Point { x_m: f64::from(east_m), y_m: f64::from(north_m) }
+}
+
+/// From a shop in the centre, each from its own, to a door 1 km north; ready in five minutes, promised in forty.
 pub fn delivery(n: u32) -> Delivery {
     Delivery {
         id: dlv(n),
+        shop: shp(n),
         pickup: at(0, 0),
         dropoff: at(1_000, 0),
-        ready_at_ms: NOW + 5 * MINUTE,
+        ready: Ready::at(NOW + 5 * MINUTE),
         promise_at_ms: NOW + 40 * MINUTE,
         opened_at_ms: NOW,
         excluded: vec![],
@@ -48,16 +51,33 @@ pub fn rider(n: u32, east_m: i32) -> Rider {
         stale: false,
         load: 0,
         capacity: 2,
-        stops: vec![],
-        busy_until_ms: 0,
+        free_at_ms: NOW,
+        free_place: at(0, east_m),
+        at_counter: None,
+        committed: vec![],
+        shift_end_ms: NOW + 600 * MINUTE,
         idle_since_ms: NOW,
         acceptance_permille: 1_000,
         rating_permille: 1_000,
     }
 }
 
+/// Elsewhere, and free there.
+pub fn put(rider: &mut Rider, place: Point) {
+    (rider.place, rider.free_place) = (place, place);
+}
+
+pub fn now(deliveries: Vec<Delivery>, riders: Vec<Rider>) -> Snapshot {
+    Snapshot { now_ms: NOW, deliveries, riders, ..Snapshot::default() }
+}
+
+pub fn greedy() -> Policy {
+    Policy { kind: Kind::Greedy, ..Policy::default() }
+}
+
+/// What the queue says.
 pub fn decide(deliveries: Vec<Delivery>, riders: Vec<Rider>) -> Vec<Decision> {
-    plan(&Snapshot { now_ms: NOW, deliveries, riders }, &Policy::default()).decisions
+    plan(&now(deliveries, riders), &greedy()).decisions
 }
 
 /// A decision on one line: `offer 1 2`, `hold 90s would_wait`, `nobody nobody_fits`.
