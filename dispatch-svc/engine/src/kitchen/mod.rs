@@ -4,7 +4,7 @@
 //!
 //! * **Habit**: what this shop, and this shop at this hour of the day, always does: an average that starts at 1 and
 //!   believes n orders by n / (n + k). How large k is, is itself learned, from whether deviations of a shop come again
-//!   hours later, or on another day: where statements are right on average, k grows and noise is not mistaken for a habit.
+//!   hours later, or on another day: where statements are right on average, k grows, and noise does not become a habit.
 //! * **Load**: what the kitchen has to do now. Every other order that it has not finished makes it a little slower, and
 //!   the more so the further that order should have been done: a kitchen that is late is late for everybody.
 //! * **Shape**: what remains is chance, with one distribution for all shops (`shape.rs`), into which the shop's orders
@@ -13,8 +13,10 @@
 //! What is not ready yet is not early any more: the distribution is cut off at the time gone by, and the rest counts.
 //!
 //! All that is remembered is integers, and questions use only operations that IEEE 754 rounds exactly: the same history
-//! gives the same bytes and the same answers on every machine. The constants were chosen on three days of Grubhub's
-//! public meal delivery routing library by the continuous ranked probability score and confirmed on three others.
+//! gives the same bytes and the same answers on every machine. The constants were chosen on days of Grubhub's public meal
+//! delivery routing library by the continuous ranked probability score: mainly on three calm days and confirmed on three
+//! busy ones, except [`LOAD`] and [`RECENT`], which are a compromise between the two, because only busy days show them.
+//! The score is flat around all of them.
 
 mod shape;
 #[cfg(test)]
