@@ -27,7 +27,7 @@ pub struct Terms {
     pub acceptance_ms: i64,
     /// How far the rider is from the best rating.
     pub rating_ms: i64,
-    /// In a route of several trips: the way to the door beyond the direct one.
+    /// From taking the food to the customer's door, waiting for other doors included.
     pub ride_ms: i64,
     /// What other deliveries of the route lose by this one.
     pub others_ms: i64,
@@ -35,6 +35,8 @@ pub struct Terms {
     pub busy_ms: i64,
     /// Where and when the rider's plan ends.
     pub end_ms: i64,
+    /// What the next orders lose while the rider is busy.
+    pub absence_ms: i64,
     /// Minus: how long the rider has been idle.
     pub fairness_ms: i64,
     /// Minus: how long the delivery has been waiting. The same for every rider; it orders the deliveries.
@@ -59,6 +61,7 @@ impl Terms {
             self.others_ms,
             self.busy_ms,
             self.end_ms,
+            self.absence_ms,
             self.fairness_ms,
             self.urgency_ms,
         ]
@@ -114,6 +117,7 @@ fn terms(job: &Job, rider: &Workload, trip: &Trip, now_ms: i64, policy: &Policy)
         others_ms: 0,
         busy_ms: 0,
         end_ms: 0,
+        absence_ms: 0,
         fairness_ms: if is_idle { -weights.fairness_gain_ms(since(who.idle_since_ms)) } else { 0 },
         urgency_ms: -weighted(since(job.ready_at_ms), weights.overdue_permille)
             .saturating_add(weighted(since(delivery.opened_at_ms), weights.age_permille)),
@@ -137,8 +141,12 @@ fn missing(permille: u32) -> i64 {
 impl Weights {
     /// What asking this rider costs beyond time: the chance that they say no, and their rating. Milliseconds.
     pub(crate) fn asking_ms(&self, rider: &crate::Rider) -> i64 {
-        weighted(self.decline_ms, missing(rider.acceptance_permille))
-            + weighted(self.rating_ms, missing(rider.rating_permille))
+        weighted(self.decline_ms, missing(rider.acceptance_permille)) + self.rating_price_ms(rider)
+    }
+
+    /// What lacks to the best rating. Milliseconds.
+    pub(crate) fn rating_price_ms(&self, rider: &crate::Rider) -> i64 {
+        weighted(self.rating_ms, missing(rider.rating_permille))
     }
 
     /// What a rider gains on others who has been idle for so long. Milliseconds.

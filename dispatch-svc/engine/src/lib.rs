@@ -22,17 +22,22 @@
 //! a rider counts as taken for the rest of the plan, so no rider gets more offers at once than they could accept.
 
 mod cost;
+mod demand;
 mod gates;
 mod greedy;
 mod horizon;
+mod kitchen;
 mod outcome;
 mod policy;
+mod reposition;
 mod snapshot;
 mod travel;
 mod workload;
 
 pub use cost::Terms;
+pub use demand::Demand;
 pub use gates::Gate;
+pub use kitchen::{Cooking, Kitchen, Kitchens, QUANTILES};
 pub use outcome::{
     Candidate, Chosen, Decision, HoldReason, Made, Move, NobodyReason, Outcome, Plan, PlannedRoute, PlannedTrip,
 };
@@ -45,12 +50,12 @@ pub use travel::{City, Plane, Point, WAY_PERMILLE, travel_ms};
 /// A pure function: the same snapshot and policy give the same plan, whatever the order of the lists.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
-    let (decisions, routes, made) = match policy.kind {
+    let (decisions, routes, moves, made) = match policy.kind {
         Kind::Greedy => {
             let made = Made { by: Kind::Greedy, seed: policy.seed, steps: 0, better: 0, objective_ms: (0, 0) };
-            (greedy::plan(snapshot, policy), Vec::new(), made)
+            (greedy::plan(snapshot, policy), Vec::new(), Vec::new(), made)
         }
         Kind::Horizon => horizon::plan(snapshot, policy),
     };
-    Plan { decisions, routes, moves: Vec::new(), made }
+    Plan { decisions, routes, moves, made }
 }

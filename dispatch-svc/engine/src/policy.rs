@@ -67,6 +67,8 @@ pub struct Horizon {
     pub late_permille: i64,
     /// A minute of a rider's motion and service, thousandths.
     pub busy_permille: i64,
+    /// What the next orders lose while a rider is busy, thousandths: see `reposition.rs`.
+    pub absence_permille: i64,
     /// So long before a rider has to leave they are asked, milliseconds: answering takes time.
     pub offer_lead_ms: i64,
     /// What the end of a plan is worth.
@@ -94,6 +96,7 @@ impl Default for Horizon {
             be_there_permille: 100,
             late_permille: 300,
             busy_permille: 20,
+            absence_permille: 0,
             offer_lead_ms: 0,
             end: EndWeights { order_takes_min: 25, place_permille: 200, time_permille: 500 },
         }
@@ -105,13 +108,23 @@ impl Default for Horizon {
 pub struct Reposition {
     /// Are they to move at all?
     pub on: bool,
-    /// A move must save so much, milliseconds of the demand-weighted time to the nearest free rider.
+    /// The orders of so many minutes of the city count.
+    pub ahead_min: u32,
+    /// How much being near counts in itself, thousandths; the rest counts what is expected to be late.
+    pub near_permille: i64,
+    /// What those must save by a move, at least, milliseconds. This is the dial: higher, fewer moves.
     pub least_gain_ms: i64,
+    /// What a minute of an empty ride costs, thousandths.
+    pub way_permille: i64,
+    /// Nobody is sent further than this, minutes of the city: who is under way cannot be asked.
+    pub way_most_min: u32,
+    /// The most moves of one plan.
+    pub moves_most: u32,
 }
 
 impl Default for Reposition {
     fn default() -> Self {
-        Self { on: false, least_gain_ms: 6_000 }
+        Self { on: false, ahead_min: 30, near_permille: 1_000, least_gain_ms: 6_000, way_permille: 20, way_most_min: 15, moves_most: 8 }
     }
 }
 

@@ -146,6 +146,8 @@ pub struct Outlook {
     pub shops: Vec<ShopOutlook>,
     /// Orders a minute in the whole zone, lately.
     pub orders_per_minute: f64,
+    /// How long kitchens take from the order on: equally likely durations, milliseconds, sorted.
+    pub takes_ms: Vec<i64>,
     /// Riders on shift, also those whom the snapshot does not list.
     pub riders_on_shift: u32,
 }
@@ -159,8 +161,6 @@ pub struct ShopOutlook {
     pub place: Point,
     /// Orders a minute, lately.
     pub orders_per_minute: f64,
-    /// How long its kitchen usually takes from the order on: equally likely durations, milliseconds, sorted.
-    pub takes_ms: Vec<i64>,
 }
 
 impl Snapshot {

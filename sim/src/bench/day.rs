@@ -10,11 +10,13 @@ use pannier_engine::{self as engine, Kind, Outcome, Plan, Policy, PlannedTrip, R
 use uuid::Uuid;
 
 use super::knowledge::Knowledge;
-use super::solution::{Assignment, Commit, Day, DayOptions, Decisions, Drop, Kitchen, Move, PolicyName, Site, Solution};
+use super::solution::{Assignment, Commit, Day, DayOptions, Decisions, Drop, Move, PolicyName, Site, Solution};
 use crate::instance::Instance;
 
 /// Milliseconds of a minute.
 pub(super) const MINUTE_MS: i64 = 60_000;
+/// Couriers whose shift begins within so many minutes are planned for: shifts are known.
+const SOON_MIN: i64 = 90;
 /// How many orders a courier has at most, counting what is offered and carried.
 const GREEDY_CAPACITY: u32 = 2;
 
@@ -162,7 +164,7 @@ impl<'i> Shift<'i> {
                     shop: shop_id(o.restaurant),
                     pickup: point(instance.restaurants[o.restaurant].at),
                     dropoff: point(o.at),
-                    ready: self.ready(*order, now),
+                    ready: self.ready(*order),
                     promise_at_ms: due as i64 * MINUTE_MS,
                     opened_at_ms: o.placement * MINUTE_MS,
                     excluded: Vec::new(),
@@ -172,10 +174,11 @@ impl<'i> Shift<'i> {
             })
             .collect();
         let riders: Vec<engine::Rider> = (0..self.couriers.len())
-            .filter(|c| instance.couriers[*c].on <= now && now <= instance.couriers[*c].off)
+            .filter(|c| instance.couriers[*c].on <= now + SOON_MIN && now <= instance.couriers[*c].off)
             .map(|c| self.rider(c, now))
             .collect();
-        let outlook = self.knowledge.outlook(instance, now, riders.len());
+        let on_shift = instance.couriers.iter().filter(|c| c.on <= now && now <= c.off).count();
+        let outlook = self.knowledge.outlook(now, on_shift);
         Snapshot {
             now_ms: now * MINUTE_MS,
             city: engine::City {
@@ -191,8 +194,8 @@ impl<'i> Shift<'i> {
         }
     }
 
-    fn ready(&self, order: usize, now: i64) -> Ready {
-        self.knowledge.ready(self.instance, order, now)
+    fn ready(&self, order: usize) -> Ready {
+        self.knowledge.ready(self.instance, order)
     }
 
     fn place(&self, courier: usize) -> engine::Point {
@@ -264,7 +267,7 @@ impl<'i> Shift<'i> {
     /// When a courier with fixed orders will be free, as far as one knows now.
     fn expected_end(&self, courier: usize, now: i64) -> (i64, usize) {
         let c = &self.couriers[courier];
-        let ready = c.fixed.iter().map(|o| self.ready(*o, now).mean_ms() / MINUTE_MS).max().unwrap_or(now);
+        let ready = c.fixed.iter().map(|o| self.ready(*o).mean_ms() / MINUTE_MS).max().unwrap_or(now);
         let pickup = (c.free_at + self.half_pickup()).max(now).max(ready);
         (self.drops(&c.fixed, pickup).1, *c.fixed.last().unwrap_or(&0))
     }
@@ -367,6 +370,3 @@ impl<'i> Shift<'i> {
         }
     }
 }
-
-#[allow(unused_imports)]
-use Kitchen as _;

@@ -44,7 +44,7 @@ impl Tour {
             self.states.push((state, delay_ms));
         }
         self.cost_ms = if is_possible {
-            delay_ms + problem.tail_ms(&state) + problem.extras_ms(worker, self.open)
+            delay_ms + problem.tail_ms(worker, &state) + problem.extras_ms(worker, self.open)
         } else {
             NEVER
         };
@@ -66,11 +66,12 @@ pub(super) struct Spot {
 pub(super) const NEW: u8 = u8::MAX;
 
 impl Problem<'_> {
-    /// What a route costs beyond time: asking for its deliveries, and what an idle rider gains.
+    /// What a route costs beyond time: asking for its deliveries, what an idle rider gains, and what the
+    /// next orders lose without them.
     pub fn extras_ms(&self, worker: usize, open: usize) -> i64 {
         let w = &self.workers[worker];
-        let gain_ms = if open > 0 { w.idle_gain_ms } else { 0 };
-        w.asking_ms * open as i64 - gain_ms
+        let begin_ms = if open > 0 { w.absence_ms - w.idle_gain_ms } else { 0 };
+        w.asking_ms * open as i64 + begin_ms
     }
 
     /// The most deliveries of one trip of this rider.

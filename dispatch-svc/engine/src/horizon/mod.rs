@@ -1,5 +1,6 @@
 //! The policy `horizon`: continuous re-optimisation over all riders and all known deliveries.
 
+mod decide;
 mod insertion;
 mod problem;
 mod route;
@@ -9,11 +10,12 @@ mod value;
 
 use self::problem::Problem;
 use self::search::Search;
-use crate::outcome::{Made, PlannedRoute};
+use crate::outcome::{Made, Move, PlannedRoute};
+use crate::reposition::{self, Waiting};
 use crate::{Decision, Kind, Policy, Snapshot};
 
 /// Decides about every delivery of the snapshot, with the routes that the decisions are part of.
-pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> (Vec<Decision>, Vec<PlannedRoute>, Made) {
+pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> (Vec<Decision>, Vec<PlannedRoute>, Vec<Move>, Made) {
     let problem = Problem::new(snapshot, policy);
     let mut search = Search::new(&problem, policy.seed);
     search.warm_start(&snapshot.previous);
@@ -24,5 +26,23 @@ pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> (Vec<Decision>, Vec<
     let better = search.improve(steps);
     let made =
         Made { by: Kind::Horizon, seed: policy.seed, steps, better, objective_ms: (before_ms, search.objective_ms()) };
-    (Vec::new(), timetable::routes(&problem, &search), made)
+    let moves = reposition::moves(snapshot, policy, &waiting(&problem, &search));
+    let routes = timetable::routes(&problem, &search);
+    (decide::decisions(&problem, &search, &routes), routes, moves, made)
+}
+
+/// The riders as they will be when they have done what is planned for them.
+fn waiting(problem: &Problem, search: &Search) -> Vec<Waiting> {
+    let see = |(tour, worker): (&insertion::Tour, &problem::Worker)| {
+        let (end, _) = tour.states.last()?;
+        let is_done = tour.legs.is_empty();
+        (worker.rider.available && !worker.rider.stale).then(|| Waiting {
+            id: worker.rider.id,
+            place: end.place,
+            free_in_ms: (end.at_ms - problem.now_ms).max(0),
+            is_movable: is_done && worker.free_at_ms <= problem.now_ms,
+            pace: worker.pace,
+        })
+    };
+    search.tours.iter().zip(&problem.workers).filter_map(see).collect()
 }

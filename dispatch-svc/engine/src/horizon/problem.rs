@@ -3,6 +3,7 @@
 use pannier_contracts::{DeliveryId, MerchantId};
 
 use super::value::EndValue;
+use crate::reposition::{self, Waiting};
 use crate::gates::{Gate, standing_gate};
 use crate::travel::{Pace, Point};
 use crate::{Delivery, Policy, Rider, Snapshot};
@@ -29,8 +30,12 @@ pub(super) struct Job<'a> {
     pub promise_at_ms: i64,
     /// From the counter to the door, straight, metres.
     pub ride_m: f64,
-    /// Does its rider not change any more?
+    /// Does its rider not change any more, or does nobody look for one?
     pub is_fixed: bool,
+    /// Has a rider accepted it?
+    pub is_accepted: bool,
+    /// Is it too long after it was ready?
+    pub is_given_up: bool,
     /// The riders who may take it: those nearest to it in time, by number.
     pub candidates: Vec<u32>,
     /// Where it ends: what that is worth, see `value.rs`.
@@ -50,6 +55,8 @@ pub(super) struct Worker<'a> {
     pub asking_ms: i64,
     /// What their first new trip gains for having been idle.
     pub idle_gain_ms: i64,
+    /// What the next orders lose while they are busy.
+    pub absence_ms: i64,
     /// What it is worth where they stand.
     pub end_ms: i64,
     /// The first so many trips of the route are fixed.
@@ -137,9 +144,33 @@ impl<'a> Problem<'a> {
             value,
         };
         this.fix(&mut jobs);
+        this.price_absence(snapshot);
         this.jobs = jobs;
         this.find_candidates();
         this
+    }
+
+    /// What the next orders lose when an idle rider is given something.
+    fn price_absence(&mut self, snapshot: &Snapshot) {
+        let weight = self.policy.horizon.absence_permille;
+        if weight == 0 {
+            return;
+        }
+        let waiting: Vec<Waiting> = self
+            .workers
+            .iter()
+            .map(|w| Waiting {
+                id: w.rider.id,
+                place: w.free_place,
+                free_in_ms: (w.free_at_ms - self.now_ms).max(0),
+                is_movable: false,
+                pace: w.pace,
+            })
+            .collect();
+        let losses = reposition::losses(snapshot, self.policy, &waiting);
+        for (worker, loss_ms) in self.workers.iter_mut().zip(losses) {
+            worker.absence_ms = loss_ms * weight / 1_000;
+        }
     }
 
     /// The number of a delivery.
@@ -153,6 +184,7 @@ impl<'a> Problem<'a> {
             for trip in &worker.rider.committed {
                 for id in &trip.deliveries {
                     let Some(job) = find(jobs, *id) else { continue };
+                    jobs[job].is_accepted = true;
                     add(&mut self.fixed[n], &mut jobs[job], job as u32);
                 }
             }
@@ -160,7 +192,12 @@ impl<'a> Problem<'a> {
         }
         for job in 0..jobs.len() {
             let delivery = jobs[job].delivery;
-            let Some(asked) = delivery.offered_to.first() else { continue };
+            // Without a rider and none wanted: somebody else's business.
+            jobs[job].is_fixed |= jobs[job].is_given_up && !jobs[job].is_accepted;
+            let Some(asked) = delivery.offered_to.first() else {
+                jobs[job].is_fixed |= delivery.offers_wanted == 0;
+                continue;
+            };
             if jobs[job].is_fixed || delivery.offers_wanted > 0 {
                 continue;
             }
@@ -238,6 +275,8 @@ impl<'a> Job<'a> {
             promise_at_ms: delivery.promise_at_ms,
             ride_m: delivery.pickup.metres_to(delivery.dropoff),
             is_fixed: false,
+            is_accepted: false,
+            is_given_up: now_ms >= delivery.ready.mean_ms().saturating_add(policy.give_up_ms.max(0)),
             candidates: Vec::new(),
             end_ms: value.of_ms(delivery.dropoff),
         }
@@ -256,6 +295,7 @@ impl<'a> Worker<'a> {
             shift_end_ms: rider.shift_end_ms,
             asking_ms: policy.weights.asking_ms(rider),
             idle_gain_ms: if rider.load == 0 { policy.weights.fairness_gain_ms(idle_ms) } else { 0 },
+            absence_ms: 0,
             end_ms: value.of_ms(rider.free_place),
             fixed_trips: 0,
         }

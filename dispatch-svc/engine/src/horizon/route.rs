@@ -122,17 +122,20 @@ impl Problem<'_> {
 
     /// What it costs beyond the delays that a route ends like this.
     #[inline]
-    pub fn tail_ms(&self, state: &State) -> i64 {
-        let free_in_ms = (state.at_ms - self.now_ms).max(0);
-        state.end_ms
-            + free_in_ms * self.value.time_permille / 1_000
-            + state.busy_ms * self.policy.horizon.busy_permille / 1_000
+    pub fn tail_ms(&self, worker: usize, state: &State) -> i64 {
+        self.tail_parts_ms(worker, state).iter().sum()
     }
 
-    /// What a route costs, all in all, without the price of asking the rider.
+    /// The place and the time of a route's end, and its work. Time after the shift is nobody's loss.
     #[inline]
-    pub fn cost_ms<'l>(&self, worker: usize, legs: impl Iterator<Item = &'l Leg>) -> i64 {
-        self.cost_from(worker, self.start(worker), legs)
+    pub fn tail_parts_ms(&self, worker: usize, state: &State) -> [i64; 3] {
+        let shift_end_ms = self.workers[worker].shift_end_ms;
+        let free_in_ms = (state.at_ms.min(shift_end_ms) - self.now_ms).max(0);
+        [
+            if state.at_ms < shift_end_ms { state.end_ms } else { 0 },
+            free_in_ms * self.value.time_permille / 1_000,
+            state.busy_ms * self.policy.horizon.busy_permille / 1_000,
+        ]
     }
 
     /// What the rest of a route costs.
@@ -146,6 +149,6 @@ impl Problem<'_> {
                 None => return NEVER,
             }
         }
-        cost_ms + self.tail_ms(&state)
+        cost_ms + self.tail_ms(worker, &state)
     }
 }
