@@ -125,7 +125,7 @@ fn doors(mut legs: Vec<&Leg>) -> Vec<DeliveryId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use DeliveryState::{AtDropoff, AtPickup, Assigned, Delivered, PickedUp, Returning};
+    use DeliveryState::{Assigned, AtDropoff, AtPickup, Delivered, PickedUp, Returning};
 
     const NOW: i64 = 1_000_000;
     const CITY: City = City { way_permille: 1_300, round_up_ms: 1, counter_ms: 120_000, door_ms: 60_000 };

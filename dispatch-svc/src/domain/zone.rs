@@ -93,9 +93,14 @@ mod tests {
         // A corner is cut out in the north-east.
         let outline =
             [place(0.0, 0.0), place(0.0, 2.0), place(1.0, 2.0), place(1.0, 1.0), place(2.0, 1.0), place(2.0, 0.0)];
-        for (lat, lng, expected) in
-            [(0.5, 0.5, true), (0.5, 1.5, true), (1.5, 0.5, true), (1.5, 1.5, false), (-0.1, 1.0, false), (1.0, 3.0, false)]
-        {
+        for (lat, lng, expected) in [
+            (0.5, 0.5, true),
+            (0.5, 1.5, true),
+            (1.5, 0.5, true),
+            (1.5, 1.5, false),
+            (-0.1, 1.0, false),
+            (1.0, 3.0, false),
+        ] {
             assert_eq!(contains(&outline, &place(lat, lng)), expected, "{lat} {lng}");
         }
         assert!(!contains(&[], &place(0.0, 0.0)));

@@ -96,12 +96,7 @@ pub fn until(decision: &Decision) -> Option<DateTime<Utc>> {
 ///
 /// # Errors
 /// What the database says.
-pub async fn insert(
-    conn: &mut Conn,
-    decision: &Decision,
-    made: &Made,
-    now: DateTime<Utc>,
-) -> Result<RoundId, Refusal> {
+pub async fn insert(conn: &mut Conn, decision: &Decision, made: &Made, now: DateTime<Utc>) -> Result<RoundId, Refusal> {
     let id = RoundId::generate();
     diesel::insert_into(rounds::table)
         .values((

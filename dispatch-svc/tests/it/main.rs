@@ -7,4 +7,5 @@ mod fleet;
 mod news;
 mod offers;
 mod ops;
+mod repair;
 mod riders;

@@ -77,3 +77,29 @@ async fn the_question_can_be_taken_back() {
     assert_eq!(rider.accept(&offer).await.told(), (409, "offer_revoked"));
     dispatch.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_it_was_decided_can_be_seen() {
+    for policy in ["horizon", "greedy"] {
+        let dispatch = Dispatch::start(json!({"dispatch": policy})).await;
+        let (ops, rider) = (dispatch.ops(), dispatch.rider(2, 100.0).await);
+        assert_eq!(ops.get("/v1/ops/zones/test").await.ok()["policy"]["dispatch"], policy);
+        let (order, id) = dispatch.accepted().await;
+        dispatch.offer(&rider, &order).await;
+        let rounds = ops.get(&format!("/v1/ops/deliveries/{id}/rounds")).await.ok();
+        let round = &rounds["data"][0];
+        assert_eq!((&round["policy"], &round["fallback"]), (&json!(policy), &Value::Null), "{round}");
+        for number in ["seed", "steps", "took_ms"] {
+            assert!(round[number].is_u64(), "{number} in {round}");
+        }
+        let zone = ops.get("/v1/ops/dispatcher").await.ok()["data"][0].clone();
+        assert_eq!(
+            (&zone["zone_id"], &zone["policy"], &zone["fallbacks"]),
+            (&json!("test"), &json!(policy), &json!(0))
+        );
+        assert!(
+            zone["ticks"].as_u64() >= Some(1) && zone["took_ms"]["p50"].as_u64() <= zone["took_ms"]["max"].as_u64()
+        );
+        dispatch.end().await;
+    }
+}
