@@ -135,6 +135,7 @@ pub struct RoundView {
     steps: i32,
     took_ms: i32,
     fallback: Option<String>,
+    planned_rider_id: Option<RiderId>,
     candidates: Vec<CandidateView>,
     left_out: i32,
 }
@@ -186,6 +187,7 @@ pub async fn rounds(
         steps: r.steps,
         took_ms: r.took_ms,
         fallback: r.fallback,
+        planned_rider_id: r.planned_rider_id.map(RiderId),
         candidates: r.candidates.0.into_iter().map(CandidateView::from).collect(),
         left_out: r.left_out,
     })))

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
-use pannier_contracts::{DeliveryId, RoundId};
+use pannier_contracts::{DeliveryId, RiderId, RoundId};
 use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION};
 use pannier_platform::{Conn, Refusal};
 use uuid::Uuid;
@@ -43,6 +43,8 @@ pub struct Round {
     pub took_ms: i32,
     /// Why `greedy` decided where `horizon` was asked.
     pub fallback: Option<String>,
+    /// Who is to carry it as things stand.
+    pub planned_rider_id: Option<Uuid>,
 }
 
 /// How the plan came about that a round is part of.
@@ -58,6 +60,8 @@ pub struct Made {
     pub took_ms: u64,
     /// Why `greedy` decided where `horizon` was asked.
     pub fallback: Option<&'static str>,
+    /// Who is to carry the round's delivery as things stand.
+    pub planned_rider: Option<RiderId>,
 }
 
 /// What is remembered of the newest round of a delivery.
@@ -78,9 +82,9 @@ pub struct Last {
     /// When a hold is looked at again.
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub until_at: Option<DateTime<Utc>>,
-    /// The first of its candidates.
-    #[diesel(sql_type = Nullable<Text>)]
-    pub first: Option<String>,
+    /// Who was to carry it.
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub planned_rider_id: Option<Uuid>,
 }
 
 /// Until when a decision holds, if it is a hold.
@@ -115,6 +119,7 @@ pub async fn insert(conn: &mut Conn, decision: &Decision, made: &Made, now: Date
             rounds::steps.eq(i32::try_from(made.steps).unwrap_or(i32::MAX)),
             rounds::took_ms.eq(i32::try_from(made.took_ms).unwrap_or(i32::MAX)),
             rounds::fallback.eq(made.fallback),
+            rounds::planned_rider_id.eq(made.planned_rider.map(|rider| rider.0)),
         ))
         .execute(conn)
         .await?;
@@ -127,7 +132,7 @@ pub async fn insert(conn: &mut Conn, decision: &Decision, made: &Made, now: Date
 /// What the database says.
 pub async fn newest(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<Last>, Refusal> {
     Ok(diesel::sql_query(
-        "SELECT d.id AS delivery_id, r.at, r.outcome, r.reason, r.until_at, r.candidates -> 0 ->> 'rider' AS first
+        "SELECT d.id AS delivery_id, r.at, r.outcome, r.reason, r.until_at, r.planned_rider_id
          FROM unnest($1) AS d(id)
          CROSS JOIN LATERAL (SELECT * FROM rounds WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) r",
     )

@@ -77,6 +77,7 @@ diesel::table! {
         steps -> Integer,
         took_ms -> Integer,
         fallback -> Nullable<Text>,
+        planned_rider_id -> Nullable<Uuid>,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use futures::FutureExt as _;
+use pannier_contracts::RiderId;
 use pannier_contracts::zone::{self, DispatchPolicy};
 use pannier_engine::{self as engine, Decision, HoldReason, Kind, NobodyReason, Outcome};
 use pannier_platform::leases::Lease;
@@ -16,7 +17,7 @@ use super::outlook::Lately;
 use super::planner::Planner;
 use crate::commands::send_offers::send_offers;
 use crate::fleet::Fleet;
-use crate::store::rounds::{self, Last, Made};
+use crate::store::rounds::{self, Made};
 
 /// The fallback when nothing woke it.
 const TICK: Duration = Duration::from_secs(1);
@@ -92,20 +93,21 @@ impl Matcher {
             let policy = policy(&zone_policy);
             let minute_ms = policy.minute_ms;
             let answer = self.planner.plan(&zone, snapshot, policy, seen.now).await;
-            let made = answer.made();
+            let (how, carriers) = (answer.made(), answer.carriers());
             let mut noted = Vec::new();
             for decision in answer.plan.decisions {
                 // What belongs to another zone is only there to keep its riders busy.
                 if seen.read(decision.delivery).is_none_or(|d| d.zone_id.0 != zone) {
                     continue;
                 }
+                let made = Made { planned_rider: carriers.get(&decision.delivery).copied(), ..how };
                 if let Outcome::Offer { .. } = decision.outcome {
                     self.offer(&mut seen, decision, made).await?;
-                } else if is_news(&decision, &seen, minute_ms) {
-                    noted.push(decision);
+                } else if is_news(&decision, made.planned_rider, &seen, minute_ms) {
+                    noted.push((decision, made));
                 }
             }
-            self.note(noted, made).await?;
+            self.note(noted).await?;
         }
         Ok(())
     }
@@ -135,7 +137,7 @@ impl Matcher {
         }
     }
 
-    async fn note(&self, decisions: Vec<Decision>, made: Made) -> Result<(), Refusal> {
+    async fn note(&self, decisions: Vec<(Decision, Made)>) -> Result<(), Refusal> {
         if decisions.is_empty() {
             return Ok(());
         }
@@ -144,8 +146,8 @@ impl Matcher {
                 let decisions = decisions.clone();
                 async move {
                     let now = timers::now(conn).await?;
-                    for decision in &decisions {
-                        rounds::insert(conn, decision, &made, now).await?;
+                    for (decision, made) in &decisions {
+                        rounds::insert(conn, decision, made, now).await?;
                     }
                     Ok(())
                 }
@@ -165,29 +167,29 @@ fn policy(zone: &zone::Policy) -> engine::Policy {
 }
 
 /// Is it worth a row? A delivery may wait for long, and the dispatcher looks several times a second.
-fn is_news(decision: &Decision, seen: &Gathered, minute_ms: i64) -> bool {
+fn is_news(decision: &Decision, planned: Option<RiderId>, seen: &Gathered, minute_ms: i64) -> bool {
     // Asked already: the round that asked says so.
     if decision.outcome.reason() == Some(NobodyReason::NoneWanted.as_str()) {
         return false;
     }
-    let Some(Last { at, outcome, reason, until_at, first, .. }) = seen.newest.get(&decision.delivery.0) else {
-        return true;
-    };
-    let is_same = outcome == decision.outcome.as_str() && reason.as_deref() == decision.outcome.reason();
-    let until = rounds::until(decision);
-    let moved = match (until, until_at) {
-        (Some(until), Some(before)) => (until - *before).abs(),
+    let Some(last) = seen.newest.get(&decision.delivery.0) else { return true };
+    let is_same = last.outcome == decision.outcome.as_str() && last.reason.as_deref() == decision.outcome.reason();
+    let moved = match (rounds::until(decision), last.until_at) {
+        (Some(until), Some(before)) => (until - before).abs(),
         _ => TimeDelta::zero(),
     };
-    // A kitchen slipped, or a rider was lost or found: that is news at once.
-    if !is_same || moved > TimeDelta::milliseconds(minute_ms) {
+    let was_planned = last.planned_rider_id.map(RiderId);
+    let is_lost = |rider: RiderId| decision.candidates.iter().any(|c| c.rider == rider && c.gate.is_some());
+    // A kitchen slipped, or the planned rider was lost: that is news at once.
+    let minute = TimeDelta::milliseconds(minute_ms);
+    if !is_same || moved > minute || (planned != was_planned && was_planned.is_some_and(is_lost)) {
         return true;
     }
     // Known to wait until about a fixed moment, and for whom: once is enough.
-    let is_planned = matches!(
+    let waits = matches!(
         decision.outcome,
         Outcome::Hold { reason: HoldReason::TooEarly | HoldReason::Planned | HoldReason::RiderFull, .. }
     );
-    let is_first = decision.candidates.first().map(|c| c.rider.to_string()) == *first;
-    !(is_planned && is_first && moved * 2 <= TimeDelta::milliseconds(minute_ms)) && seen.now - *at >= SAME_AGAIN
+    let is_settled = waits && planned == was_planned && moved * 2 <= minute;
+    !is_settled && seen.now - last.at >= SAME_AGAIN
 }

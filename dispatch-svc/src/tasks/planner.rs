@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use pannier_contracts::{ZoneId, text_enum};
+use pannier_contracts::{DeliveryId, RiderId, ZoneId, text_enum};
 use pannier_engine::{self as engine, Kind, Plan, Policy, Route, Snapshot};
 use tokio::task::JoinHandle;
 
@@ -42,7 +42,17 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What its rounds say of it.
+    /// Who is to carry what as things stand.
+    #[must_use]
+    pub fn carriers(&self) -> HashMap<DeliveryId, RiderId> {
+        let of_route = |route: &engine::PlannedRoute| {
+            let rider = route.rider;
+            route.trips.iter().flat_map(|t| t.trip.deliveries.clone()).map(move |d| (d, rider)).collect::<Vec<_>>()
+        };
+        self.plan.routes.iter().flat_map(of_route).collect()
+    }
+
+    /// What all of its rounds say of it.
     #[must_use]
     pub fn made(&self) -> Made {
         Made {
@@ -51,6 +61,7 @@ impl Answer {
             steps: self.plan.made.steps,
             took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
             fallback: self.fallback.map(Fallback::as_str),
+            planned_rider: None,
         }
     }
 }

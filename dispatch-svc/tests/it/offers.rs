@@ -55,7 +55,13 @@ async fn who_declines_is_not_asked_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rider_is_never_asked_for_more_than_they_can_take() {
-    let dispatch = Dispatch::start(json!({})).await;
+    for policy in ["horizon", "greedy"] {
+        never_more_than_they_can_take(policy).await;
+    }
+}
+
+async fn never_more_than_they_can_take(policy: &str) {
+    let dispatch = Dispatch::start(json!({"dispatch": policy})).await;
     let rider = dispatch.rider(1, 100.0).await;
     let (first, _) = dispatch.accepted().await;
     let (second, waiting) = dispatch.accepted().await;
@@ -74,7 +80,8 @@ async fn a_rider_is_never_asked_for_more_than_they_can_take() {
     eventually("the round says why", || async {
         let rounds = dispatch.ops().get(&rounds).await.ok();
         let last = rounds["data"].as_array()?.last()?.clone();
-        (last["candidates"][0]["gate"] == "no_capacity").then_some(())
+        let is_planned = last["outcome"] == "hold" && last["planned_rider_id"] == rider.id.as_str();
+        (is_planned || last["candidates"][0]["gate"] == "no_capacity").then_some(())
     })
     .await;
     let _ = waiting;

@@ -61,51 +61,58 @@ async fn declined_the_next_plan_asks_somebody_else() {
     dispatch.end().await;
 }
 
+/// Nobody has heard of the rider for so many seconds, and the sweeper sees it.
+async fn is_silent(dispatch: &Dispatch, rider: &Caller, seconds: u32) {
+    let (id, since) = (rider.rider().0, format!("clock_timestamp() - interval '{seconds} s'"));
+    dispatch.db.execute(&format!("UPDATE dispatch.riders SET last_seen_at = {since} WHERE id = '{id}'")).await;
+    sweep(&dispatch.pool).await.expect("it sweeps");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn silent_riders_are_planned_for_no_more() {
+async fn a_silent_rider_is_planned_for_no_more() {
+    let dispatch = Dispatch::start(json!({})).await;
+    let riders = [dispatch.rider(2, 100.0).await, dispatch.rider(2, 900.0).await];
+    let (_, id, first) = held(&dispatch, 12).await;
+    let is_planned = |rider: &&Caller| first["planned_rider_id"] == rider.id.as_str();
+    let planned = riders.iter().find(is_planned).expect("one of the two");
+    let other = riders.iter().find(|r| r.id != planned.id).expect("the other");
+    is_silent(&dispatch, planned, 61).await;
+    let again = round(&dispatch, &id, "it is planned anew", |r| gate(r, planned) == Some(&json!("stale"))).await;
+    assert_eq!((&again["outcome"], &again["planned_rider_id"]), (&json!("hold"), &json!(other.id)));
+    dispatch.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_silent_rider_has_not_fetched_is_asked_of_another() {
     let dispatch = Dispatch::start(json!({})).await;
     let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 2_000.0).await);
-    let (_, held, first) = held(&dispatch, 12).await;
-    assert_eq!(
-        (first["candidates"][0]["rider_id"].as_str(), gate(&first, &far)),
-        (Some(&*near.id), Some(&Value::Null))
-    );
-    let (_, assigned) = dispatch.assigned(&near).await;
-
-    let silent_for = |s: u32| {
-        let id = near.rider().0;
-        format!("UPDATE dispatch.riders SET last_seen_at = clock_timestamp() - interval '{s} s' WHERE id = '{id}'")
-    };
-    dispatch.db.execute(&silent_for(61)).await;
-    sweep(&dispatch.pool).await.expect("it sweeps");
-    // Its own process wakes the dispatcher at once; the test's pool is another one, so here it looks by itself.
-    let again = round(&dispatch, &held, "it is planned anew", |r| gate(r, &near) == Some(&json!("stale"))).await;
-    assert_eq!(
-        (again["outcome"].as_str(), again["candidates"][0]["rider_id"].as_str()),
-        (Some("hold"), Some(&*far.id))
-    );
-
-    dispatch.db.execute(&silent_for(301)).await;
-    sweep(&dispatch.pool).await.expect("it sweeps");
-    let again =
-        round(&dispatch, &assigned, "it goes to the other one", |r| gate(r, &near) == Some(&json!("stale"))).await;
-    assert_eq!((again["outcome"].as_str(), gate(&again, &far)), (Some("offer"), Some(&Value::Null)));
+    let (order, id) = dispatch.assigned(&near).await;
+    is_silent(&dispatch, &near, 301).await;
+    dispatch.offer(&far, &order).await;
+    let told = rounds(&dispatch, &id).await;
+    let outcomes: Vec<_> = told.iter().map(|r| r["outcome"].as_str().expect("a word")).collect();
+    assert_eq!(outcomes, ["offer", "offer"], "nothing in between");
+    assert_eq!(gate(&told[1], &near), Some(&json!("stale")));
     dispatch.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kitchen_that_slips_is_waited_for() {
-    let dispatch = Dispatch::start(json!({})).await;
-    let rider = dispatch.rider(2, 100.0).await;
-    let (order, id, first) = held(&dispatch, 12).await;
-    slips(&dispatch, &order, 15).await;
-    let second =
-        round(&dispatch, &id, "it is held for longer", |r| r["outcome"] == "hold" && until(r) > until(&first)).await;
-    let longer = (until(&second) - until(&first)).num_seconds();
-    assert!((14 * 60..=16 * 60).contains(&longer), "{longer} s longer: {second}");
-    assert_eq!(rounds(&dispatch, &id).await.len(), 2, "the next plan said so");
-    assert_eq!(rider.get("/v1/rider/offers").await.ok()["data"], json!([]));
-    dispatch.end().await;
+    for minutes in [12, 25] {
+        let dispatch = Dispatch::start(json!({})).await;
+        let rider = dispatch.rider(2, 100.0).await;
+        let (order, id, first) = held(&dispatch, minutes).await;
+        slips(&dispatch, &order, 15).await;
+        let is_longer = |r: &Value| r["outcome"] == "hold" && until(r) > until(&first) + TimeDelta::minutes(1);
+        let second = round(&dispatch, &id, "it is held for longer", is_longer).await;
+        // Riders are looked for from 15 minutes before on.
+        let ready_at = order.ready_at.expect("a time") + TimeDelta::minutes(15);
+        let (off, reason) = (until(&second) - ready_at + TimeDelta::minutes(15), second["reason"].as_str());
+        assert!(off.abs() < TimeDelta::seconds(1) && reason == Some("too_early"), "{minutes}: {second}");
+        assert_eq!(rounds(&dispatch, &id).await.len(), 2, "the next plan said so");
+        assert_eq!(rider.get("/v1/rider/offers").await.ok()["data"], json!([]));
+        dispatch.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

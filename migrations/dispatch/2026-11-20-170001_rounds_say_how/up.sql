@@ -9,4 +9,6 @@ ALTER TABLE rounds
     -- From the question to the answer, milliseconds.
     ADD COLUMN took_ms  integer NOT NULL DEFAULT 0,
     -- Why 'greedy' decided where 'horizon' was asked; null when who was asked decided.
-    ADD COLUMN fallback text;
+    ADD COLUMN fallback text,
+    -- Who is to carry it as things stand: nobody else hears of it before they are asked.
+    ADD COLUMN planned_rider_id uuid;
