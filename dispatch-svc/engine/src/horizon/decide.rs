@@ -160,7 +160,9 @@ impl Rivals {
         let others = (0..all as u32)
             .filter(|w| known.binary_search(w).is_err())
             .map(|w| closed(w, problem.gate(job, w as usize).unwrap_or(Gate::OutOfReach)));
-        let listed: Vec<Candidate> = priced.chain(too_late).chain(others).take(most).collect();
+        let mut gated: Vec<Candidate> = too_late.chain(others).collect();
+        gated.sort_unstable_by_key(|c| c.rider);
+        let listed: Vec<Candidate> = priced.chain(gated).take(most).collect();
         let left_out = all.saturating_sub(listed.len());
         (listed, left_out as u32)
     }
