@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pannier_contracts::{DeliveryId, RiderId};
 use pannier_engine::{
-    City, Delivery, HoldReason, Kind, Outcome, Outlook, Plan, Point, Policy, Ready, Rider, ShopOutlook, Snapshot, Trip,
-    plan,
+    City, Delivery, HoldReason, Kind, Outcome, Outlook, Plan, Point, Policy, Ready, Rider, Route, ShopOutlook,
+    Snapshot, Trip, plan,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -71,6 +71,13 @@ prop_compose! {
     }
 }
 
+/// What an earlier plan may have said: of deliveries and riders that are gone, of one delivery twice, of a wrong shop.
+fn an_earlier_plan() -> impl Strategy<Value = Vec<Route>> {
+    let deliveries = || vec((0..25_u32).prop_map(dlv), 0..4);
+    let trip = (0..7_u32, deliveries()).prop_map(|(shop, deliveries)| Trip { shop: shp(shop), deliveries });
+    vec(((0..15_u32).prop_map(rdr), vec(trip, 0..3)).prop_map(|(rider, trips)| Route { rider, trips }), 0..6)
+}
+
 /// Gives every delivery that names a carrier to that rider, who may stand at its counter.
 fn commit(s: &mut Snapshot, carriers: &[(Option<usize>, bool)]) {
     let mut given = BTreeSet::new();
@@ -92,11 +99,11 @@ fn commit(s: &mut Snapshot, carriers: &[(Option<usize>, bool)]) {
 prop_compose! {
     fn a_snapshot()(
         deliveries in vec(a_delivery(), 0..25), riders in vec(a_rider(), 0..15), outlook in an_outlook(),
-        service in 0..3_i64, is_plain in any::<bool>(),
+        previous in an_earlier_plan(), service in 0..3_i64, is_plain in any::<bool>(),
         carriers in vec((prop::option::weighted(0.2, 0..15_usize), any::<bool>()), 25),
     ) -> Snapshot {
         let city = City { counter_ms: service * MINUTE, door_ms: service * MINUTE, ..City::default() };
-        let mut s = Snapshot { now_ms: NOW, city, deliveries, riders, outlook, previous: vec![] };
+        let mut s = Snapshot { now_ms: NOW, city, deliveries, riders, outlook, previous };
         if is_plain {
             make_plain(&mut s);
             commit(&mut s, &carriers);
