@@ -85,20 +85,21 @@ impl Problem<'_> {
         let shop = self.jobs[job as usize].shop;
         let extras_ms = self.extras_ms(worker, tour.open + 1);
         let mut best: Option<Spot> = None;
-        let mut see = |cost_ms: i64, leg: usize, at: u8| {
-            if cost_ms < NEVER / 2 {
-                let delta_ms = cost_ms + extras_ms - tour.cost_ms;
-                if best.is_none_or(|b| delta_ms < b.delta_ms) {
-                    best = Some(Spot { delta_ms, leg: leg as u8, at });
-                }
-            }
-        };
+        // The route's cost that the best so far amounts to.
+        let mut at_most_ms = NEVER / 2;
         let fixed = self.workers[worker].fixed_trips;
         let alone = Leg::new(shop, job);
+        let mut see = |cost_ms: i64, leg: usize, at: u8, at_most_ms: &mut i64| {
+            if cost_ms < *at_most_ms {
+                *at_most_ms = cost_ms;
+                best = Some(Spot { delta_ms: cost_ms + extras_ms - tour.cost_ms, leg: leg as u8, at });
+            }
+        };
         for n in fixed..=tour.legs.len() {
             let (state, delay_ms) = tour.states[n];
             let rest = std::iter::once(&alone).chain(&tour.legs[n..]);
-            see(delay_ms + self.cost_from(worker, state, rest), n, NEW);
+            let cost_ms = delay_ms + self.cost_from(worker, state, rest, at_most_ms - delay_ms);
+            see(cost_ms, n, NEW, &mut at_most_ms);
         }
         let most = self.most(worker);
         for (n, leg) in tour.legs.iter().enumerate() {
@@ -110,7 +111,8 @@ impl Problem<'_> {
                 let mut joined = *leg;
                 joined.insert(at, job);
                 let rest = std::iter::once(&joined).chain(&tour.legs[n + 1..]);
-                see(delay_ms + self.cost_from(worker, state, rest), n, at as u8);
+                let cost_ms = delay_ms + self.cost_from(worker, state, rest, at_most_ms - delay_ms);
+                see(cost_ms, n, at as u8, &mut at_most_ms);
             }
         }
         best

@@ -7,6 +7,7 @@ mod route;
 mod search;
 mod timetable;
 mod value;
+mod ways;
 
 use self::problem::Problem;
 use self::search::Search;

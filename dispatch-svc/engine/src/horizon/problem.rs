@@ -3,6 +3,7 @@
 use pannier_contracts::{DeliveryId, MerchantId};
 
 use super::value::EndValue;
+use super::ways::Ways;
 use crate::reposition::{self, Waiting};
 use crate::gates::{Gate, standing_gate};
 use crate::travel::{Pace, Point};
@@ -30,6 +31,8 @@ pub(super) struct Job<'a> {
     pub promise_at_ms: i64,
     /// From the counter to the door, straight, metres.
     pub ride_m: f64,
+    /// The same for most riders, milliseconds.
+    pub ride_ms: i64,
     /// Does its rider not change any more, or does nobody look for one?
     pub is_fixed: bool,
     /// Has a rider accepted it?
@@ -115,6 +118,9 @@ pub(super) struct Problem<'a> {
     /// Routes as fixed: what the search may not take apart.
     pub fixed: Vec<Vec<Leg>>,
     pub value: EndValue,
+    /// How fast most riders are.
+    pub common: Pace,
+    pub ways: Ways,
 }
 
 impl<'a> Problem<'a> {
@@ -133,6 +139,9 @@ impl<'a> Problem<'a> {
             .iter()
             .map(|r| Worker::new(r, snapshot, policy, &value, r.at_counter.map_or(NO_SHOP, number)))
             .collect();
+        let common = common_pace(&workers, snapshot);
+        jobs.iter_mut().for_each(|j| j.ride_ms = common.way_ms(j.ride_m));
+        let ways = Ways::new(&jobs, &workers, shops.len(), common);
         let mut this = Self {
             now_ms,
             policy,
@@ -142,6 +151,8 @@ impl<'a> Problem<'a> {
             jobs: Vec::new(),
             workers,
             value,
+            common,
+            ways,
         };
         this.fix(&mut jobs);
         this.price_absence(snapshot);
@@ -238,6 +249,13 @@ impl<'a> Problem<'a> {
     }
 }
 
+/// The pace of the rider in the middle: with one kind of vehicle, everybody's.
+fn common_pace(workers: &[Worker], snapshot: &Snapshot) -> Pace {
+    let mut speeds: Vec<f64> = workers.iter().map(|w| w.rider.speed_mps).collect();
+    speeds.sort_by(f64::total_cmp);
+    Pace::new(&snapshot.city, speeds.get(speeds.len() / 2).copied().unwrap_or(5.0))
+}
+
 fn find(jobs: &[Job], id: DeliveryId) -> Option<usize> {
     jobs.binary_search_by_key(&id, |j| j.delivery.id).ok()
 }
@@ -274,6 +292,7 @@ impl<'a> Job<'a> {
             be_there_ms: ready[patience * moments / 1_000],
             promise_at_ms: delivery.promise_at_ms,
             ride_m: delivery.pickup.metres_to(delivery.dropoff),
+            ride_ms: 0,
             is_fixed: false,
             is_accepted: false,
             is_given_up: now_ms >= delivery.ready.mean_ms().saturating_add(policy.give_up_ms.max(0)),

@@ -6,6 +6,7 @@
 //! of max(ready, served) over them, and the clock goes on from there.
 
 use super::problem::{Leg, NO_SHOP, Problem};
+use super::ways::From;
 
 /// Cannot be: a pickup after the end of the shift.
 pub(super) const NEVER: i64 = i64::MAX / 8;
@@ -16,6 +17,7 @@ pub(super) struct State {
     /// When they are free. At a counter: when they arrived.
     pub at_ms: i64,
     /// Where: a door or counter.
+    pub from: From,
     pub place: crate::Point,
     pub shop: u32,
     /// What ending here is worth.
@@ -54,7 +56,7 @@ impl Problem<'_> {
     /// Where a rider begins.
     pub fn start(&self, worker: usize) -> State {
         let w = &self.workers[worker];
-        State { at_ms: w.free_at_ms, place: w.free_place, shop: w.at_counter, end_ms: w.end_ms, busy_ms: 0 }
+        State { at_ms: w.free_at_ms, from: From::Start(worker as u32), place: w.free_place, shop: w.at_counter, end_ms: w.end_ms, busy_ms: 0 }
     }
 
     /// One trip from `state`. `each` hears every delivery's delay. `None` when the shift is over by then.
@@ -71,7 +73,7 @@ impl Problem<'_> {
         let (arrive_ms, travel_ms) = if state.shop == leg.shop && leg.shop != NO_SHOP {
             (state.at_ms, 0)
         } else {
-            let travel_ms = w.pace.travel_ms(state.place, first.pickup);
+            let travel_ms = self.ways.to_counter_ms(w.pace, state.from, state.place, leg.shop, first.pickup);
             (state.at_ms.max(self.now_ms) + travel_ms, travel_ms)
         };
         let served_ms = (arrive_ms + self.half_counter_ms).max(self.now_ms);
@@ -82,11 +84,17 @@ impl Problem<'_> {
         let mut at_ms = pickup_ms + self.half_counter_ms;
         let mut place = first.pickup;
         let mut end_ms = 0;
+        let mut last = 0;
         let mut is_first = true;
         for number in leg.jobs() {
             let job = &self.jobs[*number as usize];
-            let travel_ms =
-                if is_first { w.pace.way_ms(job.ride_m) } else { w.pace.travel_ms(place, job.dropoff) };
+            let travel_ms = if !is_first {
+                w.pace.travel_ms(place, job.dropoff)
+            } else if w.pace == self.common {
+                job.ride_ms
+            } else {
+                w.pace.way_ms(job.ride_m)
+            };
             is_first = false;
             let drop_ms = at_ms + travel_ms + self.half_door_ms;
             let late_ms = (drop_ms - job.promise_at_ms).max(0) * self.policy.horizon.late_permille / 1_000;
@@ -94,9 +102,10 @@ impl Problem<'_> {
             at_ms = drop_ms + self.half_door_ms;
             place = job.dropoff;
             end_ms = job.end_ms;
+            last = *number;
         }
         let busy_ms = state.busy_ms + travel_ms + (at_ms - pickup_ms) + self.half_counter_ms;
-        Some((State { at_ms, place, shop: NO_SHOP, end_ms, busy_ms }, Stops { arrive_ms, travel_ms, pickup_ms }))
+        Some((State { at_ms, from: From::Door(last), place, shop: NO_SHOP, end_ms, busy_ms }, Stops { arrive_ms, travel_ms, pickup_ms }))
     }
 
     /// When the food of a trip is taken by somebody who is served at `served_ms`.
@@ -138,13 +147,21 @@ impl Problem<'_> {
         ]
     }
 
-    /// What the rest of a route costs.
+    /// What the rest of a route costs; [`NEVER`] as soon as that is at least `at_most_ms`.
     #[inline]
-    pub fn cost_from<'l>(&self, worker: usize, start: State, legs: impl Iterator<Item = &'l Leg>) -> i64 {
+    pub fn cost_from<'l>(
+        &self,
+        worker: usize,
+        start: State,
+        legs: impl Iterator<Item = &'l Leg>,
+        at_most_ms: i64,
+    ) -> i64 {
         let mut state = start;
         let mut cost_ms = 0;
         for leg in legs {
             match self.drive(worker, &state, leg, |_, delay| cost_ms += delay.total_ms()) {
+                // What comes only adds to it.
+                Some(_) if cost_ms >= at_most_ms => return NEVER,
                 Some((next, _)) => state = next,
                 None => return NEVER,
             }

@@ -42,7 +42,8 @@ pub(super) struct Search<'p, 'a> {
     pub carrier: Vec<u32>,
     /// Deliveries that may be moved.
     open: Vec<u32>,
-    prices: Vec<Vec<Price>>,
+    /// The newest two, because most steps are taken back.
+    prices: Vec<Vec<[Price; 2]>>,
     relatives: Vec<Option<Vec<u32>>>,
     versions: u32,
     undo: Vec<(usize, Tour)>,
@@ -63,7 +64,7 @@ impl<'p, 'a> Search<'p, 'a> {
             unserved: Vec::new(),
             carrier: vec![NOBODY; problem.jobs.len()],
             open,
-            prices: problem.jobs.iter().map(|j| vec![never_priced; j.candidates.len()]).collect(),
+            prices: problem.jobs.iter().map(|j| vec![[never_priced; 2]; j.candidates.len()]).collect(),
             relatives: vec![None; problem.jobs.len()],
             versions: 0,
             undo: Vec::new(),
@@ -143,10 +144,13 @@ impl<'p, 'a> Search<'p, 'a> {
         let worker = self.problem.jobs[job as usize].candidates[candidate] as usize;
         let tour = &self.tours[worker];
         let price = &mut self.prices[job as usize][candidate];
-        if price.version != tour.version {
-            *price = Price { version: tour.version, spot: self.problem.best_spot(worker, tour, job) };
+        if price[0].version != tour.version {
+            if price[1].version != tour.version {
+                price[1] = Price { version: tour.version, spot: self.problem.best_spot(worker, tour, job) };
+            }
+            price.swap(0, 1);
         }
-        price.spot
+        price[0].spot
     }
 
     fn choice(&mut self, job: u32) -> Choice {
