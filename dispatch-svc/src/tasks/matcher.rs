@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_secs(1);
 const BREATH: Duration = Duration::from_millis(100);
 /// What customers ordered lately is read again after so long.
 const LATELY: Duration = Duration::from_secs(5);
+/// Between the moment to ask a rider and their answer, milliseconds, beside half a minute of the city in which they look
+/// at it: the dispatcher may be in the middle of something, and the way to a phone and back takes time.
+const ANSWER_MS: i64 = 1_000;
 /// The same answer is written again after so long: a waiting delivery shows that it is looked at.
 const SAME_AGAIN: TimeDelta = TimeDelta::seconds(10);
 
@@ -62,9 +65,10 @@ impl Matcher {
         loop {
             let woken = committed.notified();
             let began = Instant::now();
-            if let Err(refusal) = self.tick(&mut memory).await {
+            let again_in = self.tick(&mut memory).await.unwrap_or_else(|refusal| {
                 tracing::warn!(error = ?refusal, "the dispatcher cannot look; trying again");
-            }
+                TICK
+            });
             // Half of the time at most: others use this machine, too.
             let breath = BREATH.max(began.elapsed());
             tokio::select! {
@@ -74,14 +78,15 @@ impl Matcher {
             tokio::select! {
                 () = held.cancelled() => return,
                 () = woken => {}
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(again_in.saturating_sub(breath)) => {}
             }
         }
     }
 
-    /// One look at everything that waits.
-    async fn tick(&self, memory: &mut Memory) -> Result<(), Refusal> {
-        let Some(mut seen) = gather(&self.db).await? else { return Ok(()) };
+    /// One look at everything that waits. Returns after how long another one is due.
+    async fn tick(&self, memory: &mut Memory) -> Result<Duration, Refusal> {
+        let Some(mut seen) = gather(&self.db).await? else { return Ok(TICK) };
+        let mut again_in = TICK;
         if memory.read_at.is_none_or(|at| at.elapsed() >= LATELY) {
             memory.lately = Lately::new(lately(&self.db).await?);
             memory.read_at = Some(Instant::now());
@@ -100,6 +105,9 @@ impl Matcher {
                 if seen.read(decision.delivery).is_none_or(|d| d.zone_id.0 != zone) {
                     continue;
                 }
+                if let Some(until) = rounds::until(&decision) {
+                    again_in = again_in.min((until - seen.now).to_std().unwrap_or_default());
+                }
                 let made = Made { planned_rider: carriers.get(&decision.delivery).copied(), ..how };
                 if let Outcome::Offer { .. } = decision.outcome {
                     self.offer(&mut seen, decision, made).await?;
@@ -109,7 +117,7 @@ impl Matcher {
             }
             self.note(noted).await?;
         }
-        Ok(())
+        Ok(again_in)
     }
 
     async fn offer(&self, seen: &mut Gathered, decision: Decision, made: Made) -> Result<(), Refusal> {
@@ -163,7 +171,9 @@ fn policy(zone: &zone::Policy) -> engine::Policy {
         DispatchPolicy::Horizon => Kind::Horizon,
         DispatchPolicy::Greedy => Kind::Greedy,
     };
-    engine::Policy { kind, ..engine::Policy::of_zone(zone) }
+    let mut policy = engine::Policy { kind, ..engine::Policy::of_zone(zone) };
+    policy.horizon.offer_lead_ms = ANSWER_MS + policy.minute_ms / 2;
+    policy
 }
 
 /// Is it worth a row? A delivery may wait for long, and the dispatcher looks several times a second.
