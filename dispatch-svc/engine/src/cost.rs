@@ -44,29 +44,33 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Every term with its name, in the order of the fields.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, i64); 16] {
+        [
+            ("travel_ms", self.travel_ms),
+            ("rider_wait_ms", self.rider_wait_ms),
+            ("food_wait_ms", self.food_wait_ms),
+            ("lateness_ms", self.lateness_ms),
+            ("load_ms", self.load_ms),
+            ("detour_ms", self.detour_ms),
+            ("later_ms", self.later_ms),
+            ("acceptance_ms", self.acceptance_ms),
+            ("rating_ms", self.rating_ms),
+            ("ride_ms", self.ride_ms),
+            ("others_ms", self.others_ms),
+            ("busy_ms", self.busy_ms),
+            ("end_ms", self.end_ms),
+            ("absence_ms", self.absence_ms),
+            ("fairness_ms", self.fairness_ms),
+            ("urgency_ms", self.urgency_ms),
+        ]
+    }
+
     /// The cost: the sum of all terms, milliseconds.
     #[must_use]
     pub fn total(&self) -> i64 {
-        [
-            self.travel_ms,
-            self.rider_wait_ms,
-            self.food_wait_ms,
-            self.lateness_ms,
-            self.load_ms,
-            self.detour_ms,
-            self.later_ms,
-            self.acceptance_ms,
-            self.rating_ms,
-            self.ride_ms,
-            self.others_ms,
-            self.busy_ms,
-            self.end_ms,
-            self.absence_ms,
-            self.fairness_ms,
-            self.urgency_ms,
-        ]
-        .into_iter()
-        .fold(0, i64::saturating_add)
+        self.named().into_iter().map(|(_, ms)| ms).fold(0, i64::saturating_add)
     }
 }
 

@@ -23,6 +23,7 @@
 
 mod cost;
 mod demand;
+pub mod explain;
 mod gates;
 mod greedy;
 mod horizon;

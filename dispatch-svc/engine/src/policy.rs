@@ -61,8 +61,9 @@ pub struct Horizon {
     pub steps_most: u32,
     /// The most deliveries of one trip; a rider's capacity also counts.
     pub bundle_most: u32,
-    /// Where the ready time is uncertain: a rider means to be there when this share of a thousand of the moments has come.
-    pub be_there_permille: u32,
+    /// Where the ready time is uncertain, a rider means to be there so long before the first of its moments, minutes of
+    /// the city.
+    pub be_there_early_min: i64,
     /// A minute after the promise costs so much more, thousandths.
     pub late_permille: i64,
     /// A minute of a rider's motion and service, thousandths.
@@ -90,13 +91,13 @@ impl Default for Horizon {
     fn default() -> Self {
         Self {
             candidates: 40,
-            steps_per_delivery: 30,
+            steps_per_delivery: 15,
             steps_most: 1_000,
             bundle_most: 2,
-            be_there_permille: 100,
+            be_there_early_min: 0,
             late_permille: 300,
             busy_permille: 20,
-            absence_permille: 0,
+            absence_permille: 100,
             offer_lead_ms: 0,
             end: EndWeights { order_takes_min: 25, place_permille: 200, time_permille: 500 },
         }
@@ -116,15 +117,19 @@ pub struct Reposition {
     pub least_gain_ms: i64,
     /// What a minute of an empty ride costs, thousandths.
     pub way_permille: i64,
-    /// Nobody is sent further than this, minutes of the city: who is under way cannot be asked.
+    /// Nobody is sent further than this, minutes of the city.
     pub way_most_min: u32,
+    /// A longer way is gone in hops of at most so many minutes of the city: who is under way cannot be asked.
+    pub hop_most_min: u32,
+    /// Riders whose shift ends within so many minutes of the city do not count as waiting for the next orders.
+    pub shift_left_min: i64,
     /// The most moves of one plan.
     pub moves_most: u32,
 }
 
 impl Default for Reposition {
     fn default() -> Self {
-        Self { on: false, ahead_min: 30, near_permille: 1_000, least_gain_ms: 6_000, way_permille: 20, way_most_min: 15, moves_most: 8 }
+        Self { on: false, ahead_min: 30, near_permille: 1_000, least_gain_ms: 60_000, way_permille: 20, way_most_min: 30, hop_most_min: 5, shift_left_min: 10, moves_most: 8 }
     }
 }
 

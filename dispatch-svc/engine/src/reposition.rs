@@ -30,8 +30,8 @@ pub(crate) struct Waiting {
     pub id: RiderId,
     /// Where they are or will be free.
     pub place: Point,
-    /// In how long, milliseconds.
-    pub free_in_ms: i64,
+    /// In how long, milliseconds; `None` when they do not count: away, or at the end of their shift.
+    pub free_in_ms: Option<i64>,
     /// May they be sent elsewhere now?
     pub is_movable: bool,
     pub pace: Pace,
@@ -72,8 +72,11 @@ pub(crate) fn moves(snapshot: &Snapshot, policy: &Policy, riders: &[Waiting]) ->
     for _ in 0..dial.moves_most {
         let Some((rider, shop, gain_ms)) = cover.best_move(policy, &is_movable) else { break };
         is_movable[rider] = false;
+        let next = cover.hop(policy, rider, shop);
         cover.put(rider, shop);
-        moves.push(Move { rider: riders[rider].id, shop: listed[shop].shop, place: listed[shop].place, gain_ms });
+        if let Some(next) = next {
+            moves.push(Move { rider: riders[rider].id, shop: listed[next].shop, place: listed[next].place, gain_ms });
+        }
     }
     moves.sort_by_key(|m| m.rider);
     moves
@@ -111,7 +114,10 @@ impl<'w> Cover<'w> {
         let steps = |ms: i64| (ms * STEPS / minute_ms).clamp(0, FURTHEST_MIN * STEPS) as u8;
         let far = riders
             .iter()
-            .map(|r| shops.iter().map(|s| steps(r.free_in_ms + r.pace.travel_ms(r.place, s.place))).collect())
+            .map(|r| {
+                let far = |s: &Shop, ms: i64| steps(ms + r.pace.travel_ms(r.place, s.place));
+                shops.iter().map(|s| r.free_in_ms.map_or(NOBODY.0, |ms| far(s, ms))).collect()
+            })
             .collect();
         let mut speeds: Vec<f64> = snapshot.riders.iter().map(|r| r.speed_mps).collect();
         speeds.sort_by(f64::total_cmp);
@@ -145,6 +151,21 @@ impl<'w> Cover<'w> {
             insert(&mut nearest, (self.far[rider][shop], rider as u32));
         }
         self.nearest[shop] = nearest;
+    }
+
+    /// Who is under way cannot be asked, so a long way is gone in hops, from counter to counter.
+    fn hop(&self, policy: &Policy, rider: usize, shop: usize) -> Option<usize> {
+        let most = i64::from(policy.reposition.hop_most_min) * STEPS;
+        let direct = i64::from(self.far[rider][shop]);
+        if direct <= most {
+            return Some(shop);
+        }
+        let way = |via: usize| i64::from(self.far[rider][via]) + i64::from(self.between[via][shop]);
+        let is_hop = |via: &usize| {
+            let first = i64::from(self.far[rider][*via]);
+            (1..=most).contains(&first) && i64::from(self.between[*via][shop]) + STEPS <= direct
+        };
+        (0..self.shops.len()).filter(is_hop).min_by_key(|via| (way(*via) - direct) * 2 + i64::from(self.between[*via][shop]))
     }
 
     fn put(&mut self, rider: usize, shop: usize) {

@@ -36,14 +36,7 @@ pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> (Vec<Decision>, Vec<
 fn waiting(problem: &Problem, search: &Search) -> Vec<Waiting> {
     let see = |(tour, worker): (&insertion::Tour, &problem::Worker)| {
         let (end, _) = tour.states.last()?;
-        let is_done = tour.legs.is_empty();
-        (worker.rider.available && !worker.rider.stale).then(|| Waiting {
-            id: worker.rider.id,
-            place: end.place,
-            free_in_ms: (end.at_ms - problem.now_ms).max(0),
-            is_movable: is_done && worker.free_at_ms <= problem.now_ms,
-            pace: worker.pace,
-        })
+        Some(worker.waiting(problem.now_ms, problem.policy, end.at_ms, end.place, tour.legs.is_empty()))
     };
     search.tours.iter().zip(&problem.workers).filter_map(see).collect()
 }

@@ -167,17 +167,8 @@ impl<'a> Problem<'a> {
         if weight == 0 {
             return;
         }
-        let waiting: Vec<Waiting> = self
-            .workers
-            .iter()
-            .map(|w| Waiting {
-                id: w.rider.id,
-                place: w.free_place,
-                free_in_ms: (w.free_at_ms - self.now_ms).max(0),
-                is_movable: false,
-                pace: w.pace,
-            })
-            .collect();
+        let see = |w: &Worker| w.waiting(self.now_ms, self.policy, w.free_at_ms, w.free_place, false);
+        let waiting: Vec<Waiting> = self.workers.iter().map(see).collect();
         let losses = reposition::losses(snapshot, self.policy, &waiting);
         for (worker, loss_ms) in self.workers.iter_mut().zip(losses) {
             worker.absence_ms = loss_ms * weight / 1_000;
@@ -280,7 +271,7 @@ impl<'a> Job<'a> {
             // More moments than we look at: spread over all of them.
             *moment = all.get((2 * n + 1) * all.len() / (2 * moments)).copied().unwrap_or(now_ms);
         }
-        let patience = policy.horizon.be_there_permille.min(999) as usize;
+        let early_ms = if moments > 1 { policy.horizon.be_there_early_min * policy.minute_ms } else { 0 };
         Self {
             delivery,
             shop,
@@ -289,7 +280,7 @@ impl<'a> Job<'a> {
             ready,
             moments,
             ready_ms: delivery.ready.mean_ms(),
-            be_there_ms: ready[patience * moments / 1_000],
+            be_there_ms: ready[0] - early_ms,
             promise_at_ms: delivery.promise_at_ms,
             ride_m: delivery.pickup.metres_to(delivery.dropoff),
             ride_ms: 0,
@@ -303,6 +294,19 @@ impl<'a> Job<'a> {
 }
 
 impl<'a> Worker<'a> {
+    /// As somebody who waits for the next order, from that moment on and there.
+    pub fn waiting(&self, now_ms: i64, policy: &Policy, at_ms: i64, place: Point, is_done: bool) -> Waiting {
+        let is_here = self.rider.available && !self.rider.stale;
+        let leaves_soon = self.shift_end_ms < at_ms.max(now_ms) + policy.reposition.shift_left_min * policy.minute_ms;
+        Waiting {
+            id: self.rider.id,
+            place,
+            free_in_ms: (is_here && !leaves_soon).then(|| (at_ms - now_ms).max(0)),
+            is_movable: is_here && is_done && self.free_at_ms <= now_ms && !leaves_soon,
+            pace: self.pace,
+        }
+    }
+
     fn new(rider: &'a Rider, snapshot: &Snapshot, policy: &Policy, value: &EndValue, at_counter: u32) -> Self {
         let idle_ms = snapshot.now_ms.saturating_sub(rider.idle_since_ms).max(0);
         Self {
