@@ -12,6 +12,7 @@ pub mod bench;
 pub mod bots;
 pub mod city;
 pub mod clock;
+pub mod dispatch;
 pub mod instance;
 pub mod journal;
 pub mod replay;

@@ -58,13 +58,13 @@ pub struct Mdrp {
     output: Output,
 }
 
-fn words<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
+pub(super) fn words<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
     words: &'static [&'static str],
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
-fn on_or_off() -> impl TypedValueParser<Value = bool> {
+pub(super) fn on_or_off() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
@@ -128,7 +128,7 @@ fn mdrp(what: &Mdrp, stop: &AtomicBool, bar: &indicatif::ProgressBar) -> Result<
     tell_violations(&outcomes)
 }
 
-fn tell_violations(outcomes: &[Outcome]) -> Result<()> {
+pub(super) fn tell_violations(outcomes: &[Outcome]) -> Result<()> {
     let ui = Ui::new();
     let bad: Vec<_> = outcomes.iter().filter(|o| !o.violations.is_empty()).collect();
     for outcome in &bad {

@@ -9,6 +9,7 @@ pub mod orders;
 pub mod outbox;
 pub mod signals;
 pub mod sim;
+pub mod sim_dispatch;
 pub mod status;
 pub mod test;
 pub mod token;

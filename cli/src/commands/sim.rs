@@ -1,4 +1,4 @@
-//! `pannier sim`: a recorded day against a platform, and the demo city's own process.
+//! `pannier sim`: a recorded day against a platform, dispatch on made-up cities, and the demo city's own process.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use pannier_sim::replay::{self, ReplayOptions};
 use pannier_sim::{Minter, Target};
 use serde_json::Value;
 
+use super::sim_dispatch::{self, Compare, Dispatch};
 use super::signals::stop_token;
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
@@ -40,6 +41,10 @@ pub enum Sim {
         #[arg(long)]
         target: Option<PathBuf>,
     },
+    /// Dispatch on days of a made-up city, without a platform: orders, riders and mishaps follow from a seed.
+    Dispatch(Dispatch),
+    /// Whether one policy is better than another: paired differences over the same days, with confidence intervals.
+    Compare(Compare),
     /// The demo city over the platform that runs in the data folder.
     #[command(hide = true)]
     City {
@@ -67,6 +72,8 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
                 }
             }
         }
+        Sim::Dispatch(what) => sim_dispatch::dispatch(what).await,
+        Sim::Compare(what) => sim_dispatch::compare(what).await,
         Sim::City { speed } => {
             pannier_platform::logging::start();
             let state = serde_json::to_value(DataDir::at(data).state())?;

@@ -3,12 +3,16 @@
 //! The driver knows the whole day and tells the engine only what is known at each minute. It obeys plans and keeps to
 //! the rules of the library: couriers finish every movement, take food when it is ready, and rest where they ended.
 
+pub mod mishap;
+
+use std::borrow::Cow;
 use std::time::Instant;
 
 use pannier_contracts::{DeliveryId, MerchantId, RiderId};
-use pannier_engine::{self as engine, Kind, Outcome, Plan, Policy, PlannedTrip, Ready, Snapshot, plan};
+use pannier_engine::{self as engine, Kind, Outcome, Plan, PlannedTrip, Policy, Ready, Snapshot, plan};
 use uuid::Uuid;
 
+use self::mishap::{Mishaps, Trouble, Troubles};
 use super::knowledge::Knowledge;
 use super::solution::{Assignment, Commit, Day, DayOptions, Decisions, Drop, Move, PolicyName, Site, Solution};
 use crate::instance::Instance;
@@ -23,12 +27,18 @@ const GREEDY_CAPACITY: u32 = 2;
 /// Plays a day.
 #[must_use]
 pub fn run(instance: &Instance, options: &DayOptions) -> Day {
-    let mut shift = Shift::new(instance, *options);
+    run_with(instance, options, &Mishaps::default()).0
+}
+
+/// Plays a day on which things go wrong.
+#[must_use]
+pub fn run_with(instance: &Instance, options: &DayOptions, mishaps: &Mishaps) -> (Day, Troubles) {
+    let mut shift = Shift::new(instance, *options, mishaps);
     let last = instance.orders.iter().map(|o| o.ready).max().unwrap_or(0).max(instance.last_off());
     for minute in instance.first_minute()..=last {
         shift.minute(minute);
     }
-    Day { solution: shift.solution, decisions: shift.decisions, stories: Vec::new() }
+    (Day { solution: shift.solution, decisions: shift.decisions, stories: Vec::new() }, shift.trouble.end())
 }
 
 /// The policy of a benchmark: the zone's defaults, without the limits that a library day does not have.
@@ -67,6 +77,8 @@ struct Courier {
     queue: Vec<usize>,
     /// Orders in the bag until `free_at`.
     carried: u32,
+    /// Minutes by which a silence puts off `free_at`.
+    late: i64,
 }
 
 struct Shift<'i> {
@@ -82,6 +94,9 @@ struct Shift<'i> {
     previous: Vec<engine::Route>,
     solution: Solution,
     decisions: Decisions,
+    /// The instance as far as kitchens have told: another ready time than the true one until it has slipped.
+    told: Cow<'i, Instance>,
+    trouble: Trouble<'i>,
 }
 
 fn rider_id(courier: usize) -> RiderId {
@@ -105,7 +120,7 @@ pub(super) fn point(at: crate::instance::Point) -> engine::Point {
 }
 
 impl<'i> Shift<'i> {
-    fn new(instance: &'i Instance, options: DayOptions) -> Self {
+    fn new(instance: &'i Instance, options: DayOptions, mishaps: &'i Mishaps) -> Self {
         let mut by_placement: Vec<usize> = (0..instance.orders.len()).collect();
         by_placement.sort_by_key(|o| (instance.orders[*o].placement, *o));
         let couriers =
@@ -118,10 +133,12 @@ impl<'i> Shift<'i> {
             open: Vec::new(),
             next_order: 0,
             by_placement,
-            knowledge: Knowledge::new(instance, options.kitchen),
+            knowledge: Knowledge::new(instance, options.kitchen, &mishaps.stated_ms),
             previous: Vec::new(),
             solution: Solution::default(),
             decisions: Decisions::default(),
+            told: mishaps.told(instance, options.kitchen),
+            trouble: Trouble::new(mishaps),
         }
     }
 
@@ -132,10 +149,12 @@ impl<'i> Shift<'i> {
             }
             self.next_order += 1;
             self.open.push(order);
-            self.knowledge.placed(self.instance, order, now);
+            self.knowledge.placed(&self.told, order, now);
         }
+        self.hear(now);
         self.knowledge.minute(self.instance, &self.open, now);
         for courier in 0..self.couriers.len() {
+            self.mishap(courier, now);
             self.take_fixed(courier, now);
         }
         let snapshot = self.snapshot(now);
@@ -145,6 +164,7 @@ impl<'i> Shift<'i> {
         self.decisions.count += 1;
         self.decisions.total_s += took;
         self.decisions.worst_ms = self.decisions.worst_ms.max(took * 1_000.0);
+        self.trouble.planned(&plan);
         self.obey(&plan, now);
         self.previous = plan.routes.iter().map(engine::PlannedRoute::route).collect();
     }
@@ -167,7 +187,7 @@ impl<'i> Shift<'i> {
                     ready: self.ready(*order),
                     promise_at_ms: due as i64 * MINUTE_MS,
                     opened_at_ms: o.placement * MINUTE_MS,
-                    excluded: Vec::new(),
+                    excluded: self.trouble.excluded(*order),
                     offers_wanted: 1,
                     offered_to: Vec::new(),
                 }
@@ -195,7 +215,7 @@ impl<'i> Shift<'i> {
     }
 
     fn ready(&self, order: usize) -> Ready {
-        self.knowledge.ready(self.instance, order)
+        self.knowledge.ready(&self.told, order)
     }
 
     fn place(&self, courier: usize) -> engine::Point {
@@ -210,7 +230,7 @@ impl<'i> Shift<'i> {
                 Some(Site::Restaurant(r)) => Some(shop_id(r)),
                 _ => None,
             };
-            (c.free_at, self.place(courier), counter)
+            (self.free_at(courier, now), self.place(courier), counter)
         } else {
             // Nobody else's business any more: free when those are delivered, as far as one knows.
             let (end, last) = self.expected_end(courier, now);
@@ -223,7 +243,7 @@ impl<'i> Shift<'i> {
             fix_age_ms: 0,
             speed_mps: self.instance.parameters.metres_per_minute / 60.0,
             available: true,
-            stale: false,
+            stale: self.trouble.is_silent(courier, now),
             load,
             capacity: if self.policy.kind == Kind::Greedy { GREEDY_CAPACITY } else { u32::MAX },
             free_at_ms: free_at * MINUTE_MS,
@@ -275,7 +295,7 @@ impl<'i> Shift<'i> {
     /// Food that was fixed at departure is taken as soon as it is ready.
     fn take_fixed(&mut self, courier: usize, now: i64) {
         let c = &self.couriers[courier];
-        if c.fixed.is_empty() || c.free_at + self.half_pickup() > now {
+        if c.fixed.is_empty() || c.free_at + self.half_pickup() > now || self.trouble.is_silent(courier, now) {
             return;
         }
         if c.fixed.iter().all(|o| self.instance.orders[*o].ready <= now) {
@@ -287,7 +307,8 @@ impl<'i> Shift<'i> {
 
     /// The food is in the bag, and the courier brings it.
     fn take(&mut self, courier: usize, orders: &[usize], assigned: i64, now: i64) {
-        let (drops, end) = self.drops(orders, now);
+        let (mut drops, mut end) = self.drops(orders, now);
+        let late = self.trouble.pause(courier, now, &mut drops, &mut end);
         let mut from = Site::Restaurant(self.instance.orders[orders[0]].restaurant);
         let mut departure = now + self.half_pickup();
         for drop in &drops {
@@ -299,7 +320,7 @@ impl<'i> Shift<'i> {
         self.solution.assignments.push(Assignment { assigned, pickup: now, courier, drops });
         self.open.retain(|o| !orders.contains(o));
         let c = &mut self.couriers[courier];
-        (c.site, c.free_at, c.idle_since, c.carried) = (Some(from), end, end, orders.len() as u32);
+        (c.site, c.free_at, c.idle_since, c.carried, c.late) = (Some(from), end, end, orders.len() as u32, late);
     }
 
     /// Leaves for a restaurant.
@@ -310,7 +331,7 @@ impl<'i> Shift<'i> {
             return;
         }
         let step = Move { courier, departure: now, from, to };
-        self.couriers[courier].free_at = step.arrival(self.instance);
+        (self.couriers[courier].free_at, self.couriers[courier].late) = (step.arrival(self.instance), 0);
         self.couriers[courier].site = Some(to);
         self.solution.moves.push(step);
     }
@@ -318,12 +339,16 @@ impl<'i> Shift<'i> {
     fn obey(&mut self, plan: &Plan, now: i64) {
         for decision in &plan.decisions {
             if let (Outcome::Offer { riders }, Kind::Greedy) = (&decision.outcome, self.policy.kind) {
-                self.couriers[number(riders[0].rider.0)].queue.push(number(decision.delivery.0));
+                let (courier, order) = (number(riders[0].rider.0), number(decision.delivery.0));
+                if self.trouble.accepts(courier, &[order]) {
+                    self.couriers[courier].queue.push(order);
+                }
             }
         }
         for courier in 0..self.couriers.len() {
             let c = &self.couriers[courier];
-            if c.fixed.is_empty() && c.free_at <= now && !c.queue.is_empty() {
+            let is_silent = self.trouble.is_silent(courier, now);
+            if c.fixed.is_empty() && c.free_at <= now && !c.queue.is_empty() && !is_silent {
                 let order = self.couriers[courier].queue.remove(0);
                 self.fix(courier, vec![order], now);
             }
@@ -355,10 +380,10 @@ impl<'i> Shift<'i> {
         let restaurant = number(trip.trip.shop.0);
         let orders: Vec<usize> = trip.trip.deliveries.iter().map(|d| number(d.0)).collect();
         if c.site == Some(Site::Restaurant(restaurant)) {
-            if trip.pickup_at_ms <= now * MINUTE_MS {
+            if trip.pickup_at_ms <= now * MINUTE_MS && self.trouble.accepts(courier, &orders) {
                 self.take(courier, &orders, now, now);
             }
-        } else if trip.leave_at_ms <= now * MINUTE_MS {
+        } else if trip.leave_at_ms <= now * MINUTE_MS && self.trouble.accepts(courier, &orders) {
             if self.options.commit == Commit::Departure {
                 self.fix(courier, orders, now);
             } else {

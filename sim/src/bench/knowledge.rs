@@ -25,7 +25,8 @@ pub(super) struct Knowledge {
 }
 
 impl Knowledge {
-    pub fn new(instance: &Instance, kitchen: Kitchen) -> Self {
+    /// Of a day's beginning. What restaurants state that they usually need, milliseconds; empty: the means of the day.
+    pub fn new(instance: &Instance, kitchen: Kitchen, stated_ms: &[i64]) -> Self {
         let mut sums = vec![(0, 0); instance.restaurants.len()];
         for order in &instance.orders {
             let sum = &mut sums[order.restaurant];
@@ -35,7 +36,11 @@ impl Knowledge {
             kitchen,
             demand: Demand::default(),
             kitchens: Kitchens::default(),
-            stated_ms: sums.into_iter().map(|(sum, n)| sum / i64::max(n, 1)).collect(),
+            stated_ms: if stated_ms.is_empty() {
+                sums.into_iter().map(|(sum, n)| sum / i64::max(n, 1)).collect()
+            } else {
+                stated_ms.to_vec()
+            },
             takes: Vec::new(),
             guesses: BTreeMap::new(),
         }
@@ -106,7 +111,9 @@ impl Knowledge {
         let shops = self.demand.rates(now_ms).into_iter();
         let spread = |n: usize| self.takes[(2 * n + 1) * self.takes.len() / (2 * TAKES)] * MINUTE_MS;
         Outlook {
-            shops: shops.map(|(shop, place, orders_per_minute)| ShopOutlook { shop, place, orders_per_minute }).collect(),
+            shops: shops
+                .map(|(shop, place, orders_per_minute)| ShopOutlook { shop, place, orders_per_minute })
+                .collect(),
             orders_per_minute: self.demand.city_rate(now_ms),
             takes_ms: if self.takes.is_empty() { Vec::new() } else { (0..TAKES).map(spread).collect() },
             riders_on_shift: u32::try_from(riders_on_shift).unwrap_or(u32::MAX),

@@ -77,6 +77,21 @@ pub fn work(
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> Result<Vec<Outcome>> {
+    work_by(instances, options, out, stop, bar, &|_, instance| day::run(instance, options))
+}
+
+/// The same with another way to play a day, given by its number and its instance.
+///
+/// # Errors
+/// A solution cannot be written.
+pub fn work_by(
+    instances: Vec<Instance>,
+    options: &DayOptions,
+    out: Option<&Path>,
+    stop: &AtomicBool,
+    bar: &ProgressBar,
+    play: &(dyn Fn(usize, &Instance) -> Day + Sync),
+) -> Result<Vec<Outcome>> {
     let mut queue: Vec<usize> = (0..instances.len()).collect();
     queue.sort_by_key(|&n| std::cmp::Reverse(instances[n].orders.len()));
     let next = AtomicUsize::new(0);
@@ -89,7 +104,7 @@ pub fn work(
                 while !stop.load(Ordering::Relaxed) {
                     let Some(&n) = queue.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                     let instance = &instances[n];
-                    let worked = one(instance, options, out);
+                    let worked = one(instance, options, out, || play(n, instance));
                     if worked.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -120,9 +135,9 @@ struct Worked {
     violations: Vec<Violation>,
 }
 
-fn one(instance: &Instance, options: &DayOptions, out: Option<&Path>) -> Result<Worked> {
+fn one(instance: &Instance, options: &DayOptions, out: Option<&Path>, play: impl FnOnce() -> Day) -> Result<Worked> {
     let begin = Instant::now();
-    let mut day = day::run(instance, options);
+    let mut day = play();
     let wall_s = begin.elapsed().as_secs_f64();
     let violations = check(instance, options, &day.solution);
     if violations.iter().any(|v| v.rule == super::check::Rule::Unknown) {
