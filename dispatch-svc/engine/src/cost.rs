@@ -96,7 +96,8 @@ pub(crate) fn assess(job: &Job, rider: &Workload, now_ms: i64, policy: &Policy) 
     match gates::fits_at_ms(job, &trip, policy) {
         None => Assessment::Fits(terms(job, rider, &trip, now_ms, policy)),
         Some(at_ms) => {
-            let later = Trip { arrival_ms: trip.arrival_ms.max(job.ready_at_ms.saturating_sub(policy.hold_ms.max(0))), ..trip };
+            let later =
+                Trip { arrival_ms: trip.arrival_ms.max(job.ready_at_ms.saturating_sub(policy.hold_ms.max(0))), ..trip };
             let terms = terms(job, rider, &later, now_ms, policy);
             Assessment::FitsLater { terms: Terms { later_ms: policy.weights.later_ms, ..terms }, at_ms }
         }

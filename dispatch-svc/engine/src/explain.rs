@@ -47,7 +47,12 @@ pub fn for_ops(round: &Round) -> Vec<String> {
         told.extend(compare(best, rival));
     } else if let (true, Some(rival)) = (round.asked.is_empty(), rival) {
         if let (Some(cost), Some(terms)) = (rival.cost, rival.terms) {
-            told.push(format!("As things stand {} would cost {}: {}.", rival.rider, minutes(cost), taken_apart(&terms)));
+            told.push(format!(
+                "As things stand {} would cost {}: {}.",
+                rival.rider,
+                minutes(cost),
+                taken_apart(&terms)
+            ));
         }
     } else if !round.asked.is_empty() {
         told.push("Nobody else could be asked.".to_owned());
@@ -63,7 +68,7 @@ pub fn for_rider(round: &Round, rider: RiderId) -> Option<String> {
     let terms = candidate.terms?;
     let wait = match terms.food_wait_ms {
         ..30_000 => "you can be at the counter when the food is ready".to_owned(),
-        ms => format!("of those who can come, you can be there soonest: about {} after the food is ready", minutes(ms)),
+        ms => format!("you can be at the counter about {} after the food is ready", minutes(ms)),
     };
     let own_way = if terms.others_ms > 0 {
         format!("; it makes your other orders {} later", minutes(terms.others_ms))
@@ -111,7 +116,8 @@ fn compare(best: &Candidate, rival: &Candidate) -> Option<String> {
         ));
     }
     let gap = ours.named().into_iter().zip(theirs.named()).map(|((name, a), (_, b))| (b - a, name)).max()?;
-    let because = if gap.0 > 0 { format!(", mostly for {} ({} more)", words(gap.1), minutes(gap.0)) } else { String::new() };
+    let because =
+        if gap.0 > 0 { format!(", mostly for {} ({} more)", words(gap.1), minutes(gap.0)) } else { String::new() };
     Some(format!("The next best, {}, would cost {} more{because}.", rival.rider, minutes(more_ms)))
 }
 
@@ -152,7 +158,8 @@ fn taken_apart(terms: &Terms) -> String {
     if named.is_empty() {
         return "nothing speaks against it".to_owned();
     }
-    let told: Vec<String> = named.into_iter().map(|(ms, name)| format!("{} for {}", minutes(ms), words(name))).collect();
+    let told: Vec<String> =
+        named.into_iter().map(|(ms, name)| format!("{} for {}", minutes(ms), words(name))).collect();
     told.join(", ")
 }
 

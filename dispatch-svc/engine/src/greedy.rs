@@ -15,9 +15,7 @@ use pannier_contracts::DeliveryId;
 
 use crate::cost::{Assessment, assess};
 use crate::workload::{Job, Workload};
-use crate::{
-    Candidate, Chosen, Decision, Gate, HoldReason, NobodyReason, Outcome, Policy, Snapshot,
-};
+use crate::{Candidate, Chosen, Decision, Gate, HoldReason, NobodyReason, Outcome, Policy, Snapshot};
 
 /// Decides about every delivery of the snapshot, one rider at a time.
 pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Vec<Decision> {

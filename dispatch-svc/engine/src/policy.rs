@@ -129,7 +129,17 @@ pub struct Reposition {
 
 impl Default for Reposition {
     fn default() -> Self {
-        Self { on: false, ahead_min: 30, near_permille: 1_000, least_gain_ms: 60_000, way_permille: 20, way_most_min: 30, hop_most_min: 5, shift_left_min: 10, moves_most: 8 }
+        Self {
+            on: false,
+            ahead_min: 30,
+            near_permille: 1_000,
+            least_gain_ms: 60_000,
+            way_permille: 20,
+            way_most_min: 30,
+            hop_most_min: 5,
+            shift_left_min: 10,
+            moves_most: 8,
+        }
     }
 }
 

@@ -122,10 +122,8 @@ impl<'w> Cover<'w> {
         let mut speeds: Vec<f64> = snapshot.riders.iter().map(|r| r.speed_mps).collect();
         speeds.sort_by(f64::total_cmp);
         let pace = Pace::new(&snapshot.city, speeds.get(speeds.len() / 2).copied().unwrap_or(5.0));
-        let between = shops
-            .iter()
-            .map(|a| shops.iter().map(|b| steps(pace.travel_ms(a.place, b.place))).collect())
-            .collect();
+        let between =
+            shops.iter().map(|a| shops.iter().map(|b| steps(pace.travel_ms(a.place, b.place))).collect()).collect();
         let takes = &snapshot.outlook.takes_ms;
         let delay_ms = (0..=FURTHEST_MIN * STEPS)
             .map(|n| {
@@ -153,7 +151,7 @@ impl<'w> Cover<'w> {
         self.nearest[shop] = nearest;
     }
 
-    /// Who is under way cannot be asked, so a long way is gone in hops, from counter to counter.
+    /// Who is under way cannot be asked, so a long way is gone in hops, from counter to counter, or not at all.
     fn hop(&self, policy: &Policy, rider: usize, shop: usize) -> Option<usize> {
         let most = i64::from(policy.reposition.hop_most_min) * STEPS;
         let direct = i64::from(self.far[rider][shop]);
@@ -165,7 +163,9 @@ impl<'w> Cover<'w> {
             let first = i64::from(self.far[rider][*via]);
             (1..=most).contains(&first) && i64::from(self.between[*via][shop]) + STEPS <= direct
         };
-        (0..self.shops.len()).filter(is_hop).min_by_key(|via| (way(*via) - direct) * 2 + i64::from(self.between[*via][shop]))
+        (0..self.shops.len())
+            .filter(is_hop)
+            .min_by_key(|via| (way(*via) - direct) * 2 + i64::from(self.between[*via][shop]))
     }
 
     fn put(&mut self, rider: usize, shop: usize) {
@@ -206,7 +206,11 @@ impl<'w> Cover<'w> {
             .map(|at| {
                 let saved = |s: usize| {
                     let steps = self.between[at][s];
-                    if steps >= self.nearest[s][2].0 { 0 } else { weighted(s, now[s] - self.changed(s, u32::MAX, Some(steps))) }
+                    if steps >= self.nearest[s][2].0 {
+                        0
+                    } else {
+                        weighted(s, now[s] - self.changed(s, u32::MAX, Some(steps)))
+                    }
                 };
                 (all.clone().map(saved).sum(), at)
             })

@@ -1,17 +1,11 @@
 //! What a rider has to do, including what the plan in the making gives them, and how they would do one job more.
 
-use pannier_contracts::RiderId;
-
 use crate::travel::{Pace, Point};
 use crate::{Delivery, Rider, Snapshot};
 
 /// A delivery, with what every rider's price needs.
 pub(crate) struct Job<'a> {
     pub delivery: &'a Delivery,
-    /// Sorted.
-    pub excluded: Vec<RiderId>,
-    /// Sorted.
-    pub offered_to: Vec<RiderId>,
     /// When the kitchen means to be done, milliseconds since 1970.
     pub ready_at_ms: i64,
     /// From the counter to the door, straight, metres.
@@ -20,18 +14,7 @@ pub(crate) struct Job<'a> {
 
 impl<'a> Job<'a> {
     pub fn new(delivery: &'a Delivery) -> Self {
-        let sorted = |riders: &[RiderId]| {
-            let mut riders = riders.to_vec();
-            riders.sort_unstable();
-            riders
-        };
-        Self {
-            delivery,
-            excluded: sorted(&delivery.excluded),
-            offered_to: sorted(&delivery.offered_to),
-            ready_at_ms: delivery.ready.mean_ms(),
-            ride_m: delivery.pickup.metres_to(delivery.dropoff),
-        }
+        Self { delivery, ready_at_ms: delivery.ready.mean_ms(), ride_m: delivery.pickup.metres_to(delivery.dropoff) }
     }
 }
 

@@ -35,8 +35,7 @@ fn decide(
     let carrier = search.carrier[job as usize];
     let rivals = Rivals::of(problem, search, job);
     let outcome = if carrier == NOBODY {
-        let reason =
-            if problem.workers.is_empty() { NobodyReason::NoRiders } else { NobodyReason::NobodyFits };
+        let reason = if problem.workers.is_empty() { NobodyReason::NoRiders } else { NobodyReason::NobodyFits };
         Outcome::Nobody { reason }
     } else {
         match when(problem, routes, job, carrier as usize, asked) {
@@ -63,8 +62,7 @@ fn when(
         return Err((search_from_ms, HoldReason::TooEarly));
     }
     let later = |ms: i64| ms.max(problem.now_ms + 1);
-    let trips: &[PlannedTrip] =
-        routes.binary_search_by_key(&rider.id, |r| r.rider).map_or(&[], |n| &routes[n].trips);
+    let trips: &[PlannedTrip] = routes.binary_search_by_key(&rider.id, |r| r.rider).map_or(&[], |n| &routes[n].trips);
     let id = known.delivery.id;
     let Some(n) = trips.iter().position(|t| t.trip.deliveries.contains(&id)) else {
         return Err((later(known.ready_ms), HoldReason::Planned));

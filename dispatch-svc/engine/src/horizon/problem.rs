@@ -4,8 +4,8 @@ use pannier_contracts::{DeliveryId, MerchantId};
 
 use super::value::EndValue;
 use super::ways::Ways;
-use crate::reposition::{self, Waiting};
 use crate::gates::{Gate, standing_gate};
+use crate::reposition::{self, Waiting};
 use crate::travel::{Pace, Point};
 use crate::{Delivery, Policy, Rider, Snapshot};
 
@@ -196,18 +196,20 @@ impl<'a> Problem<'a> {
             let delivery = jobs[job].delivery;
             // Without a rider and none wanted: somebody else's business.
             jobs[job].is_fixed |= jobs[job].is_given_up && !jobs[job].is_accepted;
-            let Some(asked) = delivery.offered_to.first() else {
+            let Some(asked) = delivery.offered_to.iter().min() else {
                 jobs[job].is_fixed |= delivery.offers_wanted == 0;
                 continue;
             };
             if jobs[job].is_fixed || delivery.offers_wanted > 0 {
                 continue;
             }
-            // Their rider is not in the snapshot: nobody plans for it, and the answer will tell.
-            jobs[job].is_fixed = true;
-            if let Ok(n) = self.workers.binary_search_by_key(asked, |w| w.rider.id) {
-                add(&mut self.fixed[n], &mut jobs[job], job as u32);
-                self.workers[n].fixed_trips = self.fixed[n].len();
+            match self.workers.binary_search_by_key(asked, |w| w.rider.id) {
+                Ok(n) => {
+                    add(&mut self.fixed[n], &mut jobs[job], job as u32);
+                    self.workers[n].fixed_trips = self.fixed[n].len();
+                }
+                // Their rider is not in the snapshot: nobody plans for it, and the answer will tell.
+                Err(_) => jobs[job].is_fixed = true,
             }
         }
     }
@@ -220,8 +222,8 @@ impl<'a> Problem<'a> {
             near.clear();
             for (n, worker) in self.workers.iter().enumerate() {
                 if standing_gate(job.delivery, worker.rider, self.policy).is_none() {
-                    let arrive_ms = worker.free_at_ms.max(self.now_ms)
-                        + worker.pace.travel_ms(worker.free_place, job.pickup);
+                    let arrive_ms =
+                        worker.free_at_ms.max(self.now_ms) + worker.pace.travel_ms(worker.free_place, job.pickup);
                     near.push((arrive_ms, n as u32));
                 }
             }

@@ -56,7 +56,14 @@ impl Problem<'_> {
     /// Where a rider begins.
     pub fn start(&self, worker: usize) -> State {
         let w = &self.workers[worker];
-        State { at_ms: w.free_at_ms, from: From::Start(worker as u32), place: w.free_place, shop: w.at_counter, end_ms: w.end_ms, busy_ms: 0 }
+        State {
+            at_ms: w.free_at_ms,
+            from: From::Start(worker as u32),
+            place: w.free_place,
+            shop: w.at_counter,
+            end_ms: w.end_ms,
+            busy_ms: 0,
+        }
     }
 
     /// One trip from `state`. `each` hears every delivery's delay. `None` when the shift is over by then.
@@ -78,7 +85,8 @@ impl Problem<'_> {
         };
         let served_ms = (arrive_ms + self.half_counter_ms).max(self.now_ms);
         let pickup_ms = self.pickup_ms(leg, served_ms);
-        if pickup_ms > w.shift_end_ms {
+        // Whoever has accepted something also finishes it.
+        if pickup_ms > w.shift_end_ms && leg.jobs().iter().any(|j| !self.jobs[*j as usize].is_fixed) {
             return None;
         }
         let mut at_ms = pickup_ms + self.half_counter_ms;
@@ -105,7 +113,10 @@ impl Problem<'_> {
             last = *number;
         }
         let busy_ms = state.busy_ms + travel_ms + (at_ms - pickup_ms) + self.half_counter_ms;
-        Some((State { at_ms, from: From::Door(last), place, shop: NO_SHOP, end_ms, busy_ms }, Stops { arrive_ms, travel_ms, pickup_ms }))
+        Some((
+            State { at_ms, from: From::Door(last), place, shop: NO_SHOP, end_ms, busy_ms },
+            Stops { arrive_ms, travel_ms, pickup_ms },
+        ))
     }
 
     /// When the food of a trip is taken by somebody who is served at `served_ms`.

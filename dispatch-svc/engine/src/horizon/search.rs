@@ -92,7 +92,10 @@ impl<'p, 'a> Search<'p, 'a> {
 
     /// Takes over what still holds of an earlier plan.
     pub fn warm_start(&mut self, previous: &[crate::Route]) {
-        for route in previous {
+        let mut routes: Vec<&crate::Route> = previous.iter().collect();
+        // The order of the list does not matter, also when two of them claim the same rider.
+        routes.sort_by(|a, b| a.rider.cmp(&b.rider).then_with(|| format!("{a:?}").cmp(&format!("{b:?}"))));
+        for route in routes {
             let Ok(worker) = self.problem.workers.binary_search_by_key(&route.rider, |w| w.rider.id) else { continue };
             let before = self.tours[worker].clone();
             let mut taken = Vec::new();
@@ -133,8 +136,7 @@ impl<'p, 'a> Search<'p, 'a> {
 
     /// Puts everything that has no rider where it is cheapest.
     pub fn fill(&mut self) {
-        let mut missing: Vec<u32> =
-            self.open.iter().copied().filter(|j| self.carrier[*j as usize] == NOBODY).collect();
+        let mut missing: Vec<u32> = self.open.iter().copied().filter(|j| self.carrier[*j as usize] == NOBODY).collect();
         self.unserved.clear();
         self.insert_all(&mut missing);
         self.undone = 0;

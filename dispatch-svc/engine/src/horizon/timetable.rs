@@ -3,8 +3,8 @@
 use super::problem::{Leg, NO_SHOP, Problem};
 use super::route::State;
 use super::search::Search;
-use crate::outcome::{PlannedRoute, PlannedTrip};
 use crate::Trip;
+use crate::outcome::{PlannedRoute, PlannedTrip};
 
 /// Every rider who has something to do.
 pub(super) fn routes(problem: &Problem, search: &Search) -> Vec<PlannedRoute> {

@@ -26,7 +26,8 @@ impl EndValue {
     pub fn new(snapshot: &Snapshot, policy: &Policy) -> Self {
         let outlook = &snapshot.outlook;
         let (minute_ms, weights) = (policy.minute_ms as f64, &policy.horizon.end);
-        let rho = outlook.orders_per_minute * weights.order_takes_min as f64 / f64::from(outlook.riders_on_shift.max(1));
+        let rho =
+            outlook.orders_per_minute * weights.order_takes_min as f64 / f64::from(outlook.riders_on_shift.max(1));
         let place = weights.place_permille as f64 * ((rho - 0.4) / 0.3).clamp(0.0, 1.0);
         let time = weights.time_permille as f64 * (rho - 0.6).clamp(0.0, 1.5);
         let total: f64 = outlook.shops.iter().map(|s| s.orders_per_minute).sum();

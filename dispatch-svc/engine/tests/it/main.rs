@@ -1,6 +1,8 @@
 //! The engine seen from outside: examples, properties, and the shape of its answer.
 
 mod examples;
+mod explain;
+mod horizon;
 mod properties;
 mod shape;
 mod world;

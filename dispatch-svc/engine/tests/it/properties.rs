@@ -229,10 +229,16 @@ proptest! {
     #[test]
     fn the_order_of_lists_does_not_matter(
         (s, shuffled) in a_snapshot().prop_flat_map(|s| {
-            let lists = (Just(s.deliveries.clone()).prop_shuffle(), Just(s.riders.clone()).prop_shuffle());
-            (Just(s.clone()), lists.prop_map(move |(mut deliveries, riders)| {
+            let lists = (
+                Just(s.deliveries.clone()).prop_shuffle(),
+                Just(s.riders.clone()).prop_shuffle(),
+                Just(s.previous.clone()).prop_shuffle(),
+                Just(s.outlook.shops.clone()).prop_shuffle(),
+            );
+            (Just(s.clone()), lists.prop_map(move |(mut deliveries, riders, previous, shops)| {
                 for d in &mut deliveries { d.excluded.reverse(); d.offered_to.reverse(); }
-                Snapshot { deliveries, riders, ..s.clone() }
+                let outlook = Outlook { shops, ..s.outlook.clone() };
+                Snapshot { deliveries, riders, previous, outlook, ..s.clone() }
             }))
         }),
         policy in either(),
@@ -247,6 +253,74 @@ proptest! {
         let made = plan(&again, &policy);
         prop_assert_eq!(&serde_json::from_str::<Plan>(&bytes(&made)).unwrap(), &made);
         prop_assert_eq!(made, plan(&s, &policy));
+    }
+
+    #[test]
+    fn shifts_ready_times_and_what_cannot_be_changed_hold_in_every_route(s in a_plain_snapshot(), seed in any::<u64>()) {
+        let made = plan(&s, &Policy { seed, ..Policy::default() });
+        let mut carried = BTreeSet::new();
+        for route in &made.routes {
+            let rider = s.riders.iter().find(|r| r.id == route.rider).unwrap();
+            let mut free_ms = rider.free_at_ms;
+            for (n, trip) in route.trips.iter().enumerate() {
+                // Whoever has accepted something, or is being asked, also finishes it.
+                let is_open = |id: &DeliveryId| {
+                    let accepted = s.riders.iter().flat_map(|r| &r.committed).any(|t| t.deliveries.contains(id));
+                    !accepted && s.deliveries.iter().any(|d| d.id == *id && d.offers_wanted > 0)
+                };
+                let is_in_time = trip.pickup_at_ms <= rider.shift_end_ms;
+                prop_assert!(is_in_time || !trip.trip.deliveries.iter().any(is_open), "after the shift: {trip:?}");
+                prop_assert!(trip.leave_at_ms >= free_ms, "leaves before being free: {trip:?}");
+                prop_assert!(trip.trip.deliveries.len() <= trip.dropoffs_at_ms.len());
+                prop_assert!(trip.dropoffs_at_ms.is_sorted() && trip.pickup_at_ms <= trip.dropoffs_at_ms[0]);
+                for id in &trip.trip.deliveries {
+                    let delivery = s.deliveries.iter().find(|d| d.id == *id).unwrap();
+                    prop_assert_eq!(delivery.shop, trip.trip.shop, "two shops in one trip");
+                    prop_assert!(trip.pickup_at_ms >= delivery.ready.moments_ms()[0], "taken before it can be ready");
+                    prop_assert!(carried.insert(*id), "{id} is in two trips");
+                }
+                if n < rider.committed.len() {
+                    prop_assert!(rider.committed[n].deliveries.iter().all(|d| trip.trip.deliveries.contains(d)));
+                }
+                free_ms = trip.dropoffs_at_ms.last().copied().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn every_delivery_is_in_a_route_or_has_a_reason(s in a_plain_snapshot()) {
+        let made = plan(&s, &Policy::default());
+        let carried: BTreeSet<_> =
+            made.routes.iter().flat_map(|r| &r.trips).flat_map(|t| &t.trip.deliveries).collect();
+        for decision in &made.decisions {
+            match decision.outcome {
+                Outcome::Nobody { .. } => {}
+                _ => prop_assert!(carried.contains(&decision.delivery), "promised to nobody: {decision:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn more_steps_never_make_a_plan_worse(s in a_plain_snapshot(), seed in any::<u64>(), few in 0..20_u32, more in 1..40_u32) {
+        let objective = |steps| {
+            let mut policy = Policy { seed, ..Policy::default() };
+            policy.horizon.steps_per_delivery = steps;
+            plan(&s, &policy).made.objective_ms.1
+        };
+        prop_assert!(objective(few + more) <= objective(few));
+    }
+
+    #[test]
+    fn the_cheapest_rider_is_planned_for_a_lone_delivery(delivery in a_delivery(), riders in vec(a_rider(), 0..8)) {
+        let mut s = Snapshot { now_ms: NOW, deliveries: vec![delivery], riders, ..Snapshot::default() };
+        s.deliveries[0].offers_wanted = 1;
+        s.deliveries[0].offered_to.clear();
+        let made = plan(&s, &Policy::default());
+        let open = made.decisions[0].candidates.iter().filter(|c| c.gate.is_none());
+        let cheapest = open.min_by_key(|c| c.cost).map(|c| c.cost);
+        let planned = made.routes.iter().find(|r| r.trips.iter().any(|t| t.trip.deliveries.contains(&s.deliveries[0].id)));
+        let price = planned.and_then(|r| made.decisions[0].candidates.iter().find(|c| c.rider == r.rider)).map(|c| c.cost);
+        prop_assert_eq!(price, cheapest);
     }
 
     #[test]

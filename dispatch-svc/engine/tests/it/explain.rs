@@ -1,0 +1,61 @@
+//! Rounds in sentences.
+
+use pannier_engine::explain::{Round, for_ops, for_rider};
+use pannier_engine::{Delivery, Outcome, Plan, Policy, Ready, Rider, plan};
+
+use crate::world::{MINUTE, NOW, delivery, now, rdr, rider};
+
+/// What is told of the only decision of a plan; ids by their last digit.
+fn told(plan: &Plan) -> (Vec<String>, Option<String>) {
+    let decision = &plan.decisions[0];
+    let (asked, until_ms) = match &decision.outcome {
+        Outcome::Offer { riders } => (riders.iter().map(|r| r.rider).collect(), None),
+        Outcome::Hold { until_ms, .. } => (vec![], Some(*until_ms)),
+        Outcome::Nobody { .. } => (vec![], None),
+    };
+    let round = Round {
+        at_ms: NOW,
+        reason: decision.outcome.reason(),
+        until_ms,
+        asked: &asked,
+        candidates: &decision.candidates,
+        left_out: decision.left_out,
+    };
+    let short = |text: String| text.replace(&"0".repeat(31), "");
+    (for_ops(&round).into_iter().map(short).collect(), asked.first().and_then(|r| for_rider(&round, *r)).map(short))
+}
+
+#[test]
+fn an_offer_says_why_this_rider_and_not_the_next() {
+    let late = Delivery { ready: Ready::at(NOW), excluded: vec![rdr(4)], ..delivery(1) };
+    let riders =
+        vec![rider(1, 300), rider(2, 1_500), Rider { stale: true, ..rider(3, 100) }, rider(4, 50), rider(5, 90_000)];
+    let (ops, rider) = told(&plan(&now(vec![late], riders), &Policy::default()));
+    insta::assert_snapshot!(ops.join("\n"), @r"
+    rdr_1 is asked, at a cost of 5.7 min: 4.3 min for the way to the door, 1.3 min for the food waiting, 0.1 min for the work.
+    The next best, rdr_2, would cost 5.3 min more, mostly for the food waiting (5.2 min more).
+    Not asked: 1 silent, 1 declined or did not answer, 1 too far away.
+    ");
+    insta::assert_snapshot!(rider.unwrap_or_default(), @"You are asked because you can be at the counter about 1.3 min after the food is ready.");
+}
+
+#[test]
+fn a_hold_says_until_when_and_what_for() {
+    let later = Delivery { ready: Ready::at(NOW + 10 * MINUTE), ..delivery(1) };
+    let (ops, rider) = told(&plan(&now(vec![later], vec![rider(1, 300)]), &Policy::default()));
+    insta::assert_snapshot!(ops.join("\n"), @r"
+    A rider is planned and will be asked just in time for the food. The next look is in 8.7 min, or when something changes.
+    As things stand rdr_1 would cost 4.4 min: 4.3 min for the way to the door, 0.1 min for the work.
+    ");
+    assert_eq!(rider, None);
+}
+
+#[test]
+fn nobody_says_why_not() {
+    let (ops, _) =
+        told(&plan(&now(vec![delivery(1)], vec![Rider { available: false, ..rider(1, 0) }]), &Policy::default()));
+    insta::assert_snapshot!(ops.join("\n"), @r"
+    No rider can take it.
+    Not asked: 1 offline or paused.
+    ");
+}

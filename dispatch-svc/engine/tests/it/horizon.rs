@@ -1,0 +1,160 @@
+//! What `horizon` does, by example.
+
+use pannier_contracts::DeliveryId;
+use pannier_engine::{
+    Delivery, Gate, Outlook, Plan, Policy, Ready, Reposition, Rider, ShopOutlook, Snapshot, Trip, plan,
+};
+
+use crate::world::{MINUTE, NOW, at, delivery, dlv, gates, now, number, put, rdr, rider, shp, told};
+
+fn horizon(deliveries: Vec<Delivery>, riders: Vec<Rider>) -> Plan {
+    plan(&now(deliveries, riders), &Policy::default())
+}
+
+/// Every decision on a line.
+fn lines(plan: &Plan) -> Vec<String> {
+    plan.decisions.iter().map(told).collect()
+}
+
+/// `1: 1 2 | 3`: rider 1 brings 1 and 2 in one trip, then 3.
+fn routes(plan: &Plan) -> Vec<String> {
+    let name = |d: &DeliveryId| u32::from_str_radix(&d.to_string()[4..], 16).unwrap().to_string();
+    let trip = |t: &pannier_engine::PlannedTrip| t.trip.deliveries.iter().map(name).collect::<Vec<_>>().join(" ");
+    let route = |r: &pannier_engine::PlannedRoute| {
+        format!("{}: {}", number(r.rider), r.trips.iter().map(trip).collect::<Vec<_>>().join(" | "))
+    };
+    plan.routes.iter().map(route).collect()
+}
+
+fn ready_in(n: u32, minutes: i64) -> Delivery {
+    Delivery { ready: Ready::at(NOW + minutes * MINUTE), ..delivery(n) }
+}
+
+#[test]
+fn a_rider_is_asked_just_in_time() {
+    // A kilometre takes 260 s; the food is ready in 600 s.
+    assert_eq!(lines(&horizon(vec![ready_in(1, 10)], vec![rider(1, 1_000)])), ["hold 340s planned"]);
+    // Nobody is looked for before the search lead of 15 minutes.
+    assert_eq!(lines(&horizon(vec![ready_in(1, 20)], vec![rider(1, 1_000)])), ["hold 300s too_early"]);
+    assert_eq!(lines(&horizon(vec![ready_in(1, 4)], vec![rider(1, 1_000)])), ["offer 1"]);
+}
+
+#[test]
+fn where_the_ready_time_is_uncertain_the_first_moment_counts() {
+    let moments: Vec<i64> = [8, 10, 12, 20].iter().map(|m| NOW + m * MINUTE).collect();
+    let uncertain = Delivery { ready: Ready::one_of(&moments), ..delivery(1) };
+    assert_eq!(lines(&horizon(vec![uncertain], vec![rider(1, 1_000)])), ["hold 220s planned"]);
+}
+
+#[test]
+fn two_doors_of_one_counter_are_one_trip() {
+    let second = Delivery { shop: shp(1), dropoff: at(1_100, 50), ..delivery(2) };
+    let plan = horizon(vec![delivery(1), second], vec![rider(1, 200)]);
+    assert_eq!(routes(&plan), ["1: 1 2"]);
+}
+
+#[test]
+fn what_greedy_would_cross_is_uncrossed() {
+    // Rider 2 is nearest to both counters; rider 1 can only do the western one in time.
+    let west = Delivery { pickup: at(0, -500), dropoff: at(500, -500), ..ready_in(1, 0) };
+    let east = Delivery { pickup: at(0, 600), dropoff: at(500, 600), ..ready_in(2, 0) };
+    let plan = horizon(vec![west, east], vec![rider(1, -1_600), rider(2, 0)]);
+    assert_eq!(routes(&plan), ["1: 1", "2: 2"]);
+}
+
+#[test]
+fn who_is_under_way_to_a_counter_takes_more_from_there() {
+    let mut going = rider(1, 0);
+    (going.load, going.committed) = (1, vec![Trip { shop: shp(1), deliveries: vec![dlv(1)] }]);
+    let accepted = Delivery { offers_wanted: 0, ..ready_in(1, 3) };
+    let more = Delivery { shop: shp(1), dropoff: at(1_050, 0), ..ready_in(2, 3) };
+    let plan = horizon(vec![accepted, more], vec![going.clone(), rider(2, 3_000)]);
+    assert_eq!(routes(&plan), ["1: 1 2"]);
+    // What is accepted needs no decision; the other is asked for at once.
+    assert_eq!(lines(&plan), ["offer 1"]);
+    going.load = 2;
+    let more = Delivery { shop: shp(1), dropoff: at(1_050, 0), ..ready_in(2, 3) };
+    let accepted = Delivery { offers_wanted: 0, ..ready_in(1, 3) };
+    let full = horizon(vec![accepted, more], vec![going]);
+    assert!(lines(&full)[0].ends_with("rider_full"), "{:?}", lines(&full));
+}
+
+#[test]
+fn an_open_offer_stays_with_its_rider() {
+    let offered = Delivery { offers_wanted: 0, offered_to: vec![rdr(2)], ..ready_in(1, 0) };
+    let plan = horizon(vec![offered, ready_in(2, 0)], vec![rider(1, 900), rider(2, 1_000)]);
+    assert_eq!(routes(&plan), ["1: 2", "2: 1"]);
+    assert_eq!(lines(&plan), ["nobody none_wanted", "offer 1"]);
+}
+
+/// The plan before, as the start of the next.
+fn then(before: &Plan, snapshot: Snapshot) -> Plan {
+    let previous = before.routes.iter().map(pannier_engine::PlannedRoute::route).collect();
+    plan(&Snapshot { previous, ..snapshot }, &Policy::default())
+}
+
+#[test]
+fn a_decline_is_repaired_by_the_next_plan() {
+    let riders = vec![rider(1, 300), rider(2, 800)];
+    let before = horizon(vec![ready_in(1, 0)], riders.clone());
+    assert_eq!(lines(&before), ["offer 1"]);
+    let declined = Delivery { excluded: vec![rdr(1)], ..ready_in(1, 0) };
+    let after = then(&before, now(vec![declined], riders));
+    assert_eq!(lines(&after), ["offer 2"]);
+    assert_eq!(gates(&after.decisions[0]), "2 open, 1 excluded");
+}
+
+#[test]
+fn a_silent_rider_is_planned_around() {
+    let before = horizon(vec![ready_in(1, 9)], vec![rider(1, 300), rider(2, 800)]);
+    assert_eq!(routes(&before), ["1: 1"]);
+    let silent = Rider { stale: true, ..rider(1, 300) };
+    let after = then(&before, now(vec![ready_in(1, 9)], vec![silent, rider(2, 800)]));
+    assert_eq!(routes(&after), ["2: 1"]);
+    assert_eq!(gates(&after.decisions[0]), "2 open, 1 stale");
+}
+
+#[test]
+fn a_kitchen_that_slips_keeps_nobody_waiting() {
+    let riders = || vec![rider(1, 500)];
+    let late = |minutes| Delivery { pickup: at(0, 700), ..ready_in(2, minutes) };
+    let before = horizon(vec![ready_in(1, 5), late(12)], riders());
+    assert_eq!(routes(&before), ["1: 1 | 2"]);
+    // The first slips by a quarter of an hour: the rider does the other one first, and comes back.
+    let after = then(&before, now(vec![ready_in(1, 20), late(12)], riders()));
+    assert_eq!(routes(&after), ["1: 2 | 1"]);
+}
+
+#[test]
+fn who_goes_home_takes_nothing_more() {
+    let leaving = Rider { shift_end_ms: NOW + 3 * MINUTE, ..rider(1, 100) };
+    let plan = horizon(vec![ready_in(1, 4)], vec![leaving, rider(2, 2_000)]);
+    assert_eq!(routes(&plan), ["2: 1"]);
+    let candidates = &plan.decisions[0].candidates;
+    assert_eq!(candidates.iter().map(|c| c.gate).collect::<Vec<_>>(), [None, Some(Gate::ShiftOver)]);
+}
+
+#[test]
+fn idle_riders_wait_where_orders_come_from_if_they_may() {
+    let mut snapshot = now(vec![], vec![rider(1, 0), rider(2, 100), rider(3, 200)]);
+    let busy = ShopOutlook { shop: shp(7), place: at(0, 1_300), orders_per_minute: 0.5 };
+    let calm = ShopOutlook { shop: shp(8), place: at(0, 100), orders_per_minute: 0.01 };
+    snapshot.outlook =
+        Outlook { shops: vec![busy, calm], orders_per_minute: 0.51, takes_ms: vec![], riders_on_shift: 3 };
+    assert!(plan(&snapshot, &Policy::default()).moves.is_empty(), "off unless switched on");
+    let on = Policy { reposition: Reposition { on: true, ..Reposition::default() }, ..Policy::default() };
+    let moves = plan(&snapshot, &on).moves;
+    assert!(moves.iter().any(|m| m.shop == shp(7) && m.gain_ms >= on.reposition.least_gain_ms), "{moves:?}");
+    assert!(moves.len() < 3, "somebody stays: {moves:?}");
+    // The dial: nothing is worth this much.
+    let dear = Policy { reposition: Reposition { least_gain_ms: i64::MAX, ..on.reposition.clone() }, ..on };
+    assert!(plan(&snapshot, &dear).moves.is_empty());
+    let mut far = snapshot.clone();
+    far.riders.iter_mut().for_each(|r| put(r, at(40_000, 0)));
+    assert!(
+        plan(&far, &Policy { reposition: Reposition { on: true, ..Reposition::default() }, ..Policy::default() })
+            .moves
+            .is_empty(),
+        "too far to be sent"
+    );
+}
