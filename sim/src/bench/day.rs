@@ -56,7 +56,6 @@ pub fn policy(options: &DayOptions) -> Policy {
         ..Policy::default()
     };
     policy.reposition.on = options.reposition;
-    super::tune::tune(&mut policy);
     policy
 }
 

@@ -12,7 +12,3 @@ pub mod report;
 pub mod run;
 pub mod solution;
 pub mod summary;
-/// Nothing yet.
-mod tune {
-    pub(super) fn tune(_: &mut pannier_engine::Policy) {}
-}
