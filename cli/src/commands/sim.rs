@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use pannier_contracts::zone::DispatchPolicy;
 use pannier_platform::auth::Signer;
 use pannier_sim::city::{self, CityOptions};
 use pannier_sim::replay::{self, ReplayOptions};
@@ -34,6 +36,9 @@ pub enum Sim {
         /// How many times faster than real time the city lives.
         #[arg(long, default_value_t = 60.0)]
         speed: f64,
+        /// How the zone decides who carries what.
+        #[arg(long, default_value = "horizon", value_parser = dispatch_policy())]
+        policy: DispatchPolicy,
         /// A folder for `summary.json` and the journal.
         #[arg(long)]
         report: Option<PathBuf>,
@@ -60,9 +65,9 @@ pub enum Sim {
 /// The platform does not start, or a check found something: status 1.
 pub async fn run(data: &Path, what: Sim) -> Result<()> {
     match what {
-        Sim::Replay { dir, speed, report, target } => {
+        Sim::Replay { dir, speed, policy, report, target } => {
             let instance_dir = dir.clone();
-            let options = |target| ReplayOptions { instance_dir, speed, report_dir: report, target };
+            let options = |target| ReplayOptions { instance_dir, speed, dispatch: policy, report_dir: report, target };
             match target {
                 Some(file) => replay_on(options(target_in_file(&file)?)).await,
                 None => {
@@ -81,6 +86,10 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
             city::run(target, CityOptions { speed, ..CityOptions::default() }, stop_token()?).await
         }
     }
+}
+
+fn dispatch_policy() -> impl TypedValueParser<Value = DispatchPolicy> {
+    PossibleValuesParser::new(DispatchPolicy::ALL.iter().map(|p| p.as_str())).try_map(|word| word.parse())
 }
 
 async fn replay_on(options: ReplayOptions) -> Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::{StreamExt, TryStreamExt};
 use pannier_contracts::merchant::{MenuItem, MerchantStatus};
-use pannier_contracts::zone::Policy;
+use pannier_contracts::zone::{DispatchPolicy, Policy};
 use pannier_contracts::{CustomerId, MerchantId, Money, RiderId, ZoneId};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -65,9 +65,9 @@ pub fn real_speed_mps(instance: &Instance, speed: f64) -> f64 {
 }
 
 /// Makes everything through public calls and waits until customers can order everywhere.
-pub async fn set_up(api: &Arc<Api>, instance: &Instance, speed: f64) -> anyhow::Result<Cast> {
+pub async fn set_up(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: DispatchPolicy) -> anyhow::Result<Cast> {
     let cast = Cast::of(instance);
-    put_zone(api, instance, speed).await.context("the zone cannot be made")?;
+    put_zone(api, instance, speed, dispatch).await.context("the zone cannot be made")?;
     let shops = instance.restaurants.iter().zip(&cast.shops).map(|(restaurant, id)| async move {
         let place = instance.place(restaurant.at)?;
         let shop = Shop::new(api, &id.to_string());
@@ -98,7 +98,7 @@ pub async fn set_up(api: &Arc<Api>, instance: &Instance, speed: f64) -> anyhow::
     Ok(cast)
 }
 
-async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64) -> anyhow::Result<()> {
+async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: DispatchPolicy) -> anyhow::Result<()> {
     let (low, high) = instance.bounds();
     let (low, high) =
         (Point { x: low.x - MARGIN_M, y: low.y - MARGIN_M }, Point { x: high.x + MARGIN_M, y: high.y + MARGIN_M });
@@ -106,7 +106,7 @@ async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64) -> anyhow::Re
     let polygon = corners.into_iter().map(|c| instance.place(c)).collect::<Result<Vec<_>, _>>()?;
     // The zone is the instance's, not the run's: the next run finds it and changes its policy.
     let id: ZoneId = format!("replay-{}", instance.id().simple()).parse()?;
-    let policy = compressed(speed, low.distance_m(high).max(5_000.0));
+    let policy = Policy { dispatch, ..compressed(speed, low.distance_m(high).max(5_000.0)) };
     Ops::new(api, "replay").put_zone(&id, &instance.name, &polygon, &policy).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pannier_contracts::OrderId;
+use pannier_contracts::zone::DispatchPolicy;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ pub struct ReplayOptions {
     pub instance_dir: PathBuf,
     /// How many times faster than real time the city lives.
     pub speed: f64,
+    /// How the replay's zone decides who carries what.
+    pub dispatch: DispatchPolicy,
     /// Where `summary.json`, `report.json` and the journal go.
     pub report_dir: Option<PathBuf>,
     /// The platform.
@@ -53,16 +56,17 @@ pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow:
     let bots = shutdown.child_token();
     let api = Api::new(options.target.clone(), Some(Journal::create(&journal_path)?), bots.clone())?;
     println!(
-        "Replaying {}: {} orders, {} couriers, {} restaurants, {}x",
+        "Replaying {}: {} orders, {} couriers, {} restaurants, {}x, dispatched by {}",
         instance.name,
         instance.orders.len(),
         instance.couriers.len(),
         instance.restaurants.len(),
-        options.speed
+        options.speed,
+        options.dispatch
     );
     let cast = tokio::select! {
         () = shutdown.cancelled() => anyhow::bail!("stopped"),
-        cast = cast::set_up(&api, &instance, options.speed) => cast?,
+        cast = cast::set_up(&api, &instance, options.speed, options.dispatch) => cast?,
     };
     let clock = Clock::start(instance.first_minute() as f64 - 1.0, options.speed);
     let placed = day::play(&api, &instance, &cast, clock, &shutdown).await?;
@@ -74,7 +78,7 @@ pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow:
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         findings = checks::run(&options.target, &journal_path).await?;
     }
-    let report = Report::new(&instance, clock, endings, findings, placed.troubles, started.elapsed());
+    let report = Report::new(&instance, clock, options.dispatch, endings, findings, placed.troubles, started.elapsed());
     report.print();
     if options.report_dir.is_some() {
         report.write(&folder)?;

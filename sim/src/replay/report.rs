@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use pannier_contracts::order::OrderState;
+use pannier_contracts::zone::DispatchPolicy;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -52,6 +53,8 @@ pub struct Summary {
     pub ready_to_pickup_mean_min: f64,
     /// Real seconds from start to report.
     pub wall_seconds: f64,
+    /// How it was decided who carries what.
+    pub policy: DispatchPolicy,
 }
 
 impl Summary {
@@ -134,6 +137,7 @@ impl Report {
     pub fn new(
         instance: &Instance,
         clock: Clock,
+        policy: DispatchPolicy,
         endings: Vec<Ending>,
         findings: Vec<Finding>,
         troubles: Vec<String>,
@@ -161,6 +165,7 @@ impl Report {
             click_to_door_mean_min: mean(times.iter().map(|t| t.click_to_door)),
             ready_to_pickup_mean_min: mean(times.iter().map(|t| t.ready_to_pickup)),
             wall_seconds: round(took.as_secs_f64()),
+            policy,
         };
         let late = endings.iter().filter(|e| !e.is(OrderState::Delivered));
         let undelivered = late.map(|e| (e.file.id.clone(), e.why(instance.is_undeliverable(&e.file)))).collect();
@@ -172,7 +177,7 @@ impl Report {
     /// The table.
     pub fn print(&self) {
         let s = &self.summary;
-        println!("\n{} at {}x, {:.0} s", self.name, self.speed, s.wall_seconds);
+        println!("\n{} at {}x, dispatched by {}, {:.0} s", self.name, self.speed, s.policy, s.wall_seconds);
         let mut rows = vec![
             ("orders in file", s.orders_in_file.to_string()),
             ("placed", s.placed.to_string()),
@@ -286,7 +291,8 @@ mod tests {
         };
         let endings = || instance.orders.iter().map(|o| Ending::not_placed(o, "asleep".into())).collect();
         let report = |findings| {
-            Report::new(&instance, Clock::start(0.0, 60.0), endings(), findings, vec![], Duration::from_secs(3))
+            let (clock, took) = (Clock::start(0.0, 60.0), Duration::from_secs(3));
+            Report::new(&instance, clock, DispatchPolicy::Greedy, endings(), findings, vec![], took)
         };
         let clean = report(findings("")).summary;
         assert!(clean.is_clean());
@@ -296,7 +302,7 @@ mod tests {
             keys.join(" "),
             "orders_in_file placed delivered undeliverable_by_data cancelled expired rejected failed stuck duplicates \
              lost double_assignments capacity_breaches ledger_difference invariant_violations \
-             click_to_door_mean_min ready_to_pickup_mean_min wall_seconds"
+             click_to_door_mean_min ready_to_pickup_mean_min wall_seconds policy greedy"
         );
         for name in names {
             assert!(!report(findings(name)).summary.is_clean(), "{name}");
