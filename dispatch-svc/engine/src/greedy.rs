@@ -15,17 +15,21 @@ use pannier_contracts::DeliveryId;
 
 use crate::cost::{Assessment, assess};
 use crate::workload::{Job, Workload};
-use crate::{Candidate, Chosen, Decision, Gate, HoldReason, NobodyReason, Outcome, Policy, Snapshot};
+use crate::{
+    Candidate, Chosen, Decision, Gate, HoldReason, NobodyReason, Outcome, PlannedRoute, PlannedTrip, Policy, Snapshot,
+};
 
 /// Decides about every delivery of the snapshot, one rider at a time.
-pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Vec<Decision> {
+///
+/// The routes say in which sequence each rider is meant to do what they are asked; what they have accepted comes before.
+pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> (Vec<Decision>, Vec<PlannedRoute>) {
     let now_ms = snapshot.now_ms;
-    let riders = snapshot.riders_by_id().into_iter().map(|r| Workload::new(r, snapshot)).collect();
+    let riders: Vec<Workload> = snapshot.riders_by_id().into_iter().map(|r| Workload::new(r, snapshot)).collect();
     let committed: BTreeSet<DeliveryId> =
         snapshot.riders.iter().flat_map(|r| &r.committed).flat_map(|t| &t.deliveries).copied().collect();
     let wanted = snapshot.deliveries_by_id().into_iter().filter(|d| !committed.contains(&d.id));
     let jobs: Vec<Job> = wanted.map(Job::new).collect();
-    let mut making = Making { now_ms, policy, riders };
+    let mut making = Making { now_ms, policy, trips: vec![Vec::new(); riders.len()], riders };
 
     let mut searches: Vec<Search> = jobs.into_iter().map(|job| making.open(job)).collect();
     let mut queue: BinaryHeap<Reverse<Top>> = searches.iter().enumerate().filter_map(|(n, s)| s.top(n)).collect();
@@ -36,7 +40,8 @@ pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Vec<Decision> {
             queue.extend(search.top(top.delivery));
         }
     }
-    searches.into_iter().filter_map(|s| making.close(s)).collect()
+    let decisions = searches.into_iter().filter_map(|s| making.close(s)).collect();
+    (decisions, making.routes())
 }
 
 /// The cheapest pair of one delivery. Riders and deliveries are numbered in the order of their ids, so ties go by id.
@@ -85,6 +90,8 @@ struct Making<'a> {
     now_ms: i64,
     policy: &'a Policy,
     riders: Vec<Workload<'a>>,
+    /// What this plan gives each of them, in sequence.
+    trips: Vec<Vec<PlannedTrip>>,
 }
 
 impl<'a> Making<'a> {
@@ -119,6 +126,11 @@ impl<'a> Making<'a> {
         Search { job, first_ranks, pairs: pairs.into(), chosen: Vec::new(), decision }
     }
 
+    fn routes(self) -> Vec<PlannedRoute> {
+        let routes = self.riders.iter().zip(self.trips).filter(|(_, trips)| !trips.is_empty());
+        routes.map(|(rider, trips)| PlannedRoute { rider: rider.rider.id, trips }).collect()
+    }
+
     fn assess(&self, job: &Job, rider: usize) -> Assessment {
         assess(job, &self.riders[rider], self.now_ms, self.policy)
     }
@@ -148,6 +160,7 @@ impl<'a> Making<'a> {
                     let offer = search.offer();
                     self.decide(search, offer);
                 }
+                self.trips[pair.rider].push(self.riders[pair.rider].planned(&search.job));
                 self.riders[pair.rider].take(&search.job);
             }
             Assessment::FitsLater { at_ms, .. } => {

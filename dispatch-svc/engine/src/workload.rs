@@ -1,7 +1,7 @@
 //! What a rider has to do, including what the plan in the making gives them, and how they would do one job more.
 
 use crate::travel::{Pace, Point};
-use crate::{Delivery, Rider, Snapshot};
+use crate::{Delivery, PlannedTrip, Rider, Snapshot};
 
 /// A delivery, with what every rider's price needs.
 pub(crate) struct Job<'a> {
@@ -66,6 +66,17 @@ impl<'a> Workload<'a> {
         let arrival_ms = self.free_at_ms.saturating_add(travel_ms).saturating_add(self.half_counter_ms);
         let ride_ms = self.half_counter_ms + self.pace.way_ms(job.ride_m) + self.half_door_ms;
         Trip { travel_ms, arrival_ms, ride_ms, half_counter_ms: self.half_counter_ms }
+    }
+
+    /// How they would do it, as a trip with its times.
+    pub fn planned(&self, job: &Job) -> PlannedTrip {
+        let trip = self.trip(job);
+        PlannedTrip {
+            trip: crate::Trip { shop: job.delivery.shop, deliveries: vec![job.delivery.id] },
+            leave_at_ms: self.free_at_ms,
+            pickup_at_ms: trip.arrival_ms.max(job.ready_at_ms),
+            dropoffs_at_ms: vec![trip.at_door_ms(job)],
+        }
     }
 
     /// The rider is asked; for the rest of this plan they count as having said yes.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::solution::{Assignment, Commit, DayOptions, Move, Site, Solution, Work};
+use super::solution::{Assignment, Commit, DayOptions, Kitchen, Move, Site, Solution, Work};
 use crate::instance::Instance;
 
 /// Which rule was broken.
@@ -309,7 +309,8 @@ impl Check<'_> {
         });
     }
 
-    /// Nobody repositions: every move to a restaurant is for an order. When the orders are open until the pickup, what
+    /// Nobody repositions: every move to a restaurant is for an order; where kitchens are unknown, a courier's last one may
+    /// have been in vain. When the orders are open until the pickup, what
     /// it was for may have changed since; then some known order must have been there to fetch.
     fn empty_moves(&mut self, solution: &Solution) {
         let instance = self.instance;
@@ -326,7 +327,9 @@ impl Check<'_> {
                     Commit::Departure => fetches,
                     Commit::Pickup => of[restaurant].iter().any(|&(from, to)| from <= m.departure && m.departure < to),
                 };
-                if !for_order {
+                // Nobody could know that the food would not be ready before the end of the shift.
+                let gave_up = self.options.kitchen == Kitchen::Unknown && n + 1 == work.moves.len();
+                if !for_order && !gave_up {
                     let what = format!("left for {} at {} without an order", self.name(m.to), m.departure);
                     self.add(Rule::EmptyMove, m.courier, None, what);
                 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use pannier_contracts::{DeliveryId, MerchantId, RiderId};
-use pannier_engine::{self as engine, Kind, Outcome, Plan, PlannedTrip, Policy, Ready, Snapshot, plan};
+use pannier_engine::{self as engine, Kind, Plan, PlannedTrip, Policy, Ready, Snapshot, plan};
 use uuid::Uuid;
 
 use self::mishap::{Mishaps, Trouble, Troubles};
@@ -336,11 +336,13 @@ impl<'i> Shift<'i> {
     }
 
     fn obey(&mut self, plan: &Plan, now: i64) {
-        for decision in &plan.decisions {
-            if let (Outcome::Offer { riders }, Kind::Greedy) = (&decision.outcome, self.policy.kind) {
-                let (courier, order) = (number(riders[0].rider.0), number(decision.delivery.0));
-                if self.trouble.accepts(courier, &[order]) {
-                    self.couriers[courier].queue.push(order);
+        if self.policy.kind == Kind::Greedy {
+            for route in &plan.routes {
+                let courier = number(route.rider.0);
+                for order in route.trips.iter().flat_map(|t| &t.trip.deliveries).map(|d| number(d.0)) {
+                    if self.trouble.accepts(courier, &[order]) {
+                        self.couriers[courier].queue.push(order);
+                    }
                 }
             }
         }
@@ -352,9 +354,11 @@ impl<'i> Shift<'i> {
                 self.fix(courier, vec![order], now);
             }
         }
-        for route in &plan.routes {
-            if let Some(first) = route.trips.first() {
-                self.begin(number(route.rider.0), first, now);
+        if self.policy.kind == Kind::Horizon {
+            for route in &plan.routes {
+                if let Some(first) = route.trips.first() {
+                    self.begin(number(route.rider.0), first, now);
+                }
             }
         }
         for step in &plan.moves {

@@ -209,7 +209,9 @@ impl Shift<'_> {
         if self.trouble.falls_silent(courier, now) {
             self.keep(courier, now);
         }
-        if self.trouble.is_given_up(courier, now) || (is_over && !self.trouble.mishaps.is_none()) {
+        // With everything known and nobody silent, whoever accepts something also gets it before their shift ends.
+        let may_be_late = self.options.kitchen == Kitchen::Unknown || !self.trouble.mishaps.is_none();
+        if self.trouble.is_given_up(courier, now) || (is_over && may_be_late) {
             let c = &mut self.couriers[courier];
             let mut orders = std::mem::take(&mut c.fixed);
             orders.append(&mut c.queue);
