@@ -92,7 +92,7 @@
 //! |---|---|
 //! | available, heard of lately, not excluded, not asked already, within `radius_m`, capacity above 0 | `gates.rs`, `standing_gate` |
 //! | one shop per trip, at most `bundle_most` and `capacity` deliveries | `horizon/insertion.rs`, `most` and `best_spot` |
-//! | nothing is picked up after the end of the shift; the drop-off may be later | `horizon/route.rs`, `drive` answers `None` |
+//! | nothing is picked up after the end of the shift but what was accepted; drop-offs may be later | `horizon/route.rs`, `drive` answers `None` |
 //! | nothing is taken before it is ready; half the service before, half after handing over | `horizon/route.rs`, `drive` |
 //! | fixed points stay | `horizon/problem.rs`, `fix`; new trips only behind them in `best_spot` |
 //! | never more orders and offers than `capacity` at the same time | `horizon/decide.rs`, `when` and `choose` |
@@ -162,8 +162,8 @@
 //!    * on the rider, or on how many deliveries are asked for: in `extras_ms` (`horizon/insertion.rs`), computed once per
 //!      rider in `Worker::new` (`horizon/problem.rs`).
 //! 3. **Tell it.** In `terms` (`horizon/decide.rs`) take the difference of your part with and without the delivery, as its
-//!    neighbours do; a new name is a field of [`Terms`], a line in `Terms::named` (`cost.rs`), and a few words in `words`
-//!    (`explain.rs`).
+//!    neighbours do: their sum is what the route costs more, `with.cost_ms - without.cost_ms`. A new name is a field of
+//!    [`Terms`], a line in `Terms::named` (`cost.rs`), and a few words in `words` (`explain.rs`).
 //! 4. **Keep what the search relies on:**
 //!    * a route's cost depends on that route alone. Prices are remembered by the route's version, so a term that looks at
 //!      other routes would be stale; do as absence does and compute it once, before the search;
