@@ -162,7 +162,7 @@
 //!    * on the rider, or on how many deliveries are asked for: in `extras_ms` (`horizon/insertion.rs`), computed once per
 //!      rider in `Worker::new` (`horizon/problem.rs`).
 //! 3. **Tell it.** In `terms` (`horizon/decide.rs`) take the difference of your part with and without the delivery, as its
-//!    neighbours do: their sum is what the route costs more, `with.cost_ms - without.cost_ms`. A new name is a field of
+//!    neighbours do: their sum is what the route costs more with it, `Spot::delta_ms`. A new name is a field of
 //!    [`Terms`], a line in `Terms::named` (`cost.rs`), and a few words in `words` (`explain.rs`).
 //! 4. **Keep what the search relies on:**
 //!    * a route's cost depends on that route alone. Prices are remembered by the route's version, so a term that looks at
