@@ -11,6 +11,9 @@ use crate::failure::Failure;
 use crate::table::{Output, cell, json as pretty, rows, table};
 use crate::ui;
 
+/// So many looks of the dispatcher are printed, the oldest first.
+const ROUNDS: usize = 200;
+
 /// What to do with orders.
 #[derive(Debug, Subcommand)]
 pub enum Orders {
@@ -89,8 +92,24 @@ async fn show(client: &Client, id: &str, output: Output) -> Result<()> {
         &["VERSION", "AT", "EVENT", "STATE", "BY"],
         &rows(&events, &["/version", "/occurred_at", "/type", "/state", "/actor"]),
     );
-    ui::answer(&format!("{}\n\n{timeline}", table(&["FIELD", "VALUE"], &facts)));
+    let why = why(client, &order).await;
+    ui::answer(&format!("{}\n\n{timeline}{why}", table(&["FIELD", "VALUE"], &facts)));
     Ok(())
+}
+
+/// How its delivery was decided about, look by look; empty where there is nothing to tell.
+async fn why(client: &Client, order: &Value) -> String {
+    let Some(id) = order["delivery"]["id"].as_str().filter(|id| check_id(id).is_ok()) else { return String::new() };
+    match client.list(Service::Dispatch, &format!("/v1/ops/deliveries/{id}/rounds"), ROUNDS).await {
+        Ok(rounds) => rounds.iter().map(told).collect(),
+        // What is known of the order is worth printing without it.
+        Err(error) => format!("\n\nno word on why: {error:#}"),
+    }
+}
+
+fn told(round: &Value) -> String {
+    let sentences = round["sentences"].as_array().into_iter().flatten().map(|s| format!("\n  {}", cell(s)));
+    format!("\n\n{} {}{}", cell(&round["at"]), cell(&round["outcome"]), sentences.collect::<String>())
 }
 
 async fn stuck(client: &Client, output: Output) -> Result<()> {

@@ -24,11 +24,13 @@ pub async fn list(who: Rider, db: Data<Db>) -> Result<Json<Page<OfferView>>, Pro
                 let offers = store::offers::open_of_rider(conn, who.id).await?;
                 let ids: Vec<_> = offers.iter().map(|o| o.delivery_id.0).collect();
                 let deliveries = store::deliveries::these(conn, &ids).await?;
-                let view = |o| {
-                    let o: &store::Offer = o;
-                    deliveries.iter().find(|d| d.id == o.delivery_id).map(|d| OfferView::of(o, d))
-                };
-                Ok(offers.iter().filter_map(view).collect())
+                let mut views = Vec::with_capacity(offers.len());
+                for offer in &offers {
+                    let why = store::rounds::why(conn, offer).await?;
+                    let delivery = deliveries.iter().find(|d| d.id == offer.delivery_id);
+                    views.extend(delivery.map(|delivery| OfferView::of(offer, delivery, why)));
+                }
+                Ok(views)
             }
             .boxed()
         })
@@ -80,7 +82,8 @@ pub async fn decline(
         async move {
             let reason = cmd.body.reason.as_deref();
             let (offer, delivery) = commands::close_offers::decline(conn, &cmd.cause, who.id, id, reason).await?;
-            Ok(OfferView::of(&offer, &delivery))
+            let why = store::rounds::why(conn, &offer).await?;
+            Ok(OfferView::of(&offer, &delivery, why))
         }
         .boxed()
     })

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Json, Path, Query};
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use pannier_contracts::{DeliveryId, OfferId, RiderId, RoundId, Version};
-use pannier_engine::{Candidate, Gate, Terms};
+use pannier_engine::{Candidate, Gate, Terms, explain};
 use pannier_platform::Db;
 use pannier_platform::event_log::{LoggedEvent, timeline};
 use pannier_platform::http::{Command, Ops, Page, PageQuery, Problem};
@@ -138,6 +138,30 @@ pub struct RoundView {
     planned_rider_id: Option<RiderId>,
     candidates: Vec<CandidateView>,
     left_out: i32,
+    sentences: Vec<String>,
+}
+
+impl RoundView {
+    /// A round, and the riders of its offers.
+    fn of(r: store::rounds::Round, asked: &[RiderId]) -> Self {
+        Self {
+            sentences: explain::for_ops(&r.explained(asked)),
+            id: r.id,
+            at: r.at,
+            outcome: r.outcome,
+            reason: r.reason,
+            until_at: r.until_at,
+            policy_version: r.policy_version,
+            policy: r.policy,
+            seed: r.seed.cast_unsigned(),
+            steps: r.steps,
+            took_ms: r.took_ms,
+            fallback: r.fallback,
+            planned_rider_id: r.planned_rider_id.map(RiderId),
+            candidates: r.candidates.0.into_iter().map(CandidateView::from).collect(),
+            left_out: r.left_out,
+        }
+    }
 }
 
 /// One rider in it.
@@ -166,30 +190,20 @@ pub async fn rounds(
     page: Query<PageQuery>,
 ) -> Result<Json<Page<RoundView>>, Problem> {
     let (id, limit, after) = (id.into_inner(), page.limit()?, page.after()?);
-    let rows = db
+    let (rows, offers) = db
         .read(move |conn| {
             async move {
                 store::deliveries::load(conn, id).await?;
-                store::rounds::page(conn, id, after, limit + 1).await
+                let rounds = store::rounds::page(conn, id, after, limit + 1).await?;
+                Ok((rounds, store::offers::of_delivery(conn, id).await?))
             }
             .boxed()
         })
         .await?;
-    Ok(Json(Page::of(rows, limit, |r| r.id.0).map(|r| RoundView {
-        id: r.id,
-        at: r.at,
-        outcome: r.outcome,
-        reason: r.reason,
-        until_at: r.until_at,
-        policy_version: r.policy_version,
-        policy: r.policy,
-        seed: r.seed.cast_unsigned(),
-        steps: r.steps,
-        took_ms: r.took_ms,
-        fallback: r.fallback,
-        planned_rider_id: r.planned_rider_id.map(RiderId),
-        candidates: r.candidates.0.into_iter().map(CandidateView::from).collect(),
-        left_out: r.left_out,
+    let asked = |round: RoundId| offers.iter().filter(|o| o.round_id == round).map(|o| o.rider_id).collect::<Vec<_>>();
+    Ok(Json(Page::of(rows, limit, |r| r.id.0).map(|r| {
+        let asked = asked(r.id);
+        RoundView::of(r, &asked)
     })))
 }
 

@@ -5,13 +5,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use pannier_contracts::delivery::DeliverySnapshot;
-use pannier_contracts::{DeliveryId, RiderId};
+use pannier_contracts::offer::OfferSnapshot;
+use pannier_contracts::{DeliveryId, OfferId, RiderId};
 use pannier_platform::event_log::{EventLog, LoggedEvent};
 use pannier_platform::http::feed::{self, Feed, Record};
 use pannier_platform::http::{Rider, sse};
 use pannier_platform::{Conn, Db, Refusal, Stop};
 
-use super::views::DeliveryRecord;
+use super::views::{DeliveryRecord, OfferRecord};
 use crate::store;
 use crate::store::offers::audience;
 
@@ -42,7 +43,8 @@ impl Feed for RiderFeed {
         let mut records = Vec::new();
         for offer in store::offers::open_of_rider(conn, self.rider).await? {
             let delivery = store::deliveries::load(conn, offer.delivery_id).await?;
-            records.push(Record::of("offer", &offer.snapshot(&delivery))?);
+            let why = store::rounds::why(conn, &offer).await?;
+            records.push(Record::of("offer", &OfferRecord { offer: offer.snapshot(&delivery), why })?);
         }
         for delivery in store::deliveries::carried_by(conn, self.rider).await? {
             records.push(Record::of("delivery", &DeliveryRecord::of(delivery.snapshot(), &delivery))?);
@@ -52,7 +54,13 @@ impl Feed for RiderFeed {
 
     async fn render(&self, db: &Db, event: &LoggedEvent) -> Result<Option<Record>, Refusal> {
         match event.aggregate.as_str() {
-            "offer" => Record::of("offer", &event.data).map(Some),
+            "offer" => {
+                let offer: OfferSnapshot =
+                    serde_json::from_value(event.data.clone()).map_err(|e| Refusal::Bug(e.into()))?;
+                let id = OfferId(event.aggregate_id);
+                let why = db.read(move |conn| why(conn, id).boxed()).await?;
+                Record::of("offer", &OfferRecord { offer, why }).map(Some)
+            }
             "delivery" => {
                 let snapshot: DeliverySnapshot =
                     serde_json::from_value(event.data.clone()).map_err(|e| Refusal::Bug(e.into()))?;
@@ -62,5 +70,12 @@ impl Feed for RiderFeed {
             }
             _ => Ok(None),
         }
+    }
+}
+
+async fn why(conn: &mut Conn, id: OfferId) -> Result<Option<String>, Refusal> {
+    match store::offers::find(conn, id).await? {
+        Some(offer) => store::rounds::why(conn, &offer).await,
+        None => Ok(None),
     }
 }

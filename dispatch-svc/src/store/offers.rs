@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Timestamptz};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::offer::{OfferSnapshot, OfferState};
-use pannier_contracts::{DeliveryId, Lifecycle as _, OfferId, OrderId, RiderId, Version};
+use pannier_contracts::{DeliveryId, Lifecycle as _, OfferId, OrderId, RiderId, RoundId, Version};
 use pannier_platform::{Cause, Conn, Refusal, events, timers};
 use uuid::Uuid;
 
@@ -40,6 +40,9 @@ pub struct Offer {
     /// How often it has changed.
     #[diesel(deserialize_as = i64)]
     pub version: Version,
+    /// Which look of the dispatcher it comes from.
+    #[diesel(deserialize_as = Uuid)]
+    pub round_id: RoundId,
     /// What the rider was told.
     pub ready_at: DateTime<Utc>,
     /// When it was sent.

@@ -5,11 +5,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{DeliveryId, RiderId, RoundId};
-use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION};
+use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION, explain};
 use pannier_platform::{Conn, Refusal};
 use uuid::Uuid;
 
 use super::json::Json;
+use super::offers::Offer;
 use super::schema::rounds;
 
 /// A round.
@@ -45,6 +46,21 @@ pub struct Round {
     pub fallback: Option<String>,
     /// Who is to carry it as things stand.
     pub planned_rider_id: Option<Uuid>,
+}
+
+impl Round {
+    /// As it is explained; `asked` are the riders of its offers, in the order in which they were asked.
+    #[must_use]
+    pub fn explained<'a>(&'a self, asked: &'a [RiderId]) -> explain::Round<'a> {
+        explain::Round {
+            at_ms: self.at.timestamp_millis(),
+            reason: self.reason.as_deref(),
+            until_ms: self.until_at.map(|at| at.timestamp_millis()),
+            asked,
+            candidates: &self.candidates.0,
+            left_out: u32::try_from(self.left_out).unwrap_or(0),
+        }
+    }
 }
 
 /// How the plan came about that a round is part of.
@@ -139,6 +155,16 @@ pub async fn newest(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<Last>, R
     .bind::<Array<SqlUuid>, _>(deliveries)
     .load(conn)
     .await?)
+}
+
+/// Why a rider is asked, for themselves: nothing about anybody else. `None` where their round does not say.
+///
+/// # Errors
+/// What the database says.
+pub async fn why(conn: &mut Conn, offer: &Offer) -> Result<Option<String>, Refusal> {
+    let round: Option<Round> =
+        rounds::table.find(offer.round_id.0).select(Round::as_select()).first(conn).await.optional()?;
+    Ok(round.and_then(|round| explain::for_rider(&round.explained(&[offer.rider_id]), offer.rider_id)))
 }
 
 /// A page of a delivery's rounds, oldest first.

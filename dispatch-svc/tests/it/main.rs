@@ -9,3 +9,4 @@ mod offers;
 mod ops;
 mod repair;
 mod riders;
+mod why;
