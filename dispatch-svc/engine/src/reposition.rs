@@ -137,10 +137,17 @@ impl<'w> Cover<'w> {
             })
             .collect();
         let mut this = Self { nearest: vec![[NOBODY; 4]; shops.len()], shops, riders, far, between, delay_ms };
-        for shop in 0..this.shops.len() {
-            this.find_nearest(shop);
+        for rider in 0..this.riders.len() {
+            this.see(rider);
         }
         this
+    }
+
+    /// One rider more.
+    fn see(&mut self, rider: usize) {
+        for (nearest, far) in self.nearest.iter_mut().zip(&self.far[rider]) {
+            insert(nearest, (*far, rider as u32));
+        }
     }
 
     fn find_nearest(&mut self, shop: usize) {
@@ -171,7 +178,12 @@ impl<'w> Cover<'w> {
     fn put(&mut self, rider: usize, shop: usize) {
         self.far[rider].clone_from(&self.between[shop]);
         for shop in 0..self.shops.len() {
-            self.find_nearest(shop);
+            // Whoever was not among the nearest can only have come nearer.
+            if self.nearest[shop].iter().any(|(_, r)| *r as usize == rider) {
+                self.find_nearest(shop);
+            } else {
+                insert(&mut self.nearest[shop], (self.far[rider][shop], rider as u32));
+            }
         }
     }
 

@@ -98,23 +98,23 @@ impl Rivals {
         let wants_many = delivery.offers_wanted > 1;
         let carrier = search.carrier[job as usize];
         let mut with = Tour::default();
-        for worker in &problem.jobs[job as usize].candidates {
+        for (candidate, worker) in problem.jobs[job as usize].candidates.iter().enumerate() {
             // Nobody reads the others, and nobody needs them.
             if problem.policy.candidates_listed == 0 && !wants_many && *worker != carrier {
                 continue;
             }
             let tour = &search.tours[*worker as usize];
-            let without = if *worker == carrier { without(problem, *worker as usize, tour, job) } else { tour.clone() };
-            if *worker == carrier {
-                with.copy(tour);
-            } else if let Some(spot) = problem.best_spot(*worker as usize, &without, job) {
-                with.copy(&without);
-                put(problem, &mut with, *worker as usize, job, spot);
+            let terms = if *worker == carrier {
+                terms(problem, *worker as usize, &without(problem, *worker as usize, tour, job), tour, job)
+            } else if let Some(spot) = search.seen_spot(job, candidate) {
+                with.legs.clone_from(&tour.legs);
+                put(problem, &mut with, job, spot);
+                with.open = tour.open + 1;
+                terms(problem, *worker as usize, tour, &with, job)
             } else {
                 this.too_late.push(*worker);
                 continue;
-            }
-            let terms = terms(problem, *worker as usize, &without, &with, job);
+            };
             this.priced.push((terms.total(), *worker, terms));
         }
         this.priced.sort_unstable_by_key(|(cost, worker, _)| (*cost, *worker));
@@ -153,13 +153,12 @@ impl Rivals {
             terms: Some(*terms),
         });
         let closed = |worker: u32, gate| Candidate { rider: id(worker), gate: Some(gate), cost: None, terms: None };
-        let too_late = self.too_late.iter().map(|w| closed(*w, Gate::ShiftOver));
         let known = &problem.jobs[job as usize].candidates;
-        let others = (0..all as u32)
-            .filter(|w| known.binary_search(w).is_err())
-            .map(|w| closed(w, problem.gate(job, w as usize).unwrap_or(Gate::OutOfReach)));
-        let mut gated: Vec<Candidate> = too_late.chain(others).collect();
-        gated.sort_unstable_by_key(|c| c.rider);
+        // Riders are numbered by id, so those behind a gate come by id.
+        let gated = (0..all as u32).filter_map(|w| match known.binary_search(&w) {
+            Err(_) => Some(closed(w, problem.gate(job, w as usize).unwrap_or(Gate::OutOfReach))),
+            Ok(_) => self.too_late.contains(&w).then(|| closed(w, Gate::ShiftOver)),
+        });
         let listed: Vec<Candidate> = priced.chain(gated).take(most).collect();
         let left_out = all.saturating_sub(listed.len());
         (listed, left_out as u32)
@@ -182,13 +181,12 @@ fn without(problem: &Problem, worker: usize, tour: &Tour, job: u32) -> Tour {
     tour
 }
 
-fn put(problem: &Problem, tour: &mut Tour, worker: usize, job: u32, spot: Spot) {
+fn put(problem: &Problem, tour: &mut Tour, job: u32, spot: Spot) {
     if spot.at == NEW {
         tour.legs.insert(usize::from(spot.leg), Leg::new(problem.jobs[job as usize].shop, job));
     } else {
         tour.legs[usize::from(spot.leg)].insert(usize::from(spot.at), job);
     }
-    tour.price(problem, worker, 0);
 }
 
 /// What one route is made of.

@@ -216,24 +216,47 @@ impl<'a> Problem<'a> {
 
     /// For every open delivery the riders who could be there first.
     fn find_candidates(&mut self) {
-        let most = self.policy.horizon.candidates as usize;
+        // Where nobody has declined and nobody is asked, all deliveries of a counter have the same candidates.
+        let mut of_counter: Vec<Option<(Point, Vec<u32>)>> = vec![None; self.jobs.len()];
         let mut near: Vec<(i64, u32)> = Vec::with_capacity(self.workers.len());
-        for job in self.jobs.iter_mut().filter(|j| !j.is_fixed) {
-            near.clear();
-            for (n, worker) in self.workers.iter().enumerate() {
-                if standing_gate(job.delivery, worker.rider, self.policy).is_none() {
-                    let arrive_ms =
-                        worker.free_at_ms.max(self.now_ms) + worker.pace.travel_ms(worker.free_place, job.pickup);
-                    near.push((arrive_ms, n as u32));
+        for job in 0..self.jobs.len() {
+            let known = &self.jobs[job];
+            if known.is_fixed {
+                continue;
+            }
+            let is_usual = known.delivery.excluded.is_empty() && known.delivery.offered_to.is_empty();
+            let (shop, pickup) = (known.shop as usize, known.pickup);
+            let candidates = match &of_counter[shop] {
+                Some((place, candidates)) if is_usual && *place == pickup => candidates.clone(),
+                _ => {
+                    let candidates = self.nearest(known, &mut near);
+                    if is_usual {
+                        of_counter[shop] = Some((pickup, candidates.clone()));
+                    }
+                    candidates
                 }
-            }
-            if near.len() > most && most > 0 {
-                near.select_nth_unstable(most - 1);
-                near.truncate(most);
-            }
-            job.candidates = near.iter().map(|(_, n)| *n).collect();
-            job.candidates.sort_unstable();
+            };
+            self.jobs[job].candidates = candidates;
         }
+    }
+
+    fn nearest(&self, job: &Job, near: &mut Vec<(i64, u32)>) -> Vec<u32> {
+        let most = self.policy.horizon.candidates as usize;
+        near.clear();
+        for (n, worker) in self.workers.iter().enumerate() {
+            if standing_gate(job.delivery, worker.rider, self.policy).is_none() {
+                let arrive_ms =
+                    worker.free_at_ms.max(self.now_ms) + worker.pace.travel_ms(worker.free_place, job.pickup);
+                near.push((arrive_ms, n as u32));
+            }
+        }
+        if near.len() > most && most > 0 {
+            near.select_nth_unstable(most - 1);
+            near.truncate(most);
+        }
+        let mut candidates: Vec<u32> = near.iter().map(|(_, n)| *n).collect();
+        candidates.sort_unstable();
+        candidates
     }
 
     /// The gate that keeps a rider from a delivery, whatever the plan.

@@ -142,6 +142,14 @@ impl<'p, 'a> Search<'p, 'a> {
         self.undone = 0;
     }
 
+    /// The best place of a delivery in the route of one of its candidates, as it is now.
+    pub fn seen_spot(&self, job: u32, candidate: usize) -> Option<Spot> {
+        let worker = self.problem.jobs[job as usize].candidates[candidate] as usize;
+        let tour = &self.tours[worker];
+        let price = self.prices[job as usize][candidate].iter().find(|p| p.version == tour.version);
+        price.map_or_else(|| self.problem.best_spot(worker, tour, job), |p| p.spot)
+    }
+
     fn spot(&mut self, job: u32, candidate: usize) -> Option<Spot> {
         let worker = self.problem.jobs[job as usize].candidates[candidate] as usize;
         let tour = &self.tours[worker];
