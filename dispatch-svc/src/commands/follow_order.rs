@@ -46,11 +46,13 @@ async fn open(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot) -> Result<(
     let ready_at = ready_at(order, None, now);
     let delivery = store::deliveries::open(conn, cause, order, ready_at, now).await?;
     tracing::info!(order.id = %order.id, delivery.id = %delivery.id, "Order {} has delivery {}", order.id, delivery.id);
+    note_ready(conn, order, &delivery, now).await?;
     search_if_due(conn, cause, &delivery, now).await
 }
 
 async fn replan(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot, delivery: &Delivery) -> Result<(), Refusal> {
     let now = timers::now(conn).await?;
+    note_ready(conn, order, delivery, now).await?;
     let ready_at = ready_at(order, Some(delivery.ready_at), now);
     if ready_at == delivery.ready_at && order.promise_at == delivery.promise_at {
         return Ok(());
@@ -72,6 +74,19 @@ async fn search_if_due(conn: &mut Conn, cause: &Cause, delivery: &Delivery, now:
         advance(conn, cause, delivery, Trigger::Search, How::default()).await?;
     }
     Ok(())
+}
+
+/// That it is ready only now is worth knowing even where it changes no time: it was due before.
+async fn note_ready(
+    conn: &mut Conn,
+    order: &OrderSnapshot,
+    delivery: &Delivery,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    match order.state {
+        OrderState::Ready => store::deliveries::note_ready(conn, delivery.id, now).await,
+        _ => Ok(()),
+    }
 }
 
 /// What stands at the counter is ready, whatever was planned.

@@ -72,6 +72,10 @@ pub struct Delivery {
     pub delivered_at: Option<DateTime<Utc>>,
     /// Where the rider was when last looked at.
     pub watched_place: Option<Json<Place>>,
+    /// What the shop said first; not kept of old ones.
+    pub stated_ready_at: Option<DateTime<Utc>>,
+    /// Since when the shop says that it is ready.
+    pub ready_seen_at: Option<DateTime<Utc>>,
 }
 
 impl Delivery {
@@ -211,7 +215,7 @@ pub async fn carried(conn: &mut Conn) -> Result<Vec<Delivery>, Refusal> {
         .await?)
 }
 
-/// An order as far as demand is concerned.
+/// An order as far as demand and kitchens are concerned.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = deliveries)]
 pub struct Opened {
@@ -227,6 +231,19 @@ pub struct Opened {
     pub opened_at: DateTime<Utc>,
     /// When its kitchen meant to be done.
     pub ready_at: DateTime<Utc>,
+    /// When it meant so at first; not kept of old ones.
+    pub stated_ready_at: Option<DateTime<Utc>>,
+    /// Since when the shop says that it is ready.
+    pub ready_seen_at: Option<DateTime<Utc>>,
+    /// When a rider stood at the counter.
+    pub at_pickup_at: Option<DateTime<Utc>>,
+    /// When the food left the shop.
+    pub picked_up_at: Option<DateTime<Utc>>,
+    /// Where it is.
+    #[diesel(deserialize_as = String)]
+    pub state: DeliveryState,
+    /// Since when it is in its state.
+    pub state_since: DateTime<Utc>,
 }
 
 /// The newest orders, whatever became of them. Ids grow with time, so this reads the end of an index.
@@ -301,6 +318,7 @@ pub async fn open(
             deliveries::pickup.eq(Json(order.pickup)),
             deliveries::dropoff.eq(Json(order.dropoff)),
             deliveries::ready_at.eq(ready_at),
+            deliveries::stated_ready_at.eq(ready_at),
             deliveries::promise_at.eq(order.promise_at),
             deliveries::pin_hash.eq(&order.pin_hash),
             deliveries::state.eq(DeliveryState::Scheduled.as_str()),
@@ -398,6 +416,18 @@ async fn write(
 /// What the database says.
 pub async fn note_order_version(conn: &mut Conn, id: DeliveryId, order: Version) -> Result<(), Refusal> {
     diesel::update(deliveries::table.find(id.0)).set(deliveries::order_version.eq(order.0)).execute(conn).await?;
+    Ok(())
+}
+
+/// Notes that the shop says that it is ready: the first time counts. No version: nobody else sees it.
+///
+/// # Errors
+/// What the database says.
+pub async fn note_ready(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> Result<(), Refusal> {
+    diesel::update(deliveries::table.find(id.0).filter(deliveries::ready_seen_at.is_null()))
+        .set(deliveries::ready_seen_at.eq(now))
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

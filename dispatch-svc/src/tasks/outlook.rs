@@ -1,11 +1,13 @@
-//! Where orders are to be expected: what customers ordered lately, the newest counting most.
+//! Where orders are to be expected, and how kitchens keep their word: what customers ordered lately.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::ZoneId;
 use pannier_engine::{Demand, Outlook, Plane, ShopOutlook};
 
+use super::kitchens::{Word, ready_at};
 use crate::store::deliveries::Opened;
 
 /// An order counts half as much after so long, minutes of the city: for the rates of shops, which differ all day …
@@ -18,18 +20,32 @@ const DURATIONS: usize = 9;
 /// The newest deliveries, by zone; the newest first.
 #[derive(Debug, Clone, Default)]
 pub struct Lately {
-    zones: HashMap<ZoneId, Vec<Opened>>,
+    zones: HashMap<ZoneId, Zone>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Zone {
+    opened: Vec<Opened>,
+    /// Made when first asked for: it takes some milliseconds, and not every zone is busy.
+    word: OnceLock<Word>,
 }
 
 impl Lately {
     /// Sorts them by zone.
     #[must_use]
     pub fn new(opened: Vec<Opened>) -> Self {
-        let mut zones: HashMap<ZoneId, Vec<Opened>> = HashMap::new();
+        let mut zones: HashMap<ZoneId, Zone> = HashMap::new();
         for one in opened {
-            zones.entry(one.zone_id.0.clone()).or_default().push(one);
+            zones.entry(one.zone_id.0.clone()).or_default().opened.push(one);
         }
         Self { zones }
+    }
+
+    /// How the kitchens of a zone keep their word, whose minute takes `minute_ms`; `None` where nobody ordered.
+    #[must_use]
+    pub fn word(&self, zone: &ZoneId, minute_ms: i64) -> Option<&Word> {
+        let zone = self.zones.get(zone)?;
+        Some(zone.word.get_or_init(|| Word::of(&zone.opened, minute_ms)))
     }
 
     /// What is to be expected in a zone whose minute takes `minute_ms`.
@@ -42,7 +58,7 @@ impl Lately {
         minute_ms: i64,
         riders_on_shift: usize,
     ) -> Outlook {
-        let opened = self.zones.get(zone).map_or(&[][..], Vec::as_slice);
+        let opened = self.zones.get(zone).map_or(&[][..], |zone| zone.opened.as_slice());
         let (now_ms, minute_ms) = (now.timestamp_millis(), minute_ms.max(1));
         // Made anew each time: the places of shops lie on this moment's plane.
         let mut demand = Demand::new(SHOP_HALF_LIFE_MIN * minute_ms, ZONE_HALF_LIFE_MIN * minute_ms);
@@ -59,15 +75,16 @@ impl Lately {
         Outlook {
             shops: shops.collect(),
             orders_per_minute: of_city(demand.city_rate(now_ms)),
-            takes_ms: durations(opened),
+            takes_ms: durations(opened, minute_ms),
             riders_on_shift: u32::try_from(riders_on_shift).unwrap_or(u32::MAX),
         }
     }
 }
 
-/// How long kitchens took, from the order on.
-fn durations(opened: &[Opened]) -> Vec<i64> {
-    let mut took: Vec<i64> = opened.iter().map(|o| (o.ready_at - o.opened_at).num_milliseconds().max(0)).collect();
+/// How long kitchens took, from the order on: as they say where nobody saw it.
+fn durations(opened: &[Opened], minute_ms: i64) -> Vec<i64> {
+    let took = |o: &Opened| (ready_at(o, minute_ms).unwrap_or(o.ready_at) - o.opened_at).num_milliseconds().max(0);
+    let mut took: Vec<i64> = opened.iter().map(took).collect();
     took.sort_unstable();
     let wanted = took.len().min(DURATIONS);
     (0..wanted).filter_map(|n| took.get((2 * n + 1) * took.len() / (2 * wanted)).copied()).collect()
@@ -76,6 +93,7 @@ fn durations(opened: &[Opened]) -> Vec<i64> {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
+    use pannier_contracts::delivery::DeliveryState;
     use pannier_contracts::{MerchantId, Place};
 
     use super::*;
@@ -94,6 +112,12 @@ mod tests {
             pickup: Json(Place::new(50.0, 10.0).unwrap()),
             opened_at: at,
             ready_at: at + TimeDelta::minutes(i64::try_from(shop).unwrap()),
+            stated_ready_at: None,
+            ready_seen_at: None,
+            at_pickup_at: None,
+            picked_up_at: None,
+            state: DeliveryState::Scheduled,
+            state_since: at,
         }
     }
 

@@ -4,6 +4,7 @@
 mod deliveries;
 mod dispatch;
 mod fleet;
+mod kitchens;
 mod news;
 mod offers;
 mod ops;

@@ -15,6 +15,7 @@ use crate::domain::route::{Ahead, Leg, ahead};
 use crate::domain::zone::contains;
 use crate::fleet::Fleet;
 use crate::store::{self, Delivery, Offer, Rider};
+use crate::tasks::kitchens;
 use crate::tasks::outlook::Lately;
 
 /// A rider who did not answer is not asked again for so long. Who declined is not asked again in this attempt.
@@ -62,19 +63,25 @@ impl Gathered {
             })
             .collect();
 
+        let to_fetch = |d: &&Delivery| matches!(d.state, DeliveryState::Assigned | DeliveryState::AtPickup);
+        let in_kitchens = here.iter().copied().chain(self.carried.iter().filter(to_fetch));
+        let in_kitchens = in_kitchens.filter(|d| d.zone_id.0 == *zone);
+        // Without anything to go by, what the shop says.
+        let word = lately.word(zone, minute_ms);
+        let ready = word.map(|word| word.ready(in_kitchens, self.now)).unwrap_or_default();
+
         let listed: HashSet<RiderId> = riders.iter().map(|r| r.id).collect();
         let mut deliveries: BTreeMap<DeliveryId, engine::Delivery> = BTreeMap::new();
         for d in &self.deliveries {
             if d.zone_id.0 == *zone || self.open_offers(d).any(|o| listed.contains(&o.rider_id)) {
                 // Those of another zone are decided there.
                 let wanted = if d.zone_id.0 == *zone { policy.offers_per_delivery } else { 0 };
-                deliveries.insert(d.id, self.delivery(d, wanted, &plane));
+                deliveries.insert(d.id, self.delivery(d, wanted, &plane, &ready));
             }
         }
-        let to_fetch = |d: &&Delivery| matches!(d.state, DeliveryState::Assigned | DeliveryState::AtPickup);
         for d in self.carried.iter().filter(to_fetch) {
             if d.rider().is_some_and(|rider| listed.contains(&rider)) {
-                deliveries.insert(d.id, self.delivery(d, 0, &plane));
+                deliveries.insert(d.id, self.delivery(d, 0, &plane, &ready));
             }
         }
         Some(engine::Snapshot {
@@ -92,7 +99,13 @@ impl Gathered {
         self.offers.get(&d.id.0).into_iter().flatten().filter(|o| o.state == OfferState::Sent)
     }
 
-    fn delivery(&self, d: &Delivery, offers_per_delivery: u32, plane: &Plane) -> engine::Delivery {
+    fn delivery(
+        &self,
+        d: &Delivery,
+        offers_per_delivery: u32,
+        plane: &Plane,
+        ready: &HashMap<DeliveryId, Ready>,
+    ) -> engine::Delivery {
         let offers = self.offers.get(&d.id.0).map_or(&[][..], Vec::as_slice);
         let offered_to: Vec<RiderId> = self.open_offers(d).map(|o| o.rider_id).collect();
         let excluded: HashSet<RiderId> =
@@ -103,7 +116,7 @@ impl Gathered {
             shop: d.merchant_id,
             pickup: plane.point(&d.pickup.0),
             dropoff: plane.point(&d.dropoff.0),
-            ready: Ready::at(d.ready_at.timestamp_millis()),
+            ready: ready.get(&d.id).cloned().unwrap_or_else(|| kitchens::said(d)),
             promise_at_ms: d.promise_at.timestamp_millis(),
             opened_at_ms: d.opened_at.timestamp_millis(),
             excluded: excluded.into_iter().collect(),
