@@ -26,7 +26,7 @@ pub struct Lately {
 #[derive(Debug, Clone, Default)]
 struct Zone {
     opened: Vec<Opened>,
-    /// Made when first asked for: it takes some milliseconds, and not every zone is busy.
+    /// Made when first asked for: not every zone has something to decide.
     word: OnceLock<Word>,
 }
 
