@@ -12,6 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pannier_sim::bench::report::{Reference, page};
 use pannier_sim::bench::run::{self, Outcome};
 use pannier_sim::bench::solution::{Commit, DayOptions, Kitchen, PolicyName};
+use pannier_sim::bench::stories;
 use pannier_sim::bench::summary::Summary;
 
 use super::signals::stop_token;
@@ -104,13 +105,14 @@ fn mdrp(what: &Mdrp, stop: &AtomicBool, bar: &indicatif::ProgressBar) -> Result<
     if let Some(out) = &what.out {
         fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     }
-    let outcomes = run::work(instances, &options, what.out.as_deref(), stop, bar)?;
+    let mut outcomes = run::work(instances, &options, what.out.as_deref(), stop, bar)?;
     if stop.load(Ordering::Relaxed) {
         bail!("stopped; there is no summary");
     }
     let named = outcomes.iter().map(|o| (o.instance.name.clone(), o.metrics)).collect();
     let summary = Summary { options, instances: named };
     if let Some(out) = &what.out {
+        stories::tell(&mut outcomes, &options);
         let write = |name: &str, text: String| {
             let file = out.join(name);
             fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))

@@ -30,15 +30,28 @@ pub fn run(instance: &Instance, options: &DayOptions) -> Day {
     run_with(instance, options, &Mishaps::default()).0
 }
 
+/// One minute of a day, for who looks on.
+pub(super) struct Seen<'p> {
+    /// When.
+    pub now: i64,
+    /// Orders placed so far.
+    pub placed: usize,
+    /// What was decided.
+    pub plan: &'p Plan,
+}
+
+/// Plays a day while somebody looks on. `listed`: how many candidates each decision names; it changes no decision.
+pub(super) fn run_seen(instance: &Instance, options: &DayOptions, listed: u32, see: &mut dyn FnMut(&Seen<'_>)) -> Day {
+    let mishaps = Mishaps::default();
+    let mut shift = Shift::new(instance, *options, &mishaps);
+    shift.policy.candidates_listed = listed;
+    shift.play(see).0
+}
+
 /// Plays a day on which things go wrong.
 #[must_use]
 pub fn run_with(instance: &Instance, options: &DayOptions, mishaps: &Mishaps) -> (Day, Troubles) {
-    let mut shift = Shift::new(instance, *options, mishaps);
-    let last = instance.orders.iter().map(|o| o.ready).max().unwrap_or(0).max(instance.last_off());
-    for minute in instance.first_minute()..=last {
-        shift.minute(minute);
-    }
-    (Day { solution: shift.solution, decisions: shift.decisions, stories: Vec::new() }, shift.trouble.end())
+    Shift::new(instance, *options, mishaps).play(&mut |_| ())
 }
 
 /// The policy of a benchmark: the zone's defaults, without the limits that a library day does not have.
@@ -102,7 +115,7 @@ fn rider_id(courier: usize) -> RiderId {
     RiderId(Uuid::from_u128(courier as u128 + 1))
 }
 
-fn delivery_id(order: usize) -> DeliveryId {
+pub(super) fn delivery_id(order: usize) -> DeliveryId {
     DeliveryId(Uuid::from_u128(order as u128 + 1))
 }
 
@@ -110,7 +123,7 @@ pub(super) fn shop_id(restaurant: usize) -> MerchantId {
     MerchantId(Uuid::from_u128(restaurant as u128 + 1))
 }
 
-fn number(id: Uuid) -> usize {
+pub(super) fn number(id: Uuid) -> usize {
     id.as_u128() as usize - 1
 }
 
@@ -141,7 +154,16 @@ impl<'i> Shift<'i> {
         }
     }
 
-    fn minute(&mut self, now: i64) {
+    fn play(mut self, see: &mut dyn FnMut(&Seen<'_>)) -> (Day, Troubles) {
+        let last = self.instance.orders.iter().map(|o| o.ready).max().unwrap_or(0).max(self.instance.last_off());
+        for now in self.instance.first_minute()..=last {
+            let plan = self.minute(now);
+            see(&Seen { now, placed: self.next_order, plan: &plan });
+        }
+        (Day { solution: self.solution, decisions: self.decisions, stories: Vec::new() }, self.trouble.end())
+    }
+
+    fn minute(&mut self, now: i64) -> Plan {
         while let Some(order) = self.by_placement.get(self.next_order).copied() {
             if self.instance.orders[order].placement > now {
                 break;
@@ -166,6 +188,7 @@ impl<'i> Shift<'i> {
         self.trouble.planned(&plan);
         self.obey(&plan, now);
         self.previous = plan.routes.iter().map(engine::PlannedRoute::route).collect();
+        plan
     }
 
     fn snapshot(&mut self, now: i64) -> Snapshot {

@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod report;
 pub mod run;
 pub mod solution;
+pub mod stories;
 pub mod summary;

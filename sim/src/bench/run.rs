@@ -1,5 +1,6 @@
 //! Many instances on all cores.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -77,10 +78,20 @@ pub fn work(
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> Result<Vec<Outcome>> {
-    work_by(instances, options, out, stop, bar, &|_, instance| day::run(instance, options))
+    work_by(instances, options, out, stop, bar, &|_, instance, tick| {
+        let mut told = 0;
+        day::run_seen(instance, options, 0, &mut |seen| {
+            // Once an hour is often enough for a person.
+            if seen.now % 60 == 0 {
+                tick((seen.placed - told) as u64);
+                told = seen.placed;
+            }
+        })
+    })
 }
 
-/// The same with another way to play a day, given by its number and its instance.
+/// The same with another way to play a day, given by its number, its instance, and whom to tell about orders that have
+/// been placed meanwhile.
 ///
 /// # Errors
 /// A solution cannot be written.
@@ -90,7 +101,7 @@ pub fn work_by(
     out: Option<&Path>,
     stop: &AtomicBool,
     bar: &ProgressBar,
-    play: &(dyn Fn(usize, &Instance) -> Day + Sync),
+    play: &(dyn Fn(usize, &Instance, &dyn Fn(u64)) -> Day + Sync),
 ) -> Result<Vec<Outcome>> {
     let mut queue: Vec<usize> = (0..instances.len()).collect();
     queue.sort_by_key(|&n| std::cmp::Reverse(instances[n].orders.len()));
@@ -104,13 +115,18 @@ pub fn work_by(
                 while !stop.load(Ordering::Relaxed) {
                     let Some(&n) = queue.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                     let instance = &instances[n];
-                    let worked = one(instance, options, out, || play(n, instance));
+                    let shown = Cell::new(0);
+                    let tick = |orders: u64| {
+                        shown.set(shown.get() + orders);
+                        bar.inc(orders);
+                    };
+                    let worked = one(instance, options, out, || play(n, instance, &tick));
                     if worked.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                     done.push((n, worked));
-                    bar.inc(instance.orders.len() as u64);
+                    bar.inc((instance.orders.len() as u64).saturating_sub(shown.get()));
                     bar.set_message(format!("orders, {} of {} days; {}", done.len(), instances.len(), instance.name));
                 }
             });

@@ -59,7 +59,7 @@ pub fn work(
         }
     }
     let troubles = Mutex::new(vec![None; instances.len()]);
-    let mut outcomes = run::work_by(instances, options, out, stop, bar, &|n, instance| {
+    let mut outcomes = run::work_by(instances, options, out, stop, bar, &|n, instance, _| {
         let options = DayOptions { seed: days.seed.wrapping_add(n as u64), ..*options };
         let (day, found) = day::run_with(instance, &options, &mishaps[n]);
         troubles.lock().unwrap_or_else(PoisonError::into_inner)[n] = Some(found);

@@ -10,9 +10,10 @@ mod worst;
 
 pub use page::page;
 pub use reference::{Comparison, Reference};
+pub(super) use worst::which as worst_orders;
 
 /// A minute of the day as people write it; after midnight it counts on.
-fn clock(minute: i64) -> String {
+pub(super) fn clock(minute: i64) -> String {
     format!("{:02}:{:02}", minute.div_euclid(60), minute.rem_euclid(60))
 }
 

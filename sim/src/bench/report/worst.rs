@@ -18,8 +18,13 @@ struct Late<'o> {
     excess: i64,
 }
 
-/// The ten that were furthest above their zero-wait bound, as HTML.
-pub fn worst(outcomes: &[Outcome]) -> String {
+/// The ten that were furthest above their zero-wait bound: the numbers of their days and orders.
+pub fn which(outcomes: &[Outcome]) -> Vec<(usize, usize)> {
+    let day = |late: &Late<'_>| outcomes.iter().position(|o| std::ptr::eq(o, late.outcome));
+    furthest(outcomes).iter().filter_map(|late| Some((day(late)?, late.order))).collect()
+}
+
+fn furthest(outcomes: &[Outcome]) -> Vec<Late<'_>> {
     let mut all: Vec<Late<'_>> = Vec::new();
     for outcome in outcomes {
         let served = outcome.day.solution.by_order(&outcome.instance);
@@ -32,8 +37,14 @@ pub fn worst(outcomes: &[Outcome]) -> String {
     }
     // Stable: equals stay in the order of the instances and their files.
     all.sort_by_key(|late| -late.excess);
+    all.truncate(SHOWN);
+    all
+}
+
+/// The same ten as HTML.
+pub fn worst(outcomes: &[Outcome]) -> String {
     let mut html = String::from("<ol class=\"worst\">");
-    for late in all.iter().take(SHOWN) {
+    for late in &furthest(outcomes) {
         let instance = &late.outcome.instance;
         let order = &instance.orders[late.order];
         let reached = late.drop.at - order.placement;
