@@ -1,10 +1,10 @@
 //! Where idle riders should wait.
 //!
-//! The next order of a shop is late if no free rider can be at the counter when its food is ready. What a shop is
-//! expected to lose is its rate of orders times the expected delay g(τ) = E[max(0, τ + half the counter time − T)], with
-//! τ the time to a free rider and T the time its kitchen takes. Because the nearest rider may be taken by then, the three
-//! nearest count, with weights 0.7, 0.21 and 0.09. This is a p-median problem on the plane (Hakimi 1964) whose prices
-//! are delays; it is solved greedily: the move that saves most goes first, as long as it saves enough.
+//! A shop's next order wants a free rider nearby. What a shop is expected to lose is its rate of orders times a price of
+//! the time τ to a free rider: by default τ itself, which did best on recorded days; with a smaller `near_permille` also
+//! the expected delay E[max(0, τ + half the counter time − T)], with T the time that kitchens take. Because the nearest
+//! rider may be taken by then, the three nearest count, with weights 0.7, 0.21 and 0.09. This is a p-median problem on the
+//! plane (Hakimi 1964); it is solved greedily: the move that saves most goes first, as long as it saves enough.
 //!
 //! Riders who will soon be done with what is planned for them count from there and then, and are not moved.
 

@@ -110,7 +110,9 @@ impl Rivals {
                 with.legs.clone_from(&tour.legs);
                 put(problem, &mut with, job, spot);
                 with.open = tour.open + 1;
-                terms(problem, *worker as usize, tour, &with, job)
+                let terms = terms(problem, *worker as usize, tour, &with, job);
+                debug_assert_eq!(terms.total(), spot.delta_ms, "told is not what the search weighed");
+                terms
             } else {
                 this.too_late.push(*worker);
                 continue;

@@ -192,24 +192,24 @@ impl<'a> Problem<'a> {
             }
             worker.fixed_trips = self.fixed[n].len();
         }
-        for job in 0..jobs.len() {
-            let delivery = jobs[job].delivery;
+        for (number, job) in jobs.iter_mut().enumerate() {
+            let delivery = job.delivery;
             // Without a rider and none wanted: somebody else's business.
-            jobs[job].is_fixed |= jobs[job].is_given_up && !jobs[job].is_accepted;
+            job.is_fixed |= job.is_given_up && !job.is_accepted;
             let Some(asked) = delivery.offered_to.iter().min() else {
-                jobs[job].is_fixed |= delivery.offers_wanted == 0;
+                job.is_fixed |= delivery.offers_wanted == 0;
                 continue;
             };
-            if jobs[job].is_fixed || delivery.offers_wanted > 0 {
+            if job.is_fixed || delivery.offers_wanted > 0 {
                 continue;
             }
             match self.workers.binary_search_by_key(asked, |w| w.rider.id) {
                 Ok(n) => {
-                    add(&mut self.fixed[n], &mut jobs[job], job as u32);
+                    add(&mut self.fixed[n], job, number as u32);
                     self.workers[n].fixed_trips = self.fixed[n].len();
                 }
                 // Their rider is not in the snapshot: nobody plans for it, and the answer will tell.
-                Err(_) => jobs[job].is_fixed = true,
+                Err(_) => job.is_fixed = true,
             }
         }
     }
