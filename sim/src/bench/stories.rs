@@ -59,7 +59,9 @@ impl Teller {
         let planned = self.planned(seen.plan);
         let word = decision.outcome.reason().unwrap_or_else(|| decision.outcome.as_str());
         let now = Some((planned.map(|(rider, _, _)| rider), word));
-        if self.last == now {
+        // Under way: the time at which they are there is no news.
+        let is_under_way = self.last == Some((planned.map(|(rider, _, _)| rider), "offer")) && word == "planned";
+        if self.last == now || is_under_way {
             return;
         }
         let before = self.last.and_then(|(rider, _)| rider);
@@ -93,7 +95,9 @@ impl Teller {
             candidates: &decision.candidates,
             left_out: decision.left_out,
         };
-        for mut sentence in for_ops(&round).into_iter().take(OF_THE_ENGINE) {
+        // That somebody is planned has just been said.
+        let from = usize::from(word == "planned");
+        for mut sentence in for_ops(&round).into_iter().take(OF_THE_ENGINE).skip(from) {
             for rider in asked.iter().chain(decision.candidates.iter().map(|c| &c.rider)) {
                 sentence = sentence.replace(&rider.to_string(), courier(instance, *rider));
             }

@@ -63,11 +63,11 @@ pub fn worst(outcomes: &[Outcome]) -> String {
         html.push_str("</ul>");
         let story = late.outcome.day.stories.iter().find(|story| story.order == late.order);
         if let Some(story) = story.filter(|story| !story.sentences.is_empty()) {
-            html.push_str("<p class=\"note\">What the engine says:</p><ul>");
+            html.push_str("<details><summary class=\"note\">What was planned, and why</summary><ul>");
             for sentence in &story.sentences {
                 let _ = write!(html, "<li>{}</li>", escaped(sentence));
             }
-            html.push_str("</ul>");
+            html.push_str("</ul></details>");
         }
         html.push_str("</li>");
     }
