@@ -15,8 +15,8 @@ use pannier_sim::replay::{self, ReplayOptions};
 use pannier_sim::{Minter, Target};
 use serde_json::Value;
 
-use super::sim_dispatch::{self, Compare, Dispatch};
 use super::signals::stop_token;
+use super::sim_dispatch::{self, Compare, Dispatch};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
 use crate::platform::{Options, Platform};
