@@ -90,6 +90,9 @@ pub fn work(
     })
 }
 
+/// A way to play a day: the number of the instance, the instance, and whom to tell about orders placed meanwhile.
+pub type Play<'p> = dyn Fn(usize, &Instance, &dyn Fn(u64)) -> Day + Sync + 'p;
+
 /// The same with another way to play a day, given by its number, its instance, and whom to tell about orders that have
 /// been placed meanwhile.
 ///
@@ -101,7 +104,7 @@ pub fn work_by(
     out: Option<&Path>,
     stop: &AtomicBool,
     bar: &ProgressBar,
-    play: &(dyn Fn(usize, &Instance, &dyn Fn(u64)) -> Day + Sync),
+    play: &Play<'_>,
 ) -> Result<Vec<Outcome>> {
     let mut queue: Vec<usize> = (0..instances.len()).collect();
     queue.sort_by_key(|&n| std::cmp::Reverse(instances[n].orders.len()));
