@@ -1,7 +1,7 @@
 //! What came out of a day: who carried what, when, and along which way.
 //!
 //! All times are whole minutes of the day; couriers, orders and restaurants are indexes into the vectors of the
-//! [`Instance`](crate::instance::Instance).
+//! [`Instance`].
 
 use std::fmt;
 use std::str::FromStr;

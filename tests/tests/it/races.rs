@@ -82,7 +82,9 @@ async fn two_tablets_accept_once() {
         }
     })
     .await;
-    only(&seen, &["412 stale_version", "412 changed_meanwhile", "409 illegal_transition"]);
+    // On a starved machine order-svc may not answer within its two seconds: the loser is then told to ask again, which is
+    // true, and how it ended was checked above.
+    only(&seen, &["412 stale_version", "412 changed_meanwhile", "409 illegal_transition", "503 order_service_away"]);
     end(city).await;
 }
 
