@@ -27,24 +27,14 @@ pub enum Bench {
     Mdrp(Mdrp),
 }
 
-/// How the days are worked.
+/// What `mdrp` takes.
 #[derive(Debug, clap::Args)]
 pub struct Mdrp {
     /// Folders with an instance's files, or with such folders.
     #[arg(required = true)]
     dir: Vec<PathBuf>,
-    /// Who decides.
-    #[arg(long, default_value = "horizon", value_parser = words::<PolicyName>(PolicyName::WORDS))]
-    policy: PolicyName,
-    /// Whether idle couriers are sent to where orders are expected.
-    #[arg(long, default_value = "on", value_parser = on_or_off(), action = clap::ArgAction::Set)]
-    reposition: bool,
-    /// Until when the orders of a trip may change.
-    #[arg(long, default_value = "pickup", value_parser = words::<Commit>(Commit::WORDS))]
-    commit: Commit,
-    /// What the engine knows about ready times.
-    #[arg(long, default_value = "known", value_parser = words::<Kitchen>(Kitchen::WORDS))]
-    kitchen: Kitchen,
+    #[command(flatten)]
+    how: How,
     /// Of whatever chance the engine uses: the same seed, the same days.
     #[arg(long, default_value_t = DayOptions::default().seed)]
     seed: u64,
@@ -59,13 +49,37 @@ pub struct Mdrp {
     output: Output,
 }
 
-pub(super) fn words<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
+/// How a day is worked.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct How {
+    /// Who decides.
+    #[arg(long, default_value = "horizon", value_parser = words::<PolicyName>(PolicyName::WORDS))]
+    policy: PolicyName,
+    /// Whether idle couriers are sent to where orders are expected.
+    #[arg(long, default_value = "on", value_parser = on_or_off(), action = clap::ArgAction::Set)]
+    reposition: bool,
+    /// Until when the orders of a trip may change.
+    #[arg(long, default_value = "pickup", value_parser = words::<Commit>(Commit::WORDS))]
+    commit: Commit,
+    /// What the engine knows about ready times.
+    #[arg(long, default_value = "known", value_parser = words::<Kitchen>(Kitchen::WORDS))]
+    kitchen: Kitchen,
+}
+
+impl How {
+    pub(super) fn options(self, seed: u64) -> DayOptions {
+        let Self { policy, reposition, commit, kitchen } = self;
+        DayOptions { policy, reposition, commit, kitchen, seed }
+    }
+}
+
+fn words<T: FromStr<Err = String> + Clone + Send + Sync + 'static>(
     words: &'static [&'static str],
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
-pub(super) fn on_or_off() -> impl TypedValueParser<Value = bool> {
+fn on_or_off() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
@@ -97,8 +111,7 @@ pub async fn run(what: Bench) -> Result<()> {
 }
 
 fn mdrp(what: &Mdrp, stop: &AtomicBool, bar: &indicatif::ProgressBar) -> Result<()> {
-    let Mdrp { policy, reposition, commit, kitchen, seed, .. } = *what;
-    let options = DayOptions { policy, reposition, commit, kitchen, seed };
+    let options = what.how.options(what.seed);
     // Everything that can be wrong with the input is told before the first day is worked.
     let instances = run::load(&what.dir)?;
     let reference = what.reference.as_deref().map(Reference::load).transpose()?.unwrap_or_default();

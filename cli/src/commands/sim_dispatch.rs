@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use pannier_sim::bench::run::progress;
-use pannier_sim::bench::solution::{Commit, DayOptions, Kitchen, PolicyName};
+use pannier_sim::bench::solution::DayOptions;
 use pannier_sim::dispatch::City;
 use pannier_sim::dispatch::compare::{self, Series, Spec};
 use pannier_sim::dispatch::run::{Days, Worked, work};
 
-use super::bench::{on_or_off, tell_violations, words};
+use super::bench::{How, tell_violations};
 use super::signals::stop_token;
 use crate::failure::Failure;
 use crate::table::{self, Output};
@@ -45,18 +45,8 @@ impl Which {
 pub struct Dispatch {
     #[command(flatten)]
     which: Which,
-    /// Who decides.
-    #[arg(long, default_value = "horizon", value_parser = words::<PolicyName>(PolicyName::WORDS))]
-    policy: PolicyName,
-    /// Whether idle couriers are sent to where orders are expected.
-    #[arg(long, default_value = "on", value_parser = on_or_off(), action = clap::ArgAction::Set)]
-    reposition: bool,
-    /// Until when the orders of a trip may change.
-    #[arg(long, default_value = "pickup", value_parser = words::<Commit>(Commit::WORDS))]
-    commit: Commit,
-    /// What the engine knows about ready times.
-    #[arg(long, default_value = "known", value_parser = words::<Kitchen>(Kitchen::WORDS))]
-    kitchen: Kitchen,
+    #[command(flatten)]
+    how: How,
     /// A folder for the days, their solutions and `summary.json`. Without it nothing is written.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -89,9 +79,8 @@ const DAYS_COMPARED: u64 = 10;
 /// A wrong city file; a solution that is not feasible: status 1.
 pub async fn dispatch(what: Dispatch) -> Result<()> {
     stoppable(move |stop, bar| {
-        let Dispatch { policy, reposition, commit, kitchen, .. } = what;
         let days = what.which.days(1)?;
-        let options = DayOptions { policy, reposition, commit, kitchen, seed: days.seed };
+        let options = what.how.options(days.seed);
         if let Some(out) = &what.out {
             fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
         }

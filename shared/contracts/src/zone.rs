@@ -74,7 +74,8 @@ text_enum! {
 pub struct Policy {
     /// How long before `ready_at` a rider is looked for. Default 15 min.
     pub search_lead_ms: i64,
-    /// A rider who would wait longer than this at the counter is not offered the order yet. Default 5 min.
+    /// Under `greedy`, a rider who would wait longer than this at the counter is not offered the order yet; under both
+    /// policies idle time counts in a rider's favour up to this. Default 5 min.
     pub hold_ms: i64,
     /// How long after `ready_at` dispatch gives up: `unassignable`. Default 45 min.
     pub give_up_ms: i64,
