@@ -61,7 +61,7 @@ impl App {
         let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());
         service.tasks.essential("timers", timers);
         let planner = Arc::new(Planner::new(budget));
-        let matcher = Matcher::new(db.clone(), fleet, Arc::clone(&planner));
+        let matcher = Matcher::new(db.clone(), service.log.clone(), fleet, Arc::clone(&planner));
         service.tasks.essential("dispatcher", matcher.run(holder.clone(), stop.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
         Ok(Self { service, locations, planner, timer_nudge })

@@ -16,10 +16,13 @@ SELECT 'payment of order ' || order_id || ' is ' || state || coalesce(' with ' |
 FROM orders.payments
 WHERE state IN ('initiated', 'authorised', 'partially_refunded', 'unknown') OR operation IS NOT NULL OR next_attempt_at IS NOT NULL
 UNION ALL
-SELECT 'event ' || event_id || ' (' || type || ') was not published' || coalesce(': ' || last_error, ''), 1
-FROM (SELECT event_id, type, last_error FROM orders.events WHERE position IS NULL OR (subscribed AND published_at IS NULL)
-      UNION ALL SELECT event_id, type, last_error FROM merchant.events WHERE position IS NULL OR (subscribed AND published_at IS NULL)
-      UNION ALL SELECT event_id, type, last_error FROM dispatch.events WHERE position IS NULL OR (subscribed AND published_at IS NULL)) e
+SELECT 'event ' || seq || ' (' || type || ') was not published' || coalesce(': ' || last_error, ''), 1
+FROM (SELECT e.seq, type, NULL AS last_error FROM orders.events e, orders.relay_cursor WHERE NOT pg_visible_in_snapshot(tx, done)
+      UNION ALL SELECT e.seq, type, NULL FROM merchant.events e, merchant.relay_cursor WHERE NOT pg_visible_in_snapshot(tx, done)
+      UNION ALL SELECT e.seq, type, NULL FROM dispatch.events e, dispatch.relay_cursor WHERE NOT pg_visible_in_snapshot(tx, done)
+      UNION ALL SELECT seq, type, s.last_error FROM orders.set_aside s JOIN orders.events USING (seq)
+      UNION ALL SELECT seq, type, s.last_error FROM merchant.set_aside s JOIN merchant.events USING (seq)
+      UNION ALL SELECT seq, type, s.last_error FROM dispatch.set_aside s JOIN dispatch.events USING (seq)) e
 UNION ALL
 SELECT 'timer ' || kind || ' of ' || aggregate || ' ' || aggregate_id || ' was to fire at ' || fire_at || coalesce(': ' || last_error, ''), 1
 FROM (SELECT kind, aggregate, aggregate_id, fire_at, last_error FROM orders.timers

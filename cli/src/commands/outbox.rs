@@ -37,11 +37,8 @@ pub async fn run(data: &Path, Outbox::Lag: Outbox, output: Output) -> Result<()>
         .collect();
     all.print(output, &records, |records| {
         table(
-            &["SERVICE", "UNPUBLISHED", "LAG MS", "UNPOSITIONED", "SET ASIDE", "POSITION"],
-            &rows(
-                records,
-                &["/service", "/unpublished", "/lag_ms", "/unpositioned", "/set_aside_count", "/last_position"],
-            ),
+            &["SERVICE", "UNPUBLISHED", "LAG MS", "BLOCKED", "SET ASIDE", "POSITION"],
+            &rows(records, &["/service", "/unpublished", "/lag_ms", "/blocked", "/set_aside_count", "/last_position"]),
         )
     })
 }

@@ -88,11 +88,11 @@ pub struct ToldEvent {
 impl From<LoggedEvent> for ToldEvent {
     fn from(e: LoggedEvent) -> Self {
         Self {
+            state: e.state().unwrap_or_default(),
             kind: e.kind,
             version: Version(e.version),
             occurred_at: e.occurred_at,
             actor: e.actor,
-            state: e.data.get("state").cloned().unwrap_or_default(),
         }
     }
 }

@@ -55,15 +55,13 @@ impl Feed for RiderFeed {
     async fn render(&self, db: &Db, event: &LoggedEvent) -> Result<Option<Record>, Refusal> {
         match event.aggregate.as_str() {
             "offer" => {
-                let offer: OfferSnapshot =
-                    serde_json::from_value(event.data.clone()).map_err(|e| Refusal::Bug(e.into()))?;
+                let offer: OfferSnapshot = event.snapshot()?;
                 let id = OfferId(event.aggregate_id);
                 let why = db.read(move |conn| why(conn, id).boxed()).await?;
                 Record::of("offer", &OfferRecord { offer, why }).map(Some)
             }
             "delivery" => {
-                let snapshot: DeliverySnapshot =
-                    serde_json::from_value(event.data.clone()).map_err(|e| Refusal::Bug(e.into()))?;
+                let snapshot: DeliverySnapshot = event.snapshot()?;
                 let id = DeliveryId(event.aggregate_id);
                 let row = db.read(move |conn| store::deliveries::load(conn, id).boxed()).await?;
                 Record::of("delivery", &DeliveryRecord::of(snapshot, &row)).map(Some)

@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use pannier_contracts::RiderId;
 use pannier_contracts::zone::{self, DispatchPolicy};
 use pannier_engine::{self as engine, Decision, HoldReason, Kind, NobodyReason, Outcome};
+use pannier_platform::event_log::EventLog;
 use pannier_platform::leases::Lease;
 use pannier_platform::{Cause, Db, Refusal, Stop, timers};
 
@@ -35,6 +36,7 @@ const SAME_AGAIN: TimeDelta = TimeDelta::seconds(10);
 #[derive(Debug, Clone)]
 pub struct Matcher {
     db: Db,
+    log: EventLog,
     fleet: Fleet,
     planner: Arc<Planner>,
 }
@@ -49,8 +51,8 @@ struct Memory {
 impl Matcher {
     /// A dispatcher over these.
     #[must_use]
-    pub const fn new(db: Db, fleet: Fleet, planner: Arc<Planner>) -> Self {
-        Self { db, fleet, planner }
+    pub const fn new(db: Db, log: EventLog, fleet: Fleet, planner: Arc<Planner>) -> Self {
+        Self { db, log, fleet, planner }
     }
 
     /// Works whenever this process holds the lease, until `stop`.
@@ -60,10 +62,9 @@ impl Matcher {
     }
 
     async fn work(&self, held: Stop) {
-        let committed = self.db.committed();
+        let mut news = self.log.listen();
         let mut memory = Memory::default();
         loop {
-            let woken = committed.notified();
             let began = Instant::now();
             let again_in = self.tick(&mut memory).await.unwrap_or_else(|refusal| {
                 tracing::warn!(error = ?refusal, "the dispatcher cannot look; trying again");
@@ -77,7 +78,7 @@ impl Matcher {
             }
             tokio::select! {
                 () = held.cancelled() => return,
-                () = woken => {}
+                _ = news.recv() => news = news.resubscribe(),
                 () = tokio::time::sleep(again_in.saturating_sub(breath)) => {}
             }
         }

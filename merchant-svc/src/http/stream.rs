@@ -49,6 +49,6 @@ impl Feed for Tickets {
         if event.aggregate != TicketSnapshot::AGGREGATE {
             return Ok(None);
         }
-        Record::of(KIND, &event.data).map(Some)
+        Ok(Some(Record { kind: KIND, data: event.data.clone() }))
     }
 }

@@ -22,7 +22,7 @@ pub struct PlaceOrder {
     pub external_id: Option<String>,
 }
 
-/// Places an order.
+/// Places an order under an id that the caller has made.
 ///
 /// # Errors
 /// `NotFound` without such a quote, `Invalid` when it is too old, `Illegal` when it was used.
@@ -30,6 +30,7 @@ pub async fn place_order(
     conn: &mut Conn,
     cause: &Cause,
     customer: CustomerId,
+    id: OrderId,
     wanted: &PlaceOrder,
 ) -> Result<Order, Refusal> {
     check_text("/payment_method", &wanted.payment_method)?;
@@ -41,7 +42,6 @@ pub async fn place_order(
     if quote.expires_at <= now {
         return Err(Refusal::invalid("quote_expired", "a quote is good for ten minutes; ask for a new one"));
     }
-    let id = OrderId::generate();
     let pin = pin::generate();
     let order = Order {
         id,

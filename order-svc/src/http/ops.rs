@@ -63,7 +63,7 @@ pub(super) async fn show(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<J
                 let events = events
                     .into_iter()
                     .map(|e| TimelineEntry {
-                        state: e.data.get("state").cloned(),
+                        state: e.state(),
                         kind: e.kind,
                         version: e.version,
                         occurred_at: e.occurred_at,

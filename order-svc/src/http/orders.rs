@@ -7,10 +7,11 @@ use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use futures::FutureExt as _;
 use pannier_contracts::OrderId;
-use pannier_contracts::order::OrderState;
-use pannier_contracts::payment::PaymentState;
+use pannier_contracts::event::Snapshot as _;
+use pannier_contracts::order::{OrderSnapshot, OrderState};
+use pannier_contracts::payment::{PaymentSnapshot, PaymentState};
 use pannier_platform::Db;
-use pannier_platform::event_log::EventLog;
+use pannier_platform::event_log::{EventLog, LoggedEvent, Subscription};
 use pannier_platform::http::command::respond;
 use pannier_platform::http::{Command, Customer, Page, PageQuery, Problem};
 use serde::Deserialize;
@@ -29,20 +30,28 @@ pub(super) async fn place(
     cmd: Command<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
     let wait = patience(&request);
-    let customer = who.id;
+    // Named before it is there, so that whoever waits listens before anything can happen to it.
+    let (customer, id) = (who.id, OrderId::generate());
+    let heard = wait.map(|_| log.subscribe(id.0.to_string()));
     let mut answer = cmd
         .answer(StatusCode::CREATED, &db, move |conn, cmd| {
             async move {
-                let order = place_order(conn, &cmd.cause, customer, &cmd.body).await?;
+                let order = place_order(conn, &cmd.cause, customer, id, &cmd.body).await?;
                 OrderView::load(conn, &order, Reader::Customer).await
             }
             .boxed()
         })
         .await?;
-    if let (Some(wait), Some(Ok(id))) = (wait, answer.body["id"].as_str().map(str::parse::<OrderId>))
-        && let Some(newer) = until_decided(&db, &log, who, id, wait).await
-    {
-        answer.body = serde_json::to_value(newer).unwrap_or(answer.body);
+    if let (Some(wait), Some(heard), 201) = (wait, heard, answer.status) {
+        if !answer.replayed {
+            until_decided(heard, wait).await;
+        }
+        let placed = answer.body["id"].as_str().map(str::parse::<OrderId>);
+        if let Some(Ok(id)) = placed
+            && let Ok(newer) = read(&db, who, id).await
+        {
+            answer.body = serde_json::to_value(newer).unwrap_or(answer.body);
+        }
     }
     Ok(respond(&answer))
 }
@@ -51,18 +60,31 @@ pub(super) async fn place(
 fn patience(request: &HttpRequest) -> Option<Duration> {
     let prefer = request.headers().get("prefer")?.to_str().ok()?;
     let seconds: f64 = prefer.split([',', ';']).find_map(|p| p.trim().strip_prefix("wait="))?.parse().ok()?;
-    Some(Duration::from_secs_f64(seconds.clamp(0.0, 4.5)))
+    Duration::try_from_secs_f64(seconds.clamp(0.0, 4.5)).ok()
 }
 
-async fn until_decided(db: &Db, log: &EventLog, who: Customer, id: OrderId, wait: Duration) -> Option<OrderView> {
-    let mut news = log.listen();
-    let deadline = tokio::time::Instant::now() + wait;
-    loop {
-        let view = read(db, who.clone(), id).await.ok()?;
-        let undecided = view.state == OrderState::PendingPayment && view.payment.state() != PaymentState::Failed;
-        if !undecided || tokio::time::timeout_at(deadline, news.recv()).await.is_err() {
-            return Some(view);
+/// Waits until the payment is decided, by what the order's events say; or until there is no patience left.
+async fn until_decided(mut heard: Subscription, patience: Duration) {
+    let decided = async {
+        // What went unheard is read afterwards.
+        while let Ok(heard) = heard.next().await {
+            if heard.events.iter().any(|event| is_decision(event)) {
+                return;
+            }
         }
+    };
+    let _ = tokio::time::timeout(patience, decided).await;
+}
+
+fn is_decision(event: &LoggedEvent) -> bool {
+    match event.aggregate.as_str() {
+        OrderSnapshot::AGGREGATE => {
+            event.snapshot::<OrderSnapshot>().is_ok_and(|order| order.state != OrderState::PendingPayment)
+        }
+        PaymentSnapshot::AGGREGATE => {
+            event.snapshot::<PaymentSnapshot>().is_ok_and(|payment| payment.state == PaymentState::Failed)
+        }
+        _ => false,
     }
 }
 

@@ -8,7 +8,6 @@ use pannier_platform::event_log::EventLog;
 use pannier_platform::http::sse::{self, Frame, Sender};
 use pannier_platform::http::{Customer, Problem};
 use pannier_platform::{Db, Refusal, Stop};
-use tokio::sync::broadcast::error::RecvError;
 
 use super::view::{OrderView, Reader};
 use crate::store::orders::{self, Of};
@@ -45,7 +44,7 @@ async fn read(db: &Db, customer: CustomerId, id: OrderId) -> Result<OrderView, R
 
 async fn follow(db: Db, log: EventLog, customer: CustomerId, first: OrderView, mut seen: Version, frames: Sender) {
     let id = first.id();
-    let mut news = log.listen();
+    let mut heard = log.subscribe(id.0.to_string());
     loop {
         // Read after subscribing, so nothing falls in between.
         let Ok(mut view) = read(&db, customer, id).await else { return };
@@ -57,16 +56,7 @@ async fn follow(db: Db, log: EventLog, customer: CustomerId, first: OrderView, m
                 return;
             }
         }
-        loop {
-            match news.recv().await {
-                Ok(event) if event.aggregate == "order" && event.aggregate_id == id.0 && event.version > seen.0 => {
-                    break;
-                }
-                Ok(_) => {}
-                // Too far behind to know what we missed: read again.
-                Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return,
-            }
-        }
+        // Missed or heard: there may be something newer.
+        let _ = heard.next().await;
     }
 }

@@ -57,12 +57,6 @@ pub struct OrderView {
     pub(super) allowed_actions: Option<Vec<String>>,
 }
 
-impl PaymentView {
-    pub(super) fn state(&self) -> PaymentState {
-        self.state
-    }
-}
-
 impl OrderView {
     pub(super) fn id(&self) -> OrderId {
         self.id

@@ -11,6 +11,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use pannier_contracts::order::OrderState;
 use pannier_contracts::payment::PaymentState;
 use pannier_contracts::{Lifecycle as _, OrderId};
+use pannier_platform::db::Bell;
 use pannier_platform::{Cause, Conn, Db, Refusal, Stop, alarms, event_log};
 
 use super::gateway::{Gateway, Operation, Said};
@@ -92,9 +93,8 @@ impl<G: Gateway> Reconciler<G> {
 
     /// Looks at what is due until `stop`.
     pub async fn run(self, stop: Stop) {
-        let committed = self.db.committed();
+        let bell = self.db.bell(Bell::Payments);
         loop {
-            let woken = committed.notified();
             match self.turn().await {
                 Ok(0) => {}
                 Ok(_) => continue,
@@ -102,14 +102,13 @@ impl<G: Gateway> Reconciler<G> {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = woken => {}
+                () = bell.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
         }
     }
 
     async fn turn(&self) -> Result<usize, Refusal> {
-        // Read first: a commit of ours would ring our own bell, for ever.
         if !self.db.read(|conn| store::payments::any_due(conn).boxed()).await? {
             return Ok(0);
         }

@@ -6,7 +6,8 @@ use diesel::sql_types::{BigInt, Double, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::payment::{PaymentSnapshot, PaymentState};
 use pannier_contracts::{Currency, Money, OrderId, PaymentId, Version};
-use pannier_platform::{Cause, Conn, Refusal, events};
+use pannier_platform::db::{Bell, ring_after_commit};
+use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
 use super::schema::{ledger, payments};
@@ -55,6 +56,11 @@ impl Payment {
     }
 }
 
+/// Whoever watches an order hears of its money.
+fn audience(order: OrderId) -> String {
+    order.0.to_string()
+}
+
 /// Opens the payment of a new order; the reconciler looks at it at once.
 ///
 /// # Errors
@@ -89,7 +95,8 @@ pub async fn open(conn: &mut Conn, cause: &Cause, order: OrderId, method: &str, 
         ))
         .execute(conn)
         .await?;
-    events::append(conn, cause, "opened", None, &payment.snapshot()).await
+    ring_after_commit(Bell::Payments);
+    events::append(conn, cause, "opened", Some(audience(order)), &payment.snapshot()).await
 }
 
 /// The payment of an order.
@@ -113,8 +120,10 @@ pub async fn of_order(conn: &mut Conn, order: OrderId) -> Result<Payment, Refusa
 pub async fn wake(conn: &mut Conn, order: OrderId) -> Result<(), Refusal> {
     diesel::update(payments::table.filter(payments::order_id.eq(order.0)))
         .set((payments::next_attempt_at.eq(diesel::dsl::now), payments::failures.eq(0)))
+        .prepared()
         .execute(conn)
         .await?;
+    ring_after_commit(Bell::Payments);
     Ok(())
 }
 
@@ -226,7 +235,8 @@ pub async fn advance(conn: &mut Conn, cause: &Cause, payment: &Payment, to: Paym
     if updated == 0 {
         return Err(Refusal::Conflict);
     }
-    events::append(conn, cause, "changed", None, &after.snapshot()).await?;
+    ring_after_commit(Bell::Payments);
+    events::append(conn, cause, "changed", Some(audience(after.order_id)), &after.snapshot()).await?;
     Ok(after)
 }
 
@@ -243,7 +253,7 @@ pub async fn lose_track(conn: &mut Conn, cause: &Cause, payment: &Payment, to: P
     if updated == 0 {
         return Err(Refusal::Conflict);
     }
-    events::append(conn, cause, "changed", None, &after.snapshot()).await
+    events::append(conn, cause, "changed", Some(audience(after.order_id)), &after.snapshot()).await
 }
 
 /// The noted operation never reached the gateway: decide again, now.

@@ -4,6 +4,7 @@ use diesel::sql_types::{Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use crate::db::{self, Prepare as _};
 use crate::{Conn, Refusal};
 
 /// Raises an alarm; raising it again is a no-op while it is open.
@@ -11,6 +12,8 @@ use crate::{Conn, Refusal};
 /// # Errors
 /// What the database says.
 pub async fn raise(conn: &mut Conn, kind: &str, aggregate: &str, id: Uuid, detail: &str) -> Result<(), Refusal> {
+    // What was to be resolved with this transaction is resolved before: the new alarm stays.
+    db::resolve_alarms_now(conn, id).await?;
     let raised = diesel::sql_query(
         "INSERT INTO alarms (kind, aggregate, aggregate_id, detail) VALUES ($1, $2, $3, $4)
          ON CONFLICT (aggregate_id, kind) DO UPDATE
@@ -21,6 +24,7 @@ pub async fn raise(conn: &mut Conn, kind: &str, aggregate: &str, id: Uuid, detai
     .bind::<Text, _>(aggregate)
     .bind::<SqlUuid, _>(id)
     .bind::<Text, _>(detail)
+    .prepared()
     .execute(conn)
     .await?;
     if raised == 1 {
@@ -29,16 +33,10 @@ pub async fn raise(conn: &mut Conn, kind: &str, aggregate: &str, id: Uuid, detai
     Ok(())
 }
 
-/// Resolves all open alarms of a subject.
+/// Resolves all open alarms of a subject, at the end of the transaction.
 ///
 /// # Errors
-/// What the database says.
+/// Outside a transaction, what the database refuses.
 pub async fn resolve(conn: &mut Conn, id: Uuid) -> Result<(), Refusal> {
-    diesel::sql_query(
-        "UPDATE alarms SET resolved_at = clock_timestamp() WHERE aggregate_id = $1 AND resolved_at IS NULL",
-    )
-    .bind::<SqlUuid, _>(id)
-    .execute(conn)
-    .await?;
-    Ok(())
+    db::resolve_alarms(conn, id).await
 }

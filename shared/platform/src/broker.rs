@@ -114,17 +114,27 @@ impl Broker {
                 let retry = retry_queue(&work, *delay_s);
                 in_time("declare a queue", channel.queue_declare(retry.as_str().into(), durable, arguments)).await?;
             }
-            in_time(
-                "bind a queue",
-                channel.queue_bind(
+            for key in route.keys() {
+                let bound = channel.queue_bind(
                     work.as_str().into(),
                     exchange.as_str().into(),
-                    format!("{}.#", route.aggregate).as_str().into(),
+                    key.as_str().into(),
                     QueueBindOptions::default(),
                     FieldTable::default(),
-                ),
-            )
-            .await?;
+                );
+                in_time("bind a queue", bound).await?;
+            }
+            if route.events.is_some() {
+                // Queues of earlier versions got everything; that binding outlives them.
+                let all = format!("{}.#", route.aggregate);
+                let unbound = channel.queue_unbind(
+                    work.as_str().into(),
+                    exchange.as_str().into(),
+                    all.as_str().into(),
+                    FieldTable::default(),
+                );
+                in_time("unbind a queue", unbound).await?;
+            }
         }
         Ok(())
     }

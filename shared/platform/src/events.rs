@@ -1,20 +1,18 @@
 //! Announcing a change: one row in `events`, in the transaction that makes the change.
 
-use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use pannier_contracts::EventId;
 use pannier_contracts::event::Snapshot;
-use pannier_contracts::{EventId, topology};
 
-use crate::schema::events;
+use crate::db::{self, NewEvent};
 use crate::{Cause, Conn, Refusal};
 
-/// Writes the event of one change.
+/// Announces one change; the row is written at the end of the transaction, with all others of it.
 ///
 /// `kind` is the past-tense word: `accepted` becomes `order.accepted.v1`. `audience` names whose stream of many shows it.
 /// The unique key on (aggregate, version) makes a second event of the same change impossible.
 ///
 /// # Errors
-/// `Conflict` when that version is announced already; otherwise what the database says.
+/// A snapshot that is no JSON: our bug. That the version is announced already shows when the row is written, as `Conflict`.
 pub async fn append<S: Snapshot>(
     conn: &mut Conn,
     cause: &Cause,
@@ -22,27 +20,16 @@ pub async fn append<S: Snapshot>(
     audience: Option<String>,
     snapshot: &S,
 ) -> Result<(), Refusal> {
-    let data = serde_json::to_value(snapshot).map_err(|e| Refusal::Bug(e.into()))?;
-    diesel::insert_into(events::table)
-        .values((
-            events::event_id.eq(EventId::generate().0),
-            events::kind.eq(format!("{}.{kind}.v1", S::AGGREGATE)),
-            events::aggregate.eq(S::AGGREGATE),
-            events::aggregate_id.eq(snapshot.aggregate_id()),
-            events::version.eq(snapshot.version().0),
-            events::traceparent.eq(cause.trace.traceparent()),
-            events::actor.eq(&cause.actor),
-            events::audience.eq(audience),
-            events::data.eq(data),
-            events::subscribed.eq(topology::is_subscribed(S::AGGREGATE)),
-        ))
-        .execute(conn)
-        .await
-        .map_err(|e| match e {
-            diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::UniqueViolation, _) => {
-                Refusal::Conflict
-            }
-            e => e.into(),
-        })?;
-    Ok(())
+    let event = NewEvent {
+        event_id: EventId::generate().0,
+        kind: format!("{}.{kind}.v1", S::AGGREGATE),
+        aggregate: S::AGGREGATE,
+        aggregate_id: snapshot.aggregate_id(),
+        version: snapshot.version().0,
+        traceparent: cause.trace.traceparent(),
+        actor: cause.actor.clone(),
+        audience,
+        data: serde_json::to_string(snapshot).map_err(|e| Refusal::Bug(e.into()))?,
+    };
+    db::add_event(conn, event).await
 }

@@ -1,15 +1,18 @@
-//! One key, one effect, one answer: the claim, the effect and the stored answer are one transaction.
+//! One key, one effect, one answer: the effect and the stored answer are one transaction.
+//!
+//! The answer is stored last. Twins may both run the body; the unique key lets one of them commit, and the other gets
+//! its answer. Therefore the stored answer wins: before a refusal or a conflict is told, the key is looked up, because it
+//! may only mean that a twin was first.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use crate::db::{Outcome, RELOADS};
-use crate::refusal::is_lock_timeout;
+use crate::db::{self, Outcome, RELOADS, SqlState};
 use crate::schema::idempotency;
 use crate::{Conn, Db, Refusal, Stop};
 
@@ -62,7 +65,7 @@ pub enum NotOnce {
     InFlight,
 }
 
-/// A command's body: may run several times (somebody was faster), commits at most once.
+/// A command's body: may run several times (a concurrent update won), commits at most once.
 pub type Body = Arc<dyn for<'c> Fn(&'c mut Conn) -> BoxFuture<'c, Result<Answer, Refusal>> + Send + Sync>;
 
 /// Runs `body` once per claim. A concurrent twin waits for the first, then gets its answer.
@@ -81,99 +84,70 @@ pub async fn once(
     let tries = if reload { RELOADS } else { 1 };
     for _ in 0..tries {
         let (this, body) = (claim.clone(), Arc::clone(&body));
-        let outcome = db.try_transaction(move |conn| attempt(conn, this, body, refused).boxed()).await;
-        match outcome {
-            Ok(Outcome::Committed(Attempt::Answer(answer))) => return Ok(answer),
-            Ok(Outcome::Committed(Attempt::KeyReused)) => return Err(NotOnce::KeyReused),
-            Ok(Outcome::Committed(Attempt::InFlight)) => return Err(NotOnce::InFlight),
+        let refusal = match db.try_transaction(move |conn| attempt(conn, this, body).boxed()).await {
+            Ok(Outcome::Committed(answer)) => return Ok(answer),
+            Ok(Outcome::AnsweredByTwin) => Refusal::Conflict,
             Ok(Outcome::Unknown(source)) => return after_unknown_commit(db, &claim, source).await,
-            Err(Refusal::Conflict) => {}
-            Err(refusal) => return Err(refusal.into()),
+            Err(refusal) => refusal,
+        };
+        if let Some(answer) = look_up(db, &claim).await? {
+            return answer;
+        }
+        match refusal {
+            Refusal::Conflict => {}
+            refusal if refusal.is_deterministic() => return store(db, &claim, refused(&refusal)).await,
+            Refusal::Away { ref source, .. } if waited_too_long(source) => return Err(NotOnce::InFlight),
+            refusal => return Err(refusal.into()),
         }
     }
     Err(Refusal::Conflict.into())
 }
 
-enum Attempt {
-    Answer(Answer),
-    KeyReused,
-    InFlight,
+async fn attempt(conn: &mut Conn, claim: Claim, body: Body) -> Result<Answer, Refusal> {
+    let answer = body(conn).await?;
+    db::keep_answer(claim, i16::try_from(answer.status).unwrap_or(500), answer.body.clone());
+    Ok(answer)
 }
 
-async fn attempt(
-    conn: &mut Conn,
-    claim: Claim,
-    body: Body,
-    refused: fn(&Refusal) -> Answer,
-) -> Result<Attempt, Refusal> {
-    let claimed = conn
-        .transaction::<_, diesel::result::Error, _>(async |conn: &mut Conn| {
-            diesel::insert_into(idempotency::table)
-                .values((
-                    idempotency::principal.eq(&claim.principal),
-                    idempotency::route.eq(&claim.route),
-                    idempotency::key.eq(&claim.key),
-                    idempotency::fingerprint.eq(&claim.fingerprint),
-                ))
-                // Waits here for a twin's commit or rollback, at most lock_timeout (2 s).
-                .on_conflict_do_nothing()
-                .execute(conn)
-                .await
-        })
-        .await;
-    match claimed {
-        Err(e) if is_lock_timeout(&e) => return Ok(Attempt::InFlight),
-        Err(e) => return Err(e.into()),
-        Ok(0) => return stored(conn, &claim).await?.ok_or(Refusal::Conflict),
-        Ok(_) => {}
-    }
-    // A savepoint: a refusal is stored, what the body wrote before refusing is not.
-    let answer = match conn.transaction::<_, InBody, _>(async |conn: &mut Conn| body(conn).await.map_err(InBody)).await
-    {
-        Ok(answer) => answer,
-        Err(InBody(refusal)) if refusal.is_deterministic() => refused(&refusal),
-        Err(InBody(refusal)) => return Err(refusal),
-    };
-    diesel::update(idempotency::table.find((&claim.principal, &claim.route, &claim.key)))
-        .set((idempotency::status.eq(i16::try_from(answer.status).unwrap_or(500)), idempotency::body.eq(&answer.body)))
-        .execute(conn)
-        .await?;
-    Ok(Attempt::Answer(answer))
+/// Somebody held a row or the key for as long as we may wait: most likely a twin.
+fn waited_too_long(source: &anyhow::Error) -> bool {
+    source.downcast_ref::<SqlState>() == Some(&SqlState::LOCK_TIMEOUT)
 }
 
-struct InBody(Refusal);
+/// What this claim was answered before, if it was.
+async fn look_up(db: &Db, claim: &Claim) -> Result<Option<Result<Answer, NotOnce>>, NotOnce> {
+    let claim = claim.clone();
+    Ok(db.read(move |conn| async move { find(conn, &claim).await }.boxed()).await?)
+}
 
-impl From<diesel::result::Error> for InBody {
-    fn from(e: diesel::result::Error) -> Self {
-        Self(e.into())
+/// Keeps a refusal, unless a twin has kept an answer: then that one counts.
+async fn store(db: &Db, claim: &Claim, answer: Answer) -> Result<Answer, NotOnce> {
+    let this = claim.clone();
+    let body: Body = Arc::new(move |_| std::future::ready(Ok(answer.clone())).boxed());
+    let stored = db.try_transaction(move |conn| attempt(conn, this, body).boxed()).await?;
+    match stored {
+        Outcome::Committed(answer) => Ok(answer),
+        Outcome::AnsweredByTwin => look_up(db, claim).await?.unwrap_or(Err(NotOnce::InFlight)),
+        Outcome::Unknown(source) => after_unknown_commit(db, claim, source).await,
     }
 }
 
 /// The answer that this claim was given before, if it was.
 ///
 /// # Errors
-/// What the database says.
+/// What the database refuses.
 pub async fn find(conn: &mut Conn, claim: &Claim) -> Result<Option<Result<Answer, NotOnce>>, Refusal> {
-    Ok(stored(conn, claim).await?.map(|attempt| match attempt {
-        Attempt::Answer(answer) => Ok(answer),
-        Attempt::KeyReused => Err(NotOnce::KeyReused),
-        Attempt::InFlight => Err(NotOnce::InFlight),
-    }))
-}
-
-async fn stored(conn: &mut Conn, claim: &Claim) -> Result<Option<Attempt>, Refusal> {
-    let row: Option<(String, Option<i16>, Option<serde_json::Value>)> = idempotency::table
+    let row: Option<(String, i16, serde_json::Value)> = idempotency::table
         .find((&claim.principal, &claim.route, &claim.key))
         .select((idempotency::fingerprint, idempotency::status, idempotency::body))
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(|(fingerprint, status, body)| match (status, body) {
-        _ if fingerprint != claim.fingerprint => Attempt::KeyReused,
-        (Some(status), Some(body)) => {
-            Attempt::Answer(Answer { status: u16::try_from(status).unwrap_or(500), body, replayed: true })
+    Ok(row.map(|(fingerprint, status, body)| {
+        if fingerprint != claim.fingerprint {
+            return Err(NotOnce::KeyReused);
         }
-        _ => Attempt::InFlight,
+        Ok(Answer { status: u16::try_from(status).unwrap_or(500), body, replayed: true })
     }))
 }
 

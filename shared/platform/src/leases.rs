@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 
+use crate::db::Prepare as _;
 use crate::{Db, Refusal, Stop};
 
 const RENEW: Duration = Duration::from_secs(3);
@@ -41,8 +42,7 @@ impl Lease {
     async fn acquire(&self) -> Result<Option<i64>, Refusal> {
         let (name, holder) = (self.name, self.holder.clone());
         self.db
-            .transaction(move |conn| {
-                let holder = holder.clone();
+            .read(move |conn| {
                 async move {
                     let row: Option<Epoch> = diesel::sql_query(
                         "INSERT INTO leases (name, holder, epoch, until)
@@ -54,6 +54,7 @@ impl Lease {
                     )
                     .bind::<Text, _>(name)
                     .bind::<Text, _>(holder)
+                    .prepared()
                     .get_result(conn)
                     .await
                     .optional()?;
@@ -67,13 +68,13 @@ impl Lease {
     async fn set_until(&self, epoch: i64, sql: &'static str) -> Result<bool, Refusal> {
         let (name, holder) = (self.name, self.holder.clone());
         self.db
-            .transaction(move |conn| {
-                let holder = holder.clone();
+            .read(move |conn| {
                 async move {
                     let rows = diesel::sql_query(sql)
                         .bind::<Text, _>(name)
                         .bind::<Text, _>(holder)
                         .bind::<BigInt, _>(epoch)
+                        .prepared()
                         .execute(conn)
                         .await?;
                     Ok(rows == 1)

@@ -26,7 +26,7 @@ pub mod stop;
 pub mod timers;
 
 pub use cause::Cause;
-pub use db::{Conn, Db};
+pub use db::{Conn, Db, Prepare};
 pub use namespace::Namespace;
 pub use refusal::Refusal;
 pub use service::Service;

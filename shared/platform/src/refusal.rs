@@ -3,6 +3,8 @@
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use pannier_contracts::{IllegalTransition, Version};
 
+use crate::db;
+
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -27,7 +29,7 @@ pub enum Refusal {
         /// The version it is at.
         current: Version,
     },
-    /// Somebody else committed between our load and our update. Callers reload and decide again.
+    /// A concurrent update committed between our load and our update. Callers reload and decide again.
     #[error("it changed in this moment")]
     Conflict,
     /// The request is well-formed, and cannot be done.
@@ -76,51 +78,46 @@ impl Refusal {
 
 impl From<DieselError> for Refusal {
     fn from(e: DieselError) -> Self {
-        if is_away(&e) {
-            return Self::Away { what: "the database", code: "database_away", source: e.into() };
+        match judge(&e) {
+            Judgement::Outage => Self::Away { what: "the database", code: "database_away", source: with_code(e) },
+            Judgement::Rollback => Self::Conflict,
+            Judgement::Bug => Self::Bug(with_code(e)),
         }
-        Self::Bug(e.into())
     }
 }
 
-/// Is the database busy or gone, rather than the statement wrong?
-#[must_use]
-pub fn is_away(e: &DieselError) -> bool {
+enum Judgement {
+    /// The database is busy or gone.
+    Outage,
+    /// Two transactions got into each other's way: doing it again helps.
+    Rollback,
+    /// The statement is wrong.
+    Bug,
+}
+
+/// Judged by SQLSTATE, never by text: texts are in the server's language.
+fn judge(e: &DieselError) -> Judgement {
     match e {
-        DieselError::DatabaseError(kind, info) => match kind {
-            DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
-            | DatabaseErrorKind::SerializationFailure => true,
-            DatabaseErrorKind::Unknown => {
-                // diesel has no kind for these SQLSTATEs (55P03, 57014, 40P01, 57P01..57P03, 53300); their texts are stable.
-                let text = info.message();
-                [
-                    "lock timeout",
-                    "statement timeout",
-                    "deadlock detected",
-                    "terminating connection",
-                    "starting up",
-                    "shutting down",
-                    "recovery mode",
-                    "not yet accepting connections",
-                    "too many clients",
-                    "remaining connection slots",
-                    "connection closed",
-                    "idle-in-transaction",
-                ]
-                .iter()
-                .any(|t| text.contains(t))
-            }
-            _ => false,
+        DieselError::DatabaseError(kind, _) => match kind {
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Judgement::Outage,
+            DatabaseErrorKind::ReadOnlyTransaction => Judgement::Outage,
+            DatabaseErrorKind::SerializationFailure => Judgement::Rollback,
+            _ => match db::last_sqlstate() {
+                Some(state) if state.is_outage() => Judgement::Outage,
+                Some(state) if state.is_rollback() => Judgement::Rollback,
+                _ => Judgement::Bug,
+            },
         },
-        DieselError::BrokenTransactionManager => true,
-        DieselError::RollbackErrorOnCommit { commit_error, .. } => is_away(commit_error),
-        _ => false,
+        DieselError::BrokenTransactionManager => Judgement::Outage,
+        DieselError::RollbackErrorOnCommit { commit_error, .. } => judge(commit_error),
+        _ => Judgement::Bug,
     }
 }
 
-/// Did waiting for somebody's lock run out?
-#[must_use]
-pub fn is_lock_timeout(e: &DieselError) -> bool {
-    matches!(e, DieselError::DatabaseError(_, info) if info.message().contains("lock timeout"))
+/// The error with the code that diesel does not carry.
+fn with_code(e: DieselError) -> anyhow::Error {
+    match (&e, db::last_sqlstate()) {
+        (DieselError::DatabaseError(..), Some(state)) => anyhow::Error::new(e).context(state),
+        _ => e.into(),
+    }
 }

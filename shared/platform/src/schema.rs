@@ -2,7 +2,9 @@
 #![allow(missing_docs, reason = "the migration documents them")]
 
 diesel::table! {
-    events (event_id) {
+    // Without `tx`: diesel has no type for xid8, and only the event log reads it.
+    events (seq) {
+        seq -> BigInt,
         event_id -> Uuid,
         #[sql_name = "type"]
         kind -> Text,
@@ -13,13 +15,17 @@ diesel::table! {
         traceparent -> Nullable<Text>,
         actor -> Text,
         audience -> Nullable<Text>,
-        data -> Jsonb,
-        subscribed -> Bool,
-        position -> Nullable<BigInt>,
-        published_at -> Nullable<Timestamptz>,
+        data -> Json,
+    }
+}
+
+diesel::table! {
+    set_aside (seq) {
+        seq -> BigInt,
         attempts -> Integer,
-        next_attempt_at -> Nullable<Timestamptz>,
-        last_error -> Nullable<Text>,
+        next_attempt_at -> Timestamptz,
+        last_error -> Text,
+        since -> Timestamptz,
     }
 }
 
@@ -41,8 +47,8 @@ diesel::table! {
         route -> Text,
         key -> Text,
         fingerprint -> Text,
-        status -> Nullable<SmallInt>,
-        body -> Nullable<Jsonb>,
+        status -> SmallInt,
+        body -> Json,
         created_at -> Timestamptz,
     }
 }
@@ -98,4 +104,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(events, applied, timers, alarms, dead_letters);
+diesel::allow_tables_to_appear_in_same_query!(events, set_aside, applied, timers, alarms, dead_letters);

@@ -96,6 +96,7 @@ impl Service {
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
         self.tasks.essential("event log", self.log.clone().run(stop.clone()));
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
+        let blocked = Data::new(relay.blocked());
         self.tasks.essential("relay", relay.run(holder, stop.clone()));
         self.tasks.essential("old answers", idempotency::forget_old(db.clone(), stop.clone()));
         self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
@@ -108,6 +109,7 @@ impl Service {
                 .app_data(health.clone())
                 .app_data(db.clone())
                 .app_data(broker.clone())
+                .app_data(blocked.clone())
                 .app_data(verifier.clone())
                 .app_data(stop_data.clone())
                 .configure(health::routes)

@@ -13,11 +13,12 @@ use futures::FutureExt as _;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::db::{self, Bell, FireAt, Prepare as _};
 use crate::schema::timers;
 use crate::{Cause, Conn, Db, Refusal, Stop};
 
-/// How often due timers are looked for.
-const POLL: Duration = Duration::from_millis(250);
+/// How often timers are looked for that another process has set.
+const LOOK: Duration = Duration::from_secs(1);
 const BATCH: i64 = 100;
 
 /// A timer that is due.
@@ -47,10 +48,10 @@ pub trait OnTimer: Send + Sync + 'static {
     async fn fire(&self, conn: &mut Conn, cause: &Cause, due: &Due) -> Result<(), Refusal>;
 }
 
-/// Sets a timer, or moves it.
+/// Sets a timer, or moves it; the row is written at the end of the transaction.
 ///
 /// # Errors
-/// What the database says.
+/// Outside a transaction, what the database refuses.
 pub async fn set(
     conn: &mut Conn,
     aggregate: &str,
@@ -58,43 +59,25 @@ pub async fn set(
     kind: &str,
     fire_at: DateTime<Utc>,
 ) -> Result<(), Refusal> {
-    diesel::insert_into(timers::table)
-        .values((
-            timers::aggregate.eq(aggregate),
-            timers::aggregate_id.eq(id),
-            timers::kind.eq(kind),
-            timers::fire_at.eq(fire_at),
-        ))
-        .on_conflict((timers::aggregate_id, timers::kind))
-        .do_update()
-        .set((
-            timers::fire_at.eq(fire_at),
-            timers::claimed_until.eq(None::<DateTime<Utc>>),
-            timers::attempts.eq(0),
-            timers::last_error.eq(None::<String>),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
+    db::change_timer(conn, id, kind, Some((aggregate.to_owned(), FireAt::At(fire_at)))).await
 }
 
 /// [`set`], counted from the database's clock.
 ///
 /// # Errors
-/// What the database says.
+/// As [`set`].
 pub async fn set_in(conn: &mut Conn, aggregate: &str, id: Uuid, kind: &str, wait: Duration) -> Result<(), Refusal> {
-    let now = now(conn).await?;
-    set(conn, aggregate, id, kind, now + wait).await
+    db::change_timer(conn, id, kind, Some((aggregate.to_owned(), FireAt::In(wait)))).await
 }
 
-/// Removes timers; the ones that are not there are no failure.
+/// Removes timers at the end of the transaction; the ones that are not there are no failure.
 ///
 /// # Errors
-/// What the database says.
+/// As [`set`].
 pub async fn clear(conn: &mut Conn, id: Uuid, kinds: &[&str]) -> Result<(), Refusal> {
-    diesel::delete(timers::table.filter(timers::aggregate_id.eq(id)).filter(timers::kind.eq_any(kinds)))
-        .execute(conn)
-        .await?;
+    for kind in kinds {
+        db::change_timer(conn, id, kind, None).await?;
+    }
     Ok(())
 }
 
@@ -108,38 +91,56 @@ pub async fn now(conn: &mut Conn) -> Result<DateTime<Utc>, Refusal> {
         #[diesel(sql_type = Timestamptz)]
         now: DateTime<Utc>,
     }
-    Ok(diesel::sql_query("SELECT clock_timestamp() AS now").get_result::<Now>(conn).await?.now)
+    Ok(diesel::sql_query("SELECT clock_timestamp() AS now").prepared().get_result::<Now>(conn).await?.now)
 }
 
 /// Fires due timers until `stop`. Any number of processes may do so at once.
+///
+/// Sleeps until the next timer is due, as far as is known: one that is set meanwhile and due soon rings [`Bell::Timers`],
+/// others are seen by the look at the end of `LOOK`. `nudge` makes it look at once.
 pub async fn run(db: Db, on: Arc<impl OnTimer>, nudge: Arc<Notify>, stop: Stop) {
+    let soon = db.bell(Bell::Timers);
     loop {
         let woken = nudge.notified();
-        match fire_due(&db, &on).await {
-            Ok(n) if n == BATCH as usize => continue,
-            Ok(_) => {}
-            Err(refusal) => tracing::warn!(error = ?refusal, "timers cannot be read; trying again"),
-        }
+        let wait = match fire_due(&db, &on).await {
+            Ok(Fired { count, .. }) if count == BATCH as usize => continue,
+            Ok(fired) => fired.next_in.min(LOOK),
+            Err(refusal) => {
+                tracing::warn!(error = ?refusal, "timers cannot be read; trying again");
+                LOOK
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => return,
             () = woken => {}
-            () = tokio::time::sleep(POLL) => {}
+            () = soon.notified() => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
 
-/// Fires what is due now; returns how many were.
+/// What one look at the timers did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fired {
+    /// So many were due.
+    pub count: usize,
+    /// After so long the next one is.
+    pub next_in: Duration,
+}
+
+/// Fires what is due now.
 ///
 /// # Errors
 /// When the due timers cannot be read. A timer's own failure is kept with the timer.
-pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<usize, Refusal> {
-    // Read first: most looks find nothing, and a commit wakes everybody who waits for one.
-    if !db.read(|conn| any_due(conn).boxed()).await? {
-        return Ok(0);
+pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<Fired, Refusal> {
+    let (next_in, is_due) = db.read(|conn| next_due(conn).boxed()).await?;
+    if !is_due {
+        return Ok(Fired { count: 0, next_in });
     }
-    // Claimed in a short transaction and fired in others: a timer's row is never locked while its aggregate's is waited for.
+    // Claimed in one statement and fired in other transactions: a timer's row is never locked while its aggregate's is
+    // waited for.
     let due = db
-        .transaction(|conn| {
+        .read(|conn| {
             async move {
                 Ok(diesel::sql_query(
                     "UPDATE timers SET claimed_until = clock_timestamp() + interval '30 s'
@@ -150,6 +151,7 @@ pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<usize, Refusal>
                      RETURNING aggregate, aggregate_id, kind, fire_at",
                 )
                 .bind::<BigInt, _>(BATCH)
+                .prepared()
                 .load::<Due>(conn)
                 .await?)
             }
@@ -160,16 +162,26 @@ pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<usize, Refusal>
     for due in due {
         fire(db, on, due).await;
     }
-    Ok(count)
+    Ok(Fired { count, next_in: Duration::ZERO })
 }
 
-async fn any_due(conn: &mut Conn) -> Result<bool, Refusal> {
-    let due = timers::table.filter(timers::fire_at.le(diesel::dsl::now)).filter(
-        timers::claimed_until
-            .is_null()
-            .or(timers::claimed_until.lt(diesel::dsl::now.into_sql::<Timestamptz>().nullable())),
-    );
-    Ok(diesel::select(diesel::dsl::exists(due)).get_result(conn).await?)
+/// When the next timer is due that nobody has claimed: usually the first row of an index.
+async fn next_due(conn: &mut Conn) -> Result<(Duration, bool), Refusal> {
+    #[derive(QueryableByName)]
+    struct Next {
+        #[diesel(sql_type = diesel::sql_types::Double)]
+        seconds: f64,
+    }
+    let next: Option<Next> = diesel::sql_query(
+        "SELECT extract(epoch FROM fire_at - clock_timestamp())::float8 AS seconds FROM timers
+         WHERE claimed_until IS NULL OR claimed_until < clock_timestamp() ORDER BY fire_at LIMIT 1",
+    )
+    .prepared()
+    .get_result(conn)
+    .await
+    .optional()?;
+    let seconds = next.map_or(f64::MAX, |next| next.seconds);
+    Ok((Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(LOOK), seconds <= 0.0))
 }
 
 async fn fire(db: &Db, on: &Arc<impl OnTimer>, due: Due) {
@@ -210,6 +222,7 @@ async fn fire(db: &Db, on: &Arc<impl OnTimer>, due: Due) {
                 .bind::<Text, _>(due.kind)
                 .bind::<Timestamptz, _>(due.fire_at)
                 .bind::<Text, _>(error)
+                .prepared()
                 .execute(conn)
                 .await?;
                 Ok(())

@@ -3,6 +3,7 @@
 mod architecture;
 mod checks;
 mod ends;
+mod event_log;
 mod idempotency;
 mod kills;
 mod manners;

@@ -1,4 +1,4 @@
-//! Streams of many: everything that one audience may see, by position in the event log.
+//! Streams of many: everything that one audience may see, by its place in the event log.
 //!
 //! A stream shows the present first, or what it missed since its cursor, then what changes. It never misses a change;
 //! it may show one twice, or a record and then an older event of it: a record's `version` tells.
@@ -9,10 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use serde::Serialize;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::sse::{Frame, Sender};
-use crate::event_log::{self, EventLog, LoggedEvent};
+use crate::event_log::{self, EventLog, Heard, LoggedEvent, Missed, Place, TxSnapshot};
 use crate::{Conn, Db, Refusal};
 
 /// Who has missed more than this starts from the present: it is shorter.
@@ -31,7 +30,7 @@ pub trait Feed: Send + Sync + 'static {
     /// The records that are there now.
     ///
     /// # Errors
-    /// What the database says: the stream ends and the client comes back.
+    /// What the database refuses: the stream ends and the client comes back.
     async fn present(&self, conn: &mut Conn) -> Result<Vec<Record>, Refusal>;
 
     /// A change as the stream shows it; `None` leaves it out.
@@ -90,112 +89,97 @@ struct Reader<F> {
 impl<F: Feed> Reader<F> {
     async fn follow(&self, log: &EventLog, cursor: Option<String>) -> Result<(), End> {
         // Listening begins before reading, so nothing can happen in between unheard.
-        let mut news = log.listen();
-        let mut positions = log.positions();
-        let mut reached = match self.resume(cursor.as_deref()).await? {
+        let mut subscription = log.subscribe(self.feed.audience());
+        let place = log.place().await?;
+        let mut reached = match self.resume(&place, cursor.as_deref()).await? {
             Some(reached) => reached,
-            None => self.show_present().await?,
+            None => self.show_present(&place).await?,
         };
-        let audience = self.feed.audience();
         loop {
             tokio::select! {
-                biased;
-                heard = news.recv() => match heard {
-                    Ok(event) => {
-                        let position = event.position.unwrap_or(0);
-                        // Positions have no gaps: one that does not follow means that something went unheard.
-                        if position > reached + 1 {
-                            reached = self.show_missed(reached).await?;
-                        } else if position == reached + 1 {
-                            if event.audience.as_deref() == Some(&audience) {
-                                self.show(&event).await?;
-                            }
-                            reached = position;
+                heard = subscription.next() => match heard {
+                    Ok(heard) => reached = self.show_heard(&place, reached, &heard).await?,
+                    Err(Missed) => {
+                        // After a restore the cursors of this stream say nothing any more: its client begins anew.
+                        if log.place().await?.epoch != place.epoch {
+                            return Err(End::Gone);
                         }
+                        reached = self.show_missed(&place, reached).await?;
                     }
-                    Err(RecvError::Lagged(_)) => reached = self.show_missed(reached).await?,
-                    Err(RecvError::Closed) => return Ok(()),
                 },
-                // News is sent before the position is told. It says more than we heard only if the log became live after us.
-                told = positions.changed() => {
-                    if told.is_err() {
-                        return Ok(());
-                    }
-                    let last = *positions.borrow_and_update();
-                    if last > reached {
-                        reached = self.show_missed(reached).await?;
-                    }
-                }
                 () = self.sender.closed() => return Ok(()),
             }
         }
     }
 
     /// Shows what came after the cursor; `None` when it is not ours or too old, then the present is shown instead.
-    async fn resume(&self, cursor: Option<&str>) -> Result<Option<i64>, End> {
-        let Some(from) = cursor.and_then(position_of) else { return Ok(None) };
-        let (last, rows) = self.missed(from).await?;
-        if from > last || rows.len() as i64 > BACKLOG {
+    async fn resume(&self, place: &Place, cursor: Option<&str>) -> Result<Option<TxSnapshot>, End> {
+        let Some(from) = cursor.and_then(|cursor| read_cursor(place, cursor)) else { return Ok(None) };
+        let (rows, now) = self.missed(&from).await?;
+        if from.is_after(&now) || rows.len() as i64 > BACKLOG {
             return Ok(None);
         }
-        for row in &rows {
-            self.show(row).await?;
-        }
-        Ok(Some(last))
+        self.show_all(place, &rows, &from, &now).await?;
+        Ok(Some(now))
     }
 
-    async fn show_missed(&self, from: i64) -> Result<i64, End> {
-        let (last, rows) = self.missed(from).await?;
+    async fn show_missed(&self, place: &Place, from: TxSnapshot) -> Result<TxSnapshot, End> {
+        let (rows, now) = self.missed(&from).await?;
         if rows.len() as i64 > BACKLOG {
             return Err(End::Gone);
         }
-        for row in &rows {
-            self.show(row).await?;
-        }
-        Ok(last.max(from))
+        self.show_all(place, &rows, &from, &now).await?;
+        Ok(now)
     }
 
-    /// The audience's events after `from`, and how far the log reached before they were read.
-    async fn missed(&self, from: i64) -> Result<(i64, Vec<LoggedEvent>), Refusal> {
-        let audience = self.feed.audience();
-        self.db
-            .read(move |conn| {
-                async move {
-                    let last = event_log::last_position(conn).await?;
-                    Ok((last, event_log::after_for(conn, &audience, from, BACKLOG + 1).await?))
-                }
-                .boxed()
-            })
-            .await
-    }
-
-    async fn show_present(&self) -> Result<i64, End> {
-        let feed = Arc::clone(&self.feed);
-        let (last, records) = self
+    /// The audience's events that `from` does not see, and what is visible with them.
+    async fn missed(&self, from: &TxSnapshot) -> Result<(Vec<Arc<LoggedEvent>>, TxSnapshot), Refusal> {
+        let (audience, from) = (self.feed.audience(), from.clone());
+        let (rows, now) = self
             .db
             .read(move |conn| {
-                async move {
-                    // Read first: what is committed after it shows up among the changes.
-                    let last = event_log::last_position(conn).await?;
-                    Ok((last, feed.present(conn).await?))
-                }
-                .boxed()
+                async move { event_log::of_audience_since(conn, &audience, &from, BACKLOG + 1).await }.boxed()
             })
             .await?;
+        Ok((rows.into_iter().map(Arc::new).collect(), now))
+    }
+
+    async fn show_present(&self, place: &Place) -> Result<TxSnapshot, End> {
+        let feed = Arc::clone(&self.feed);
+        // The place was asked for first: what is committed after it shows up among the changes.
+        let records = self.db.read(move |conn| async move { feed.present(conn).await }.boxed()).await?;
         let count = records.len();
         for (n, record) in records.into_iter().enumerate() {
             // Only the last one can be resumed from: whoever leaves in the middle gets the present again.
-            let cursor = if n + 1 == count { cursor_at(last) } else { IN_THE_MIDDLE.to_owned() };
+            let cursor = if n + 1 == count { write_cursor(place, &place.seen) } else { IN_THE_MIDDLE.to_owned() };
             self.send(cursor, record).await?;
         }
-        Ok(last)
+        Ok((*place.seen).clone())
     }
 
-    async fn show(&self, event: &LoggedEvent) -> Result<(), End> {
-        match self.feed.render(&self.db, event).await? {
-            Some(record) => self.send(cursor_at(event.position.unwrap_or(0)), record).await,
-            None => Ok(()),
+    async fn show_heard(&self, place: &Place, reached: TxSnapshot, heard: &Heard) -> Result<TxSnapshot, End> {
+        let unseen: Vec<_> = heard.events.iter().filter(|event| !reached.sees(event.tx())).cloned().collect();
+        self.show_all(place, &unseen, &reached, &heard.to).await?;
+        Ok(if heard.to.is_after(&reached) { (*heard.to).clone() } else { reached })
+    }
+
+    /// Shows events that became visible together. Only the last of them stands for all: whoever leaves in the middle
+    /// sees some of them again.
+    async fn show_all(
+        &self,
+        place: &Place,
+        events: &[Arc<LoggedEvent>],
+        from: &TxSnapshot,
+        to: &TxSnapshot,
+    ) -> Result<(), End> {
+        let (middle, end) = (write_cursor(place, from), write_cursor(place, to));
+        for (n, event) in events.iter().enumerate() {
+            if let Some(record) = self.feed.render(&self.db, event).await? {
+                let cursor = if n + 1 == events.len() { &end } else { &middle };
+                self.send(cursor.clone(), record).await?;
+            }
         }
+        Ok(())
     }
 
     async fn send(&self, cursor: String, record: Record) -> Result<(), End> {
@@ -207,13 +191,14 @@ impl<F: Feed> Reader<F> {
     }
 }
 
-/// Opaque to clients, and told apart from the cursors of streams of one, which are versions.
-fn cursor_at(position: i64) -> String {
-    format!("p{position}")
+/// Opaque to clients: what was visible, in which cluster.
+fn write_cursor(place: &Place, seen: &TxSnapshot) -> String {
+    format!("s{}/{seen}", place.epoch)
 }
 
-fn position_of(cursor: &str) -> Option<i64> {
-    cursor.strip_prefix('p')?.parse().ok().filter(|p| *p >= 0)
+fn read_cursor(place: &Place, cursor: &str) -> Option<TxSnapshot> {
+    let (epoch, seen) = cursor.strip_prefix('s')?.split_once('/')?;
+    (epoch == &*place.epoch).then(|| seen.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -222,9 +207,11 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_others_are_unknown() {
-        assert_eq!(position_of(&cursor_at(42)), Some(42));
-        for other in ["", "p", "42", IN_THE_MIDDLE, "p-1", "p1x", "x42"] {
-            assert_eq!(position_of(other), None, "{other}");
+        let seen: TxSnapshot = "10:12:10".parse().unwrap();
+        let place = Place { seen: Arc::new(seen.clone()), epoch: "7-1".into() };
+        assert_eq!(read_cursor(&place, &write_cursor(&place, &seen)), Some(seen));
+        for other in ["", "s", "42", IN_THE_MIDDLE, "s7-1", "s7-1/", "s7-1/9:8:", "s7-2/10:12:10", "x7-1/10:12:10"] {
+            assert_eq!(read_cursor(&place, other), None, "{other}");
         }
     }
 }

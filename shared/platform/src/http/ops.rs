@@ -3,16 +3,21 @@
 use std::collections::HashMap;
 
 use actix_web::web::{self, Data, Json, Path, Query};
-use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
+use pannier_contracts::topology;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Command, Ops, Page, PageQuery, Problem};
 use crate::broker::Broker;
+use crate::db::Prepare as _;
 use crate::dead_letters::{self, DeadLetter};
+use crate::relay::{self, Blocked};
+use crate::schema::events;
 use crate::{Db, Refusal};
 
 /// Adds `/v1/ops/{stuck, dead-letters, outbox}`. Needs `Data<Db>` and `Data<Broker>`.
@@ -37,28 +42,34 @@ struct Stuck {
     #[diesel(sql_type = Text)]
     detail: String,
 }
-use diesel::QueryableByName;
 
 /// Empty, or somebody has been told: open alarms, timers that should have fired, events that do not leave, dead letters.
 async fn stuck(_who: Ops, db: Data<Db>) -> Result<Json<Page<Stuck>>, Problem> {
     let data = db
         .read(|conn| {
             async move {
-                Ok(diesel::sql_query(
+                let mut stuck = diesel::sql_query(
                     "SELECT kind, aggregate, aggregate_id AS id, raised_at AS since, detail FROM alarms WHERE resolved_at IS NULL
                      UNION ALL
                      SELECT 'timer_overdue', aggregate, aggregate_id, fire_at, kind || coalesce(': ' || last_error, '')
                      FROM timers WHERE fire_at < clock_timestamp() - interval '10 s'
                      UNION ALL
-                     SELECT 'event_unpublished', aggregate, aggregate_id, occurred_at, type || coalesce(': ' || last_error, '')
-                     FROM events WHERE subscribed AND published_at IS NULL AND occurred_at < clock_timestamp() - interval '10 s'
+                     SELECT 'event_unpublished', e.aggregate, e.aggregate_id, e.occurred_at, e.type || ': ' || s.last_error
+                     FROM set_aside s JOIN events e ON e.seq = s.seq
                      UNION ALL
                      SELECT 'dead_letter', coalesce(aggregate, queue), coalesce(aggregate_id, id), died_at, queue || ': ' || reason
                      FROM dead_letters WHERE settled_at IS NULL
-                     ORDER BY since LIMIT 500",
+                     ORDER BY since DESC LIMIT 500",
                 )
+                .prepared()
                 .load::<Stuck>(conn)
-                .await?)
+                .await?;
+                let backlog = relay::backlog(conn, topology::subscribed_patterns()).await?;
+                if let Some(since) = backlog.since.filter(|since| Utc::now() - since > TimeDelta::seconds(10)) {
+                    let detail = format!("{} events wait to be published since then", backlog.events);
+                    stuck.push(Stuck { kind: "event_unpublished".into(), aggregate: "outbox".into(), id: Uuid::nil(), since, detail });
+                }
+                Ok(stuck)
             }
             .boxed()
         })
@@ -113,37 +124,62 @@ async fn replay(
     Ok(Json(serde_json::json!({"outcome": outcome})))
 }
 
-#[derive(Debug, Serialize, QueryableByName)]
+#[derive(Debug, Serialize)]
 struct Outbox {
-    #[diesel(sql_type = BigInt)]
+    /// Committed and not known to be published, set aside included.
     unpublished: i64,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
     oldest_unpublished_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = BigInt)]
-    unpositioned: i64,
-    #[diesel(sql_type = BigInt)]
+    /// The newest event's number.
     last_position: i64,
-    #[diesel(sql_type = diesel::sql_types::Jsonb)]
-    set_aside: serde_json::Value,
+    /// The broker has an alarm and takes nothing at the moment.
+    blocked: bool,
+    set_aside: Vec<Aside>,
 }
 
-async fn outbox(_who: Ops, db: Data<Db>) -> Result<Json<Outbox>, Problem> {
+#[derive(Debug, Serialize, QueryableByName)]
+struct Aside {
+    #[diesel(sql_type = SqlUuid)]
+    event_id: Uuid,
+    #[serde(rename = "type")]
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Integer)]
+    attempts: i32,
+    #[diesel(sql_type = Timestamptz)]
+    since: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    next_attempt_at: DateTime<Utc>,
+    #[diesel(sql_type = Text)]
+    last_error: String,
+    /// How many there are altogether.
+    #[serde(skip)]
+    #[diesel(sql_type = BigInt)]
+    all: i64,
+}
+
+async fn outbox(_who: Ops, db: Data<Db>, blocked: Data<Blocked>) -> Result<Json<Outbox>, Problem> {
+    let blocked = blocked.is_blocked();
     let outbox = db
-        .read(|conn| {
+        .read(move |conn| {
             async move {
-                let outbox: Result<Outbox, Refusal> = Ok(diesel::sql_query(
-                    "SELECT (SELECT count(*) FROM events WHERE subscribed AND published_at IS NULL) AS unpublished,
-                            (SELECT min(occurred_at) FROM events WHERE subscribed AND published_at IS NULL) AS oldest_unpublished_at,
-                            (SELECT count(*) FROM events WHERE position IS NULL) AS unpositioned,
-                            (SELECT last_position FROM event_counter) AS last_position,
-                            (SELECT coalesce(jsonb_agg(jsonb_build_object('event_id', event_id, 'type', type, 'attempts', attempts,
-                                        'next_attempt_at', next_attempt_at, 'last_error', last_error)), '[]')
-                             FROM (SELECT * FROM events WHERE subscribed AND published_at IS NULL AND attempts > 0
-                                   ORDER BY position LIMIT 20) s) AS set_aside",
+                let backlog = relay::backlog(conn, topology::subscribed_patterns()).await?;
+                let set_aside: Vec<Aside> = diesel::sql_query(
+                    "SELECT e.event_id, e.type AS kind, s.attempts, s.since, s.next_attempt_at, s.last_error, count(*) OVER () AS all
+                     FROM set_aside s JOIN events e ON e.seq = s.seq ORDER BY s.seq LIMIT 20",
                 )
-                .get_result(conn)
-                .await?);
-                outbox
+                .prepared()
+                .load(conn)
+                .await?;
+                let last: Option<i64> = events::table.select(diesel::dsl::max(events::seq)).get_result(conn).await?;
+                let aside = set_aside.iter().map(|aside| aside.all).max().unwrap_or(0);
+                let oldest_aside = set_aside.iter().map(|aside| aside.since).min();
+                Ok::<_, Refusal>(Outbox {
+                    unpublished: backlog.events + aside,
+                    oldest_unpublished_at: backlog.since.into_iter().chain(oldest_aside).min(),
+                    last_position: last.unwrap_or(0),
+                    blocked,
+                    set_aside,
+                })
             }
             .boxed()
         })

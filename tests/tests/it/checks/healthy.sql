@@ -4,9 +4,8 @@
 CREATE FUNCTION pg_temp.log(schema text, aggregate text, id uuid, VARIADIC states text[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format(
-        'INSERT INTO %1$I.events (event_id, type, aggregate, aggregate_id, version, actor, data, subscribed, position, published_at)
-         SELECT gen_random_uuid(), $1 || ''.changed.v1'', $1, $2, n, ''test'', jsonb_build_object(''state'', state), true,
-                (SELECT coalesce(max(position), 0) FROM %1$I.events) + n, now()
+        'INSERT INTO %1$I.events (event_id, type, aggregate, aggregate_id, version, actor, data, tx)
+         SELECT gen_random_uuid(), $1 || ''.changed.v1'', $1, $2, n, ''test'', jsonb_build_object(''state'', state), ''0''
          FROM unnest($3) WITH ORDINALITY AS step (state, n)', schema) USING aggregate, id, states;
 END $$;
 

@@ -33,21 +33,15 @@ pub const PLANTS: &[Plant] = &[
         "stuck",
         3,
         "an event that did not leave, in each service",
-        "UPDATE orders.events SET published_at = NULL WHERE aggregate = 'order' AND version = 3;
-         UPDATE merchant.events SET published_at = NULL WHERE aggregate = 'merchant';
-         UPDATE dispatch.events SET published_at = NULL WHERE aggregate = 'zone'",
+        "UPDATE orders.events SET tx = pg_current_xact_id() WHERE aggregate = 'order' AND version = 3;
+         UPDATE merchant.events SET tx = pg_current_xact_id() WHERE aggregate = 'merchant';
+         UPDATE dispatch.events SET tx = pg_current_xact_id() WHERE aggregate = 'zone'",
     ),
     plant(
         "stuck",
         1,
-        "an event without a place in the log",
-        "UPDATE orders.events SET position = NULL WHERE aggregate = 'payment' AND version = 3",
-    ),
-    plant(
-        "stuck",
-        0,
-        "an event for nobody",
-        "UPDATE orders.events SET subscribed = false, published_at = NULL WHERE aggregate = 'payment'",
+        "an event that the broker did not take",
+        "INSERT INTO orders.set_aside (seq, last_error) SELECT min(seq), 'returned' FROM orders.events",
     ),
     plant(
         "stuck",

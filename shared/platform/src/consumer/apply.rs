@@ -1,0 +1,143 @@
+//! Applying messages, without any broker: tests hand in bytes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use futures::FutureExt as _;
+use pannier_contracts::Envelope;
+use pannier_contracts::event::Snapshot as _;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::{Effect, Handler, News, Processed};
+use crate::db::Prepare as _;
+use crate::schema::late_events;
+use crate::{Cause, Conn, Db, Refusal};
+
+/// A message that could be read.
+pub(super) struct Event<S> {
+    envelope: Envelope<S>,
+    cause: Cause,
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// `Invalid` when the bytes are no such event.
+pub(super) fn read<H: Handler>(bytes: &[u8]) -> Result<Event<H::Snapshot>, Refusal> {
+    let envelope: Envelope<H::Snapshot> =
+        serde_json::from_slice(bytes).map_err(|e| Refusal::invalid("unreadable_event", e.to_string()))?;
+    let cause = Cause::continuing(format!("consumer:{}", H::QUEUE), envelope.traceparent.as_deref());
+    Ok(Event { envelope, cause })
+}
+
+/// Applies one message.
+///
+/// # Errors
+/// As [`Handler::handle`]; `Invalid` when the bytes are no such event.
+pub async fn process<H: Handler>(db: &Db, handler: &Arc<H>, bytes: &[u8]) -> Result<Processed, Refusal> {
+    let processed = apply(db, handler, vec![Arc::new(read::<H>(bytes)?)]).await?;
+    Ok(processed.into_iter().next().unwrap_or(Processed::Obsolete))
+}
+
+/// Applies messages in one transaction, the newest of each aggregate first of all. Says what became of each.
+///
+/// # Errors
+/// As [`Handler::handle_all`]: then none of them was applied.
+pub(super) async fn apply<H: Handler>(
+    db: &Db,
+    handler: &Arc<H>,
+    events: Vec<Arc<Event<H::Snapshot>>>,
+) -> Result<Vec<Processed>, Refusal> {
+    let newest = Arc::new(newest_of_each(&events));
+    let span = match &newest[..] {
+        [event] => tracing::info_span!("consume", queue = H::QUEUE, event = %event.envelope.kind,
+            aggregate_id = %event.envelope.aggregate_id, version = event.envelope.version.0, trace_id = event.cause.trace.trace_id()),
+        many => tracing::info_span!("consume", queue = H::QUEUE, events = many.len()),
+    };
+    let (handler, these) = (Arc::clone(handler), Arc::clone(&newest));
+    let applied: HashSet<Uuid> = db
+        .transaction(move |conn| {
+            let (handler, events) = (Arc::clone(&handler), Arc::clone(&these));
+            async move { apply_newest(conn, &*handler, &events).await }.boxed()
+        })
+        .instrument(span)
+        .await?;
+    let is_newest = |event: &Arc<Event<H::Snapshot>>| newest.iter().any(|newest| Arc::ptr_eq(newest, event));
+    let processed = events.iter().map(|event| {
+        if applied.contains(&event.envelope.aggregate_id) && is_newest(event) {
+            Processed::Applied
+        } else {
+            Processed::Obsolete
+        }
+    });
+    Ok(processed.collect())
+}
+
+/// Older news of an aggregate in the same batch is overtaken. Sorted by id: everybody takes locks in this order.
+fn newest_of_each<S>(events: &[Arc<Event<S>>]) -> Vec<Arc<Event<S>>> {
+    let mut newest: HashMap<Uuid, &Arc<Event<S>>> = HashMap::new();
+    for event in events {
+        let known = newest.entry(event.envelope.aggregate_id).or_insert(event);
+        if known.envelope.version < event.envelope.version {
+            *known = event;
+        }
+    }
+    let mut newest: Vec<_> = newest.into_values().cloned().collect();
+    newest.sort_by_key(|event| event.envelope.aggregate_id);
+    newest
+}
+
+/// Claims the versions, then handles those that are news. Returns their aggregates.
+async fn apply_newest<H: Handler>(
+    conn: &mut Conn,
+    handler: &H,
+    events: &[Arc<Event<H::Snapshot>>],
+) -> Result<HashSet<Uuid>, Refusal> {
+    #[derive(QueryableByName)]
+    struct Newer {
+        #[diesel(sql_type = SqlUuid)]
+        aggregate_id: Uuid,
+    }
+    // Locks the rows of these aggregates, so two deliveries of their news take turns.
+    let newer: Vec<Newer> = diesel::sql_query(
+        "INSERT INTO applied (consumer, aggregate, aggregate_id, version)
+         SELECT $1, $2, id, version FROM unnest($3, $4) AS news (id, version)
+         ON CONFLICT (consumer, aggregate, aggregate_id) DO UPDATE SET version = excluded.version
+         WHERE applied.version < excluded.version
+         RETURNING aggregate_id",
+    )
+    .bind::<Text, _>(H::QUEUE)
+    .bind::<Text, _>(<H::Snapshot as pannier_contracts::event::Snapshot>::AGGREGATE)
+    .bind::<Array<SqlUuid>, _>(events.iter().map(|event| event.envelope.aggregate_id).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(events.iter().map(|event| event.envelope.version.0).collect::<Vec<_>>())
+    .prepared()
+    .load(conn)
+    .await?;
+    let newer: HashSet<Uuid> = newer.into_iter().map(|row| row.aggregate_id).collect();
+    let events: Vec<_> = events.iter().filter(|event| newer.contains(&event.envelope.aggregate_id)).collect();
+    if events.is_empty() {
+        return Ok(newer);
+    }
+    let news: Vec<_> =
+        events.iter().map(|event| News { cause: &event.cause, snapshot: &event.envelope.data }).collect();
+    let effects = handler.handle_all(conn, &news).await?;
+    for (event, effect) in events.iter().zip(effects) {
+        let Effect::Late(detail) = effect else { continue };
+        tracing::info!(aggregate_id = %event.envelope.data.aggregate_id(), detail, "late news");
+        diesel::insert_into(late_events::table)
+            .values((
+                late_events::consumer.eq(H::QUEUE),
+                late_events::aggregate.eq(&event.envelope.aggregate),
+                late_events::aggregate_id.eq(event.envelope.aggregate_id),
+                late_events::version.eq(event.envelope.version.0),
+                late_events::detail.eq(detail),
+            ))
+            .execute(conn)
+            .await?;
+    }
+    Ok(newer)
+}

@@ -1,0 +1,316 @@
+//! What a transaction writes besides its own rows: events, timers, resolved alarms, the stored answer. They are collected
+//! while the body runs and written in one statement at its end.
+//!
+//! A transaction runs in a task of its own, so what it collects is a task-local: it cannot be reached from another
+//! transaction, and ends with this one. Outside a transaction (tests that hold a bare connection) each is written at once.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::QueryableByName;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::prepared::Prepare as _;
+use super::sqlstate::{LastError, SqlState};
+use super::{Bell, Conn};
+use crate::Refusal;
+use crate::idempotency::Claim;
+
+tokio::task_local! {
+    static SCOPE: Scope;
+}
+
+/// One use of a connection.
+pub(super) struct Scope {
+    last_error: Arc<LastError>,
+    /// Nothing is collected for reads.
+    pending: Option<RefCell<Pending>>,
+}
+
+impl Scope {
+    pub(super) fn of_read(last_error: Arc<LastError>) -> Self {
+        Self { last_error, pending: None }
+    }
+
+    pub(super) fn of_transaction(last_error: Arc<LastError>) -> Self {
+        Self { last_error, pending: Some(RefCell::default()) }
+    }
+
+    pub(super) async fn run<F: Future>(self, work: F) -> F::Output {
+        SCOPE.scope(self, work).await
+    }
+}
+
+/// A row of the event log before it is written.
+#[derive(Debug)]
+pub(crate) struct NewEvent {
+    pub(crate) event_id: Uuid,
+    pub(crate) kind: String,
+    pub(crate) aggregate: &'static str,
+    pub(crate) aggregate_id: Uuid,
+    pub(crate) version: i64,
+    pub(crate) traceparent: String,
+    pub(crate) actor: String,
+    pub(crate) audience: Option<String>,
+    /// JSON.
+    pub(crate) data: String,
+}
+
+/// When a timer fires.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FireAt {
+    /// At this time.
+    At(DateTime<Utc>),
+    /// So long after the database's now.
+    In(Duration),
+}
+
+/// What one transaction has collected.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    events: Vec<NewEvent>,
+    /// By subject and kind: set, or removed.
+    timers: BTreeMap<(Uuid, String), Option<(String, FireAt)>>,
+    resolved_alarms: BTreeSet<Uuid>,
+    answer: Option<(Claim, i16, serde_json::Value)>,
+    bells: BTreeSet<Bell>,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.timers.is_empty() && self.resolved_alarms.is_empty() && self.answer.is_none()
+    }
+}
+
+/// The SQLSTATE of the newest error on the connection in use.
+pub(crate) fn last_sqlstate() -> Option<SqlState> {
+    SCOPE.try_with(|scope| scope.last_error.get()).ok().flatten()
+}
+
+/// Lets `change` collect; false when nothing collects here, and it has to be written at once.
+fn collect(change: impl FnOnce(&mut Pending)) -> bool {
+    SCOPE
+        .try_with(|scope| match &scope.pending {
+            Some(pending) => {
+                change(&mut pending.borrow_mut());
+                true
+            }
+            None => false,
+        })
+        .unwrap_or(false)
+}
+
+/// Rings `bell` once this transaction is committed.
+pub fn ring_after_commit(bell: Bell) {
+    collect(|pending| {
+        pending.bells.insert(bell);
+    });
+}
+
+/// Announces a change with the transaction.
+pub(crate) async fn add_event(conn: &mut Conn, event: NewEvent) -> Result<(), Refusal> {
+    let mut event = Some(event);
+    let collected = collect(|pending| {
+        pending.events.extend(event.take());
+        pending.bells.insert(Bell::Log);
+    });
+    if collected {
+        Ok(())
+    } else {
+        write(conn, Pending { events: event.into_iter().collect(), ..Pending::default() }).await.map(drop)
+    }
+}
+
+/// Sets a timer (`Some`) or removes it with the transaction. The last word about a timer counts.
+pub(crate) async fn change_timer(
+    conn: &mut Conn,
+    id: Uuid,
+    kind: &str,
+    timer: Option<(String, FireAt)>,
+) -> Result<(), Refusal> {
+    // A timer that is nearly due would wait for the next look otherwise.
+    let is_soon = match &timer {
+        Some((_, FireAt::In(wait))) => *wait < super::SOON,
+        Some((_, FireAt::At(at))) => *at < Utc::now() + super::SOON,
+        None => false,
+    };
+    let mut timer = Some(timer);
+    let key = (id, kind.to_owned());
+    let collected = collect(|pending| {
+        pending.timers.insert(key.clone(), timer.take().flatten());
+        if is_soon {
+            pending.bells.insert(Bell::Timers);
+        }
+    });
+    if collected {
+        return Ok(());
+    }
+    let timers = BTreeMap::from([(key, timer.flatten())]);
+    write(conn, Pending { timers, ..Pending::default() }).await.map(drop)
+}
+
+/// Resolves all open alarms of a subject with the transaction.
+pub(crate) async fn resolve_alarms(conn: &mut Conn, id: Uuid) -> Result<(), Refusal> {
+    let collected = collect(|pending| {
+        pending.resolved_alarms.insert(id);
+    });
+    if collected { Ok(()) } else { write_resolved(conn, id).await }
+}
+
+/// Resolves a subject's alarms at once if that was to be done at the end: before an alarm is raised that must stay.
+pub(crate) async fn resolve_alarms_now(conn: &mut Conn, id: Uuid) -> Result<(), Refusal> {
+    let mut was_pending = false;
+    collect(|pending| was_pending = pending.resolved_alarms.remove(&id));
+    if was_pending { write_resolved(conn, id).await } else { Ok(()) }
+}
+
+async fn write_resolved(conn: &mut Conn, id: Uuid) -> Result<(), Refusal> {
+    write(conn, Pending { resolved_alarms: BTreeSet::from([id]), ..Pending::default() }).await.map(drop)
+}
+
+/// Keeps the answer of a command with the transaction.
+pub(crate) fn keep_answer(claim: Claim, status: i16, body: serde_json::Value) {
+    collect(|pending| pending.answer = Some((claim, status, body)));
+}
+
+/// How writing what was collected ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// All of it is written.
+    Written,
+    /// A twin's answer is there already: this transaction must not commit.
+    AnsweredByTwin,
+}
+
+/// Writes what this transaction has collected, and returns the bells to ring after the commit.
+pub(super) async fn flush(conn: &mut Conn) -> Result<(Flushed, BTreeSet<Bell>), Refusal> {
+    let mut collected = Pending::default();
+    collect(|pending| collected = std::mem::take(pending));
+    let bells = std::mem::take(&mut collected.bells);
+    Ok((write(conn, collected).await?, bells))
+}
+
+/// One statement, whatever is in it: the server parses it once per connection.
+const WRITE: &str = "
+WITH removed AS (
+    DELETE FROM timers USING unnest($1, $2) AS gone (id, kind)
+    WHERE timers.aggregate_id = gone.id AND timers.kind = gone.kind
+), timed AS (
+    INSERT INTO timers (aggregate, aggregate_id, kind, fire_at)
+    SELECT aggregate, id, kind, coalesce(at, clock_timestamp() + wait_ms * interval '1 ms')
+    FROM unnest($3, $4, $5, $6, $7) AS new (aggregate, id, kind, at, wait_ms)
+    ON CONFLICT (aggregate_id, kind) DO UPDATE
+        SET fire_at = excluded.fire_at, claimed_until = NULL, attempts = 0, last_error = NULL
+), resolved AS (
+    UPDATE alarms SET resolved_at = clock_timestamp() WHERE aggregate_id = ANY($8) AND resolved_at IS NULL
+), told AS (
+    INSERT INTO events (event_id, type, aggregate, aggregate_id, version, traceparent, actor, audience, data)
+    SELECT event_id, type, aggregate, aggregate_id, version, traceparent, actor, audience, data::json
+    FROM unnest($9, $10, $11, $12, $13, $14, $15, $16, $17)
+        AS new (event_id, type, aggregate, aggregate_id, version, traceparent, actor, audience, data)
+), answered AS (
+    INSERT INTO idempotency (principal, route, key, fingerprint, status, body)
+    SELECT principal, route, key, fingerprint, status, body::json
+    FROM unnest($18, $19, $20, $21, $22, $23) AS new (principal, route, key, fingerprint, status, body)
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT count(*) AS answered FROM answered";
+
+#[derive(QueryableByName)]
+struct Written {
+    #[diesel(sql_type = BigInt)]
+    answered: i64,
+}
+
+async fn write(conn: &mut Conn, pending: Pending) -> Result<Flushed, Refusal> {
+    if pending.is_empty() {
+        return Ok(Flushed::Written);
+    }
+    let is_answer = pending.answer.is_some();
+    let (mut removed, mut set) = (Vec::new(), Vec::new());
+    for ((id, kind), timer) in pending.timers {
+        match timer {
+            None => removed.push((id, kind)),
+            Some((aggregate, fire_at)) => set.push((aggregate, id, kind, fire_at)),
+        }
+    }
+    let (at, wait_ms): (Vec<_>, Vec<_>) = set
+        .iter()
+        .map(|(.., fire_at)| match fire_at {
+            FireAt::At(at) => (Some(*at), None),
+            FireAt::In(wait) => (None, Some(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))),
+        })
+        .unzip();
+    let (removed_ids, removed_kinds): (Vec<_>, Vec<_>) = removed.into_iter().unzip();
+    let mut events = Columns::default();
+    pending.events.into_iter().for_each(|event| events.push(event));
+    let answer = pending.answer;
+    let column = |of: fn(Claim) -> String| answer.iter().map(|(claim, ..)| of(claim.clone())).collect::<Vec<_>>();
+    let written: Written = diesel::sql_query(WRITE)
+        .bind::<Array<SqlUuid>, _>(removed_ids)
+        .bind::<Array<Text>, _>(removed_kinds)
+        .bind::<Array<Text>, _>(set.iter().map(|(aggregate, ..)| aggregate).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(set.iter().map(|(_, id, ..)| *id).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(set.iter().map(|(_, _, kind, _)| kind).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Timestamptz>>, _>(at)
+        .bind::<Array<Nullable<BigInt>>, _>(wait_ms)
+        .bind::<Array<SqlUuid>, _>(pending.resolved_alarms.into_iter().collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(events.event_id)
+        .bind::<Array<Text>, _>(events.kind)
+        .bind::<Array<Text>, _>(events.aggregate)
+        .bind::<Array<SqlUuid>, _>(events.aggregate_id)
+        .bind::<Array<BigInt>, _>(events.version)
+        .bind::<Array<Text>, _>(events.traceparent)
+        .bind::<Array<Text>, _>(events.actor)
+        .bind::<Array<Nullable<Text>>, _>(events.audience)
+        .bind::<Array<Text>, _>(events.data)
+        .bind::<Array<Text>, _>(column(|claim| claim.principal))
+        .bind::<Array<Text>, _>(column(|claim| claim.route))
+        .bind::<Array<Text>, _>(column(|claim| claim.key))
+        .bind::<Array<Text>, _>(column(|claim| claim.fingerprint))
+        .bind::<Array<SmallInt>, _>(answer.iter().map(|(_, status, _)| *status).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(answer.iter().map(|(.., body)| body.to_string()).collect::<Vec<_>>())
+        .prepared()
+        .get_result(conn)
+        .await
+        .map_err(|e| match e {
+            // Only events have a key that is not spoken for: a concurrent update announced this version.
+            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Refusal::Conflict,
+            e => e.into(),
+        })?;
+    Ok(if is_answer && written.answered == 0 { Flushed::AnsweredByTwin } else { Flushed::Written })
+}
+
+/// The events of a transaction, column by column.
+#[derive(Default)]
+struct Columns {
+    event_id: Vec<Uuid>,
+    kind: Vec<String>,
+    aggregate: Vec<&'static str>,
+    aggregate_id: Vec<Uuid>,
+    version: Vec<i64>,
+    traceparent: Vec<String>,
+    actor: Vec<String>,
+    audience: Vec<Option<String>>,
+    data: Vec<String>,
+}
+
+impl Columns {
+    fn push(&mut self, event: NewEvent) {
+        self.event_id.push(event.event_id);
+        self.kind.push(event.kind);
+        self.aggregate.push(event.aggregate);
+        self.aggregate_id.push(event.aggregate_id);
+        self.version.push(event.version);
+        self.traceparent.push(event.traceparent);
+        self.actor.push(event.actor);
+        self.audience.push(event.audience);
+        self.data.push(event.data);
+    }
+}

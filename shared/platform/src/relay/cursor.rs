@@ -1,0 +1,135 @@
+//! How far the relay is: one row.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use futures::FutureExt as _;
+
+use crate::db::Prepare as _;
+use crate::event_log::{self, TxSnapshot};
+use crate::{Conn, Db, Refusal};
+
+/// Everything that `done` sees is published, and of the window, everything up to its `seq`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) epoch: String,
+    pub(super) done: TxSnapshot,
+    pub(super) window: Option<Window>,
+}
+
+/// What is being published after an outage: rows that `end` sees and `done` does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) end: TxSnapshot,
+    pub(super) seq: i64,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    epoch: String,
+    #[diesel(sql_type = Text)]
+    done: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    window_end: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+const READ: &str = "SELECT epoch, done::text AS done, window_end::text AS window_end, seq FROM relay_cursor";
+
+fn snapshot(text: &str) -> Result<TxSnapshot, Refusal> {
+    text.parse().map_err(|e| Refusal::Bug(anyhow::Error::new(e)))
+}
+
+/// The saved cursor. If it is another cluster's (a restored backup), its transaction ids mean nothing here: then
+/// everything that it had not seen is set aside to be published, and the cursor begins anew.
+pub(super) async fn load(db: &Db) -> Result<Cursor, Refusal> {
+    db.transaction(|conn| {
+        async move {
+            let (here, epoch) = event_log::now(conn).await?;
+            let row: Option<Row> = diesel::sql_query(READ).prepared().get_result(conn).await.optional()?;
+            let cursor = match row {
+                Some(row) if row.epoch == epoch => {
+                    let end = row.window_end.as_deref().map(snapshot).transpose()?;
+                    let window = end.map(|end| Window { end, seq: row.seq });
+                    return Ok(Cursor { epoch, done: snapshot(&row.done)?, window });
+                }
+                Some(row) => {
+                    adopt(conn, &row.done).await?;
+                    Cursor { epoch, done: here, window: None }
+                }
+                // The migration makes the row; without it nothing is known to be published.
+                None => Cursor { epoch, done: snapshot("3:3:")?, window: None },
+            };
+            write(conn, &cursor).await?;
+            Ok(cursor)
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Events from another cluster: what its cursor did not see is published as if it had been set aside, and all count as seen.
+async fn adopt(conn: &mut Conn, done: &str) -> Result<(), Refusal> {
+    let unseen = diesel::sql_query(
+        "INSERT INTO set_aside (seq, last_error)
+         SELECT seq, 'not known to be published: the database was restored' FROM events
+         WHERE NOT pg_visible_in_snapshot(tx, $1::pg_snapshot) ON CONFLICT DO NOTHING",
+    )
+    .bind::<Text, _>(done)
+    .execute(conn)
+    .await?;
+    let all = diesel::sql_query("UPDATE events SET tx = '0' WHERE tx <> '0'").execute(conn).await?;
+    tracing::warn!(unseen, all, "the database is another one than the relay knew: {unseen} events are published again");
+    Ok(())
+}
+
+pub(super) async fn save(db: &Db, cursor: Cursor) -> Result<(), Refusal> {
+    db.read(move |conn| async move { write(conn, &cursor).await }.boxed()).await
+}
+
+/// Two relays at once are harmless: whoever writes last may move the cursor back, and that costs duplicates.
+async fn write(conn: &mut Conn, cursor: &Cursor) -> Result<(), Refusal> {
+    diesel::sql_query(
+        "INSERT INTO relay_cursor (epoch, done, window_end, seq) VALUES ($1, $2::pg_snapshot, $3::pg_snapshot, $4)
+         ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, done = excluded.done, window_end = excluded.window_end,
+             seq = excluded.seq, at = clock_timestamp()",
+    )
+    .bind::<Text, _>(&cursor.epoch)
+    .bind::<Text, _>(cursor.done.to_string())
+    .bind::<Nullable<Text>, _>(cursor.window.as_ref().map(|window| window.end.to_string()))
+    .bind::<BigInt, _>(cursor.window.as_ref().map_or(0, |window| window.seq))
+    .prepared()
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What is committed and not known to be published.
+#[derive(Debug, QueryableByName)]
+pub(crate) struct Backlog {
+    /// Events after the cursor.
+    #[diesel(sql_type = BigInt)]
+    pub(crate) events: i64,
+    /// Since when the oldest of them waits.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub(crate) since: Option<DateTime<Utc>>,
+}
+
+/// Counts what waits: `patterns` are of the events that anybody subscribes to. At most 10,000, so that asking stays cheap.
+pub(crate) async fn backlog(conn: &mut Conn, patterns: Vec<String>) -> Result<Backlog, Refusal> {
+    Ok(diesel::sql_query(
+        "SELECT count(*) AS events, min(occurred_at) AS since FROM (
+             SELECT occurred_at FROM relay_cursor AS c JOIN events AS e
+                 ON e.tx >= (SELECT least(pg_snapshot_xmin(coalesce(window_end, done)), pg_snapshot_xmin(done)) FROM relay_cursor)
+             WHERE NOT pg_visible_in_snapshot(e.tx, c.done) AND e.type LIKE ANY ($1)
+                 AND NOT coalesce(pg_visible_in_snapshot(e.tx, c.window_end) AND e.seq <= c.seq, false)
+             LIMIT 10000) AS waiting",
+    )
+    .bind::<diesel::sql_types::Array<Text>, _>(patterns)
+    .prepared()
+    .get_result(conn)
+    .await?)
+}

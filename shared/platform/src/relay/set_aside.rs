@@ -1,0 +1,102 @@
+//! Events that the broker did not take: tried again later, out of the way of all others.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text};
+use diesel_async::RunQueryDsl;
+use futures::FutureExt as _;
+
+use super::publish::Refused;
+use crate::db::Prepare as _;
+use crate::event_log::{self, LoggedEvent};
+use crate::schema::set_aside;
+use crate::{Db, Refusal};
+
+/// So many are tried at once.
+const BATCH: i64 = 256;
+
+/// The table, and whether there is anything in it as far as this process knows.
+#[derive(Debug)]
+pub(super) struct SetAside {
+    db: Db,
+    may_have_some: bool,
+}
+
+impl SetAside {
+    pub(super) fn new(db: Db) -> Self {
+        Self { db, may_have_some: true }
+    }
+
+    /// Notes what the broker refused: 1 s, 2 s, 4 s … 64 s until it is tried again.
+    pub(super) async fn add(&mut self, refused: Vec<Refused>) -> Result<(), Refusal> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        self.may_have_some = true;
+        let (seqs, reasons): (Vec<i64>, Vec<String>) = refused.into_iter().map(|r| (r.seq, r.why)).unzip();
+        self.db
+            .read(move |conn| {
+                async move {
+                    diesel::sql_query(
+                        "INSERT INTO set_aside (seq, attempts, last_error, next_attempt_at)
+                         SELECT seq, 1, why, clock_timestamp() + interval '1 s' FROM unnest($1, $2) AS refused (seq, why)
+                         ON CONFLICT (seq) DO UPDATE SET attempts = set_aside.attempts + 1, last_error = excluded.last_error,
+                             next_attempt_at = clock_timestamp() + least(64, power(2, least(set_aside.attempts, 6))) * interval '1 s'",
+                    )
+                    .bind::<Array<BigInt>, _>(seqs)
+                    .bind::<Array<Text>, _>(reasons)
+                    .prepared()
+                    .execute(conn)
+                    .await?;
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Those whose next attempt is due.
+    pub(super) async fn due(&mut self) -> Result<Vec<LoggedEvent>, Refusal> {
+        if !self.may_have_some {
+            return Ok(Vec::new());
+        }
+        let (due, any) = self
+            .db
+            .read(|conn| {
+                async move {
+                    let due: Vec<i64> = set_aside::table
+                        .filter(set_aside::next_attempt_at.le(diesel::dsl::now))
+                        .order(set_aside::seq)
+                        .limit(BATCH)
+                        .select(set_aside::seq)
+                        .load(conn)
+                        .await?;
+                    let any = diesel::select(diesel::dsl::exists(set_aside::table.select(set_aside::seq)));
+                    let any = !due.is_empty() || any.get_result(conn).await?;
+                    Ok((event_log::these(conn, &due).await?, any))
+                }
+                .boxed()
+            })
+            .await?;
+        self.may_have_some = any;
+        Ok(due)
+    }
+
+    /// Takes those out that went through.
+    pub(super) async fn settle(&mut self, tried: &[Arc<LoggedEvent>], refused: Vec<Refused>) -> Result<(), Refusal> {
+        let still: HashSet<i64> = refused.iter().map(|r| r.seq).collect();
+        let gone: Vec<i64> = tried.iter().map(|event| event.seq).filter(|seq| !still.contains(seq)).collect();
+        self.db
+            .read(move |conn| {
+                async move {
+                    diesel::delete(set_aside::table.filter(set_aside::seq.eq_any(gone))).execute(conn).await?;
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await?;
+        self.add(refused).await
+    }
+}
