@@ -92,6 +92,7 @@ edge (aggregate, a, b) AS (VALUES
 owned AS (
     SELECT 'order' AS aggregate, id, version, state FROM orders.orders
     UNION ALL SELECT 'payment', id, version, state FROM orders.payments
+    UNION ALL SELECT 'progress', order_id, version, NULL FROM orders.progress
     UNION ALL SELECT 'merchant', id, version, NULL FROM merchant.merchants
     UNION ALL SELECT 'ticket', id, version, state FROM merchant.tickets
     UNION ALL SELECT 'delivery', id, version, state FROM dispatch.deliveries
@@ -153,8 +154,8 @@ UNION ALL
 SELECT 'copy: order-svc has zone ' || z.id || ' at version ' || coalesce(c.version, 0) || ', it is at ' || z.version, 1
 FROM dispatch.zones z LEFT JOIN orders.zones c ON c.id = z.id WHERE c.version IS DISTINCT FROM z.version
 UNION ALL
-SELECT 'copy: order ' || o.id || ' shows its ticket at version ' || coalesce(o.ticket ->> 'version', 'none') || ', it is at ' || t.version, 1
-FROM merchant.tickets t JOIN orders.orders o ON o.id = t.order_id WHERE (o.ticket ->> 'version')::bigint IS DISTINCT FROM t.version
+SELECT 'copy: order ' || t.order_id || ' shows its ticket at version ' || coalesce(p.ticket ->> 'version', 'none') || ', it is at ' || t.version, 1
+FROM merchant.tickets t LEFT JOIN orders.progress p USING (order_id) WHERE (p.ticket ->> 'version')::bigint IS DISTINCT FROM t.version
 UNION ALL
-SELECT 'copy: order ' || o.id || ' shows its delivery at version ' || coalesce(o.delivery ->> 'version', 'none') || ', it is at ' || d.version, 1
-FROM dispatch.deliveries d JOIN orders.orders o ON o.id = d.order_id WHERE (o.delivery ->> 'version')::bigint IS DISTINCT FROM d.version
+SELECT 'copy: order ' || d.order_id || ' shows its delivery at version ' || coalesce(p.delivery ->> 'version', 'none') || ', it is at ' || d.version, 1
+FROM dispatch.deliveries d LEFT JOIN orders.progress p USING (order_id) WHERE (p.delivery ->> 'version')::bigint IS DISTINCT FROM d.version

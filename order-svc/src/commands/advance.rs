@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use pannier_contracts::Lifecycle as _;
 use pannier_contracts::order::OrderState;
+use pannier_contracts::{Lifecycle as _, Version};
 use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 
 use crate::domain::lifecycle::{OrderLifecycle, Trigger};
-use crate::payments::reconciler::Target;
+use crate::payments::reconciler::{Target, wanted};
 use crate::store;
 use crate::store::orders::{Change, Order};
 
@@ -67,8 +67,17 @@ fn event(state: OrderState) -> &'static str {
 /// What the database says.
 pub async fn entered(conn: &mut Conn, order: &Order, from: OrderState) -> Result<(), Refusal> {
     let id = order.id.0;
-    timers::clear(conn, id, &[PAYMENT_TIMER, ACCEPTANCE_TIMER, KITCHEN_TIMER]).await?;
-    alarms::resolve(conn, id).await?;
+    // Each state has one timer at most: only the one that may be there is removed.
+    match from {
+        _ if order.version == Version::FIRST => {}
+        OrderState::PendingPayment => timers::clear(conn, id, &[PAYMENT_TIMER]).await?,
+        OrderState::Paid => timers::clear(conn, id, &[ACCEPTANCE_TIMER]).await?,
+        OrderState::Accepted => {
+            timers::clear(conn, id, &[KITCHEN_TIMER]).await?;
+            alarms::resolve(conn, id).await?;
+        }
+        _ => alarms::resolve(conn, id).await?,
+    }
     match order.state {
         OrderState::PendingPayment => timers::set_in(conn, "order", id, PAYMENT_TIMER, PAYMENT_WAIT).await?,
         OrderState::Paid => timers::set_in(conn, "order", id, ACCEPTANCE_TIMER, ACCEPTANCE_WAIT).await?,
@@ -80,7 +89,8 @@ pub async fn entered(conn: &mut Conn, order: &Order, from: OrderState) -> Result
         _ => {}
     }
     if Target::of(from) != Target::of(order.state) {
-        store::payments::wake(conn, order.id).await?;
+        let wanted = wanted(order.payment.state, order.state);
+        store::payments::wake(conn, &order.payment, wanted).await?;
     }
     Ok(())
 }

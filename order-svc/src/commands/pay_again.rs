@@ -38,7 +38,7 @@ pub async fn pay_again(
     }
     let to = PaymentLifecycle::next(payment.state, PaymentTrigger::TryAgain)
         .map_err(|e| Refusal::illegal(&e, Vec::new()))?;
-    store::payments::advance(conn, cause, &payment, to).await?;
+    store::payments::advance(conn, cause, &payment, to, None).await?;
     store::payments::use_method(conn, payment.id, method).await?;
     Ok(order)
 }

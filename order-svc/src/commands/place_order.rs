@@ -1,13 +1,15 @@
 //! A quote becomes an order: order, payment, timer and event in one transaction. The payment worker authorises right after.
 
 use pannier_contracts::order::OrderState;
-use pannier_contracts::{CustomerId, OrderId, QuoteId, Version};
-use pannier_platform::{Cause, Conn, Refusal, timers};
+use pannier_contracts::payment::PaymentState;
+use pannier_contracts::{CustomerId, OrderId, PaymentId, QuoteId, Version};
+use pannier_platform::{Cause, Conn, Refusal};
 
 use crate::commands::advance::entered;
 use crate::domain::pin;
 use crate::store;
-use crate::store::orders::Order;
+use crate::store::orders::{Order, PaymentNow};
+use crate::store::progress::Progress;
 
 /// What is asked.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -37,8 +39,7 @@ pub async fn place_order(
     if let Some(external_id) = &wanted.external_id {
         check_text("/external_id", external_id)?;
     }
-    let quote = store::quotes::load(conn, wanted.quote_id, customer).await?;
-    let now = timers::now(conn).await?;
+    let (quote, now) = store::quotes::load(conn, wanted.quote_id, customer).await?;
     if quote.expires_at <= now {
         return Err(Refusal::invalid("quote_expired", "a quote is good for ten minutes; ask for a new one"));
     }
@@ -73,11 +74,18 @@ pub async fn place_order(
         pin,
         reason: None,
         placed_at: now,
-        ticket: None,
-        delivery: None,
+        payment: PaymentNow {
+            id: PaymentId::generate(),
+            version: Version::FIRST,
+            state: PaymentState::Initiated,
+            attempt: 1,
+            operation_key: None,
+            next_attempt_at: None,
+        },
+        progress: Progress::NONE,
     };
     store::orders::insert(conn, cause, &order).await?;
-    store::payments::open(conn, cause, id, &wanted.payment_method, order.total()).await?;
+    store::payments::open(conn, cause, order.payment.id, id, &wanted.payment_method, order.total()).await?;
     entered(conn, &order, OrderState::PendingPayment).await?;
     tracing::info!(order.id = %id, merchant.id = %order.merchant_id, "Order {id} placed");
     Ok(order)

@@ -71,7 +71,7 @@ pub(super) async fn show(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<J
                         traceparent: e.traceparent,
                     })
                     .collect();
-                Ok(Explained { order: OrderView::load(conn, &order, Reader::Ops).await?, events })
+                Ok(Explained { order: OrderView::of(&order, Reader::Ops)?, events })
             }
             .boxed()
         })
@@ -96,7 +96,7 @@ pub(super) async fn cancel(
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = cancel_order::by_ops(conn, &cmd.cause, id, seen, cmd.body.reason).await?;
-            OrderView::load(conn, &order, Reader::Ops).await
+            OrderView::of(&order, Reader::Ops)
         }
         .boxed()
     })

@@ -37,7 +37,7 @@ pub(super) async fn place(
         .answer(StatusCode::CREATED, &db, move |conn, cmd| {
             async move {
                 let order = place_order(conn, &cmd.cause, customer, id, &cmd.body).await?;
-                OrderView::load(conn, &order, Reader::Customer).await
+                OrderView::of(&order, Reader::Customer)
             }
             .boxed()
         })
@@ -93,7 +93,7 @@ async fn read(db: &Db, who: Customer, id: OrderId) -> Result<OrderView, Problem>
         .read(move |conn| {
             async move {
                 let order = store::load(conn, id, Of::Customer(who.id)).await?;
-                OrderView::load(conn, &order, Reader::Customer).await
+                OrderView::of(&order, Reader::Customer)
             }
             .boxed()
         })
@@ -129,10 +129,7 @@ pub(super) async fn page_of(
             async move {
                 let rows = store::list(conn, filter, before, limit + 1).await?;
                 let page = Page::of(rows, limit, |order| order.id.0);
-                let mut data = Vec::with_capacity(page.data.len());
-                for order in &page.data {
-                    data.push(OrderView::load(conn, order, reader).await?);
-                }
+                let data = page.data.iter().map(|order| OrderView::of(order, reader)).collect::<Result<_, _>>()?;
                 Ok(Page { data, next_cursor: page.next_cursor })
             }
             .boxed()
@@ -160,7 +157,7 @@ pub(super) async fn cancel(
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = cancel_order::by_customer(conn, &cmd.cause, who.id, id, cmd.body.reason).await?;
-            OrderView::load(conn, &order, Reader::Customer).await
+            OrderView::of(&order, Reader::Customer)
         }
         .boxed()
     })
@@ -185,7 +182,7 @@ pub(super) async fn pay(
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = pay_again::pay_again(conn, &cmd.cause, who.id, id, &cmd.body.payment_method).await?;
-            OrderView::load(conn, &order, Reader::Customer).await
+            OrderView::of(&order, Reader::Customer)
         }
         .boxed()
     })

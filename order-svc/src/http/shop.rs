@@ -66,7 +66,7 @@ async fn decide<T: DeserializeOwned + Clone + Send + Sync + 'static>(
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = shop_decides(conn, &cmd.cause, who.id, id, decision(cmd.body)).await?;
-            OrderView::load(conn, &order, Reader::Shop).await
+            OrderView::of(&order, Reader::Shop)
         }
         .boxed()
     })

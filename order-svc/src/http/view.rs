@@ -4,12 +4,11 @@ use chrono::{DateTime, Utc};
 use pannier_contracts::order::{OrderLine, OrderState};
 use pannier_contracts::payment::PaymentState;
 use pannier_contracts::{CustomerId, MerchantId, Money, OrderId, Place, Version};
-use pannier_platform::{Conn, Refusal};
+use pannier_platform::Refusal;
 use serde::Serialize;
 
 use crate::domain::lifecycle::{customer_actions, ops_actions, shop_actions};
 use crate::domain::pricing::Fee;
-use crate::store;
 use crate::store::orders::Order;
 
 /// Who reads.
@@ -34,8 +33,8 @@ pub struct PaymentView {
 pub struct OrderView {
     id: OrderId,
     external_id: Option<String>,
-    pub(super) version: Version,
-    pub(super) state: OrderState,
+    version: Version,
+    state: OrderState,
     customer_id: CustomerId,
     merchant_id: MerchantId,
     merchant_name: String,
@@ -48,7 +47,9 @@ pub struct OrderView {
     promise_at: DateTime<Utc>,
     ready_at: Option<DateTime<Utc>>,
     reason: Option<String>,
-    pub(super) payment: PaymentView,
+    payment: PaymentView,
+    /// Counts what the kitchen and dispatch told since; the order's own version does not.
+    progress: Version,
     ticket: Option<serde_json::Value>,
     delivery: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,20 +59,11 @@ pub struct OrderView {
 }
 
 impl OrderView {
-    pub(super) fn id(&self) -> OrderId {
-        self.id
-    }
-
-    /// Renders an order for a reader; reads its payment.
+    /// Renders an order for a reader.
     ///
     /// # Errors
-    /// What the database says.
-    pub async fn load(conn: &mut Conn, order: &Order, reader: Reader) -> Result<Self, Refusal> {
-        let payment = store::payments::of_order(conn, order.id).await?;
-        Self::of(order, payment.state, reader)
-    }
-
-    fn of(order: &Order, payment: PaymentState, reader: Reader) -> Result<Self, Refusal> {
+    /// When the row is broken.
+    pub fn of(order: &Order, reader: Reader) -> Result<Self, Refusal> {
         let allowed_actions = match reader {
             Reader::Customer => customer_actions(order.state),
             Reader::Shop => shop_actions(order.state),
@@ -94,9 +86,10 @@ impl OrderView {
             promise_at: order.promise_at,
             ready_at: order.ready_at,
             reason: order.reason.clone(),
-            payment: PaymentView { state: payment },
-            ticket: order.ticket.clone(),
-            delivery: order.delivery.clone(),
+            payment: PaymentView { state: order.payment.state },
+            progress: order.progress.version,
+            ticket: order.progress.ticket.clone(),
+            delivery: order.progress.delivery.clone(),
             pin: (reader == Reader::Customer).then(|| order.pin.clone()),
             allowed_actions: Some(allowed_actions),
         })

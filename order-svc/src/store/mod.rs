@@ -3,5 +3,6 @@
 pub mod copies;
 pub mod orders;
 pub mod payments;
+pub mod progress;
 pub mod quotes;
 pub mod schema;

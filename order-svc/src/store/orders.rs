@@ -4,37 +4,30 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
-use pannier_contracts::{Currency, CustomerId, MerchantId, Money, OrderId, Place, QuoteId, Version, ZoneId};
-use pannier_platform::{Cause, Conn, Refusal, events};
+use pannier_contracts::payment::PaymentState;
+use pannier_contracts::{Currency, CustomerId, MerchantId, Money, OrderId, PaymentId, Place, QuoteId, Version, ZoneId};
+use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
-use super::schema::orders;
+use super::progress::{self, Progress};
+use super::schema::{orders, payments, progress as progress_table};
 use crate::domain::pricing::Fee;
 
-/// An order's row.
-#[derive(Debug, Clone, Queryable, Selectable)]
-#[diesel(table_name = orders)]
+/// An order, with where its money and its progress are.
+#[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "columns; the migration documents them")]
 pub struct Order {
-    #[diesel(deserialize_as = Uuid)]
     pub id: OrderId,
-    #[diesel(deserialize_as = i64)]
     pub version: Version,
-    #[diesel(deserialize_as = String)]
     pub state: OrderState,
     pub external_id: Option<String>,
-    #[diesel(deserialize_as = Uuid)]
     pub quote_id: QuoteId,
-    #[diesel(deserialize_as = Uuid)]
     pub customer_id: CustomerId,
-    #[diesel(deserialize_as = Uuid)]
     pub merchant_id: MerchantId,
     pub merchant_name: String,
-    #[diesel(deserialize_as = String)]
     pub zone_id: ZoneId,
     pub lines: serde_json::Value,
     pub fees: serde_json::Value,
-    #[diesel(deserialize_as = String)]
     pub currency: Currency,
     pub total: i64,
     pub pickup_lat: f64,
@@ -47,8 +40,117 @@ pub struct Order {
     pub pin_hash: String,
     pub reason: Option<String>,
     pub placed_at: DateTime<Utc>,
-    pub ticket: Option<serde_json::Value>,
-    pub delivery: Option<serde_json::Value>,
+    pub payment: PaymentNow,
+    pub progress: Progress,
+}
+
+/// Where the money of an order is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentNow {
+    /// Its state.
+    pub state: PaymentState,
+    /// Its version.
+    pub version: Version,
+    /// Which try of the customer it is.
+    pub attempt: i32,
+    /// Which payment.
+    pub id: PaymentId,
+    /// The operation that is noted and has no recorded answer, by its key.
+    pub operation_key: Option<String>,
+    /// When the reconciler looks at it next.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+}
+
+/// An order's row.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = orders)]
+struct Row {
+    #[diesel(deserialize_as = Uuid)]
+    id: OrderId,
+    #[diesel(deserialize_as = i64)]
+    version: Version,
+    #[diesel(deserialize_as = String)]
+    state: OrderState,
+    external_id: Option<String>,
+    #[diesel(deserialize_as = Uuid)]
+    quote_id: QuoteId,
+    #[diesel(deserialize_as = Uuid)]
+    customer_id: CustomerId,
+    #[diesel(deserialize_as = Uuid)]
+    merchant_id: MerchantId,
+    merchant_name: String,
+    #[diesel(deserialize_as = String)]
+    zone_id: ZoneId,
+    lines: serde_json::Value,
+    fees: serde_json::Value,
+    #[diesel(deserialize_as = String)]
+    currency: Currency,
+    total: i64,
+    pickup_lat: f64,
+    pickup_lng: f64,
+    dropoff_lat: f64,
+    dropoff_lng: f64,
+    promise_at: DateTime<Utc>,
+    ready_at: Option<DateTime<Utc>>,
+    pin: String,
+    pin_hash: String,
+    reason: Option<String>,
+    placed_at: DateTime<Utc>,
+}
+
+/// What an order's readers see of its payment.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = payments)]
+struct PaymentRow {
+    #[diesel(deserialize_as = Uuid)]
+    id: PaymentId,
+    #[diesel(deserialize_as = i64)]
+    version: Version,
+    #[diesel(deserialize_as = String)]
+    state: PaymentState,
+    attempt: i32,
+    operation_key: Option<String>,
+    next_attempt_at: Option<DateTime<Utc>>,
+}
+
+/// All of it, in one statement.
+type Joined = (Row, PaymentRow, Option<progress::Row>);
+
+fn joined((row, payment, progress): Joined) -> Order {
+    Order {
+        id: row.id,
+        version: row.version,
+        state: row.state,
+        external_id: row.external_id,
+        quote_id: row.quote_id,
+        customer_id: row.customer_id,
+        merchant_id: row.merchant_id,
+        merchant_name: row.merchant_name,
+        zone_id: row.zone_id,
+        lines: row.lines,
+        fees: row.fees,
+        currency: row.currency,
+        total: row.total,
+        pickup_lat: row.pickup_lat,
+        pickup_lng: row.pickup_lng,
+        dropoff_lat: row.dropoff_lat,
+        dropoff_lng: row.dropoff_lng,
+        promise_at: row.promise_at,
+        ready_at: row.ready_at,
+        pin: row.pin,
+        pin_hash: row.pin_hash,
+        reason: row.reason,
+        placed_at: row.placed_at,
+        payment: PaymentNow {
+            id: payment.id,
+            state: payment.state,
+            version: payment.version,
+            attempt: payment.attempt,
+            operation_key: payment.operation_key,
+            next_attempt_at: payment.next_attempt_at,
+        },
+        progress: progress.into(),
+    }
 }
 
 impl Order {
@@ -149,6 +251,7 @@ pub async fn insert(conn: &mut Conn, cause: &Cause, order: &Order) -> Result<(),
                 orders::placed_at.eq(order.placed_at),
             ),
         ))
+        .prepared()
         .execute(conn)
         .await
         .map_err(|e| match &e {
@@ -175,16 +278,12 @@ pub struct Change {
     pub ready_at: Option<DateTime<Utc>>,
     /// Why it ended.
     pub reason: Option<String>,
-    /// The newest ticket.
-    pub ticket: Option<serde_json::Value>,
-    /// The newest delivery.
-    pub delivery: Option<serde_json::Value>,
 }
 
 /// Writes the next version of an order, if nobody else has, and its event.
 ///
 /// # Errors
-/// `Conflict` when somebody was faster.
+/// `Conflict` when a concurrent update won.
 pub async fn advance(
     conn: &mut Conn,
     cause: &Cause,
@@ -197,8 +296,6 @@ pub async fn advance(
         state: change.state.unwrap_or(order.state),
         ready_at: change.ready_at.or(order.ready_at),
         reason: change.reason.or_else(|| order.reason.clone()),
-        ticket: change.ticket.or_else(|| order.ticket.clone()),
-        delivery: change.delivery.or_else(|| order.delivery.clone()),
         ..order.clone()
     };
     let updated = diesel::update(orders::table.find(order.id.0).filter(orders::version.eq(order.version.0)))
@@ -207,9 +304,8 @@ pub async fn advance(
             orders::state.eq(after.state.as_str()),
             orders::ready_at.eq(after.ready_at),
             orders::reason.eq(&after.reason),
-            orders::ticket.eq(&after.ticket),
-            orders::delivery.eq(&after.delivery),
         ))
+        .prepared()
         .execute(conn)
         .await?;
     if updated == 0 {
@@ -235,14 +331,38 @@ pub enum Of {
 /// # Errors
 /// `NotFound` when there is none, or it is somebody else's.
 pub async fn load(conn: &mut Conn, id: OrderId, of: Of) -> Result<Order, Refusal> {
-    let order: Option<Order> = orders::table.find(id.0).select(Order::as_select()).first(conn).await.optional()?;
+    let order: Option<Joined> = orders::table
+        .inner_join(payments::table)
+        .left_join(progress_table::table)
+        .filter(orders::id.eq(id.0))
+        .select((Row::as_select(), PaymentRow::as_select(), Option::<progress::Row>::as_select()))
+        .first(conn)
+        .await
+        .optional()?;
     order
+        .map(joined)
         .filter(|o| match of {
             Of::Customer(customer) => o.customer_id == customer,
             Of::Merchant(merchant) => o.merchant_id == merchant,
             Of::Anyone => true,
         })
         .ok_or(Refusal::NotFound("order"))
+}
+
+/// These orders, by id; those that are not there are left out.
+///
+/// # Errors
+/// What the database refuses.
+pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Order>, Refusal> {
+    let rows: Vec<Joined> = orders::table
+        .inner_join(payments::table)
+        .left_join(progress_table::table)
+        .filter(orders::id.eq_any(ids))
+        .order(orders::id)
+        .select((Row::as_select(), PaymentRow::as_select(), Option::<progress::Row>::as_select()))
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(joined).collect())
 }
 
 /// The states in which an order is not over.
@@ -264,7 +384,13 @@ pub struct Filter {
 /// # Errors
 /// What the database says.
 pub async fn list(conn: &mut Conn, filter: Filter, before: Option<Uuid>, limit: i64) -> Result<Vec<Order>, Refusal> {
-    let mut query = orders::table.select(Order::as_select()).order(orders::id.desc()).limit(limit).into_boxed();
+    let mut query = orders::table
+        .inner_join(payments::table)
+        .left_join(progress_table::table)
+        .select((Row::as_select(), PaymentRow::as_select(), Option::<progress::Row>::as_select()))
+        .order(orders::id.desc())
+        .limit(limit)
+        .into_boxed();
     if let Some(customer) = filter.customer {
         query = query.filter(orders::customer_id.eq(customer.0));
     }
@@ -277,5 +403,6 @@ pub async fn list(conn: &mut Conn, filter: Filter, before: Option<Uuid>, limit: 
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));
     }
-    Ok(query.load(conn).await?)
+    let rows: Vec<Joined> = query.load(conn).await?;
+    Ok(rows.into_iter().map(joined).collect())
 }

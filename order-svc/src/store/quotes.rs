@@ -4,10 +4,15 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{CustomerId, MerchantId, QuoteId};
-use pannier_platform::{Conn, Refusal};
+use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
 use super::schema::quotes;
+
+diesel::define_sql_function! {
+    /// The database's clock: the one that judges expiry.
+    fn clock_timestamp() -> diesel::sql_types::Timestamptz;
+}
 
 /// A priced offer of a shop to a customer.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -39,19 +44,19 @@ pub struct Quote {
 /// # Errors
 /// What the database says.
 pub async fn insert(conn: &mut Conn, quote: Quote) -> Result<(), Refusal> {
-    diesel::insert_into(quotes::table).values(quote).execute(conn).await?;
+    diesel::insert_into(quotes::table).values(quote).prepared().execute(conn).await?;
     Ok(())
 }
 
-/// A customer's own quote.
+/// A customer's own quote, and the database's now, which judges whether it is still good.
 ///
 /// # Errors
 /// `NotFound` when there is none, or it is somebody else's.
-pub async fn load(conn: &mut Conn, id: QuoteId, customer: CustomerId) -> Result<Quote, Refusal> {
+pub async fn load(conn: &mut Conn, id: QuoteId, customer: CustomerId) -> Result<(Quote, DateTime<Utc>), Refusal> {
     quotes::table
         .find(id.0)
         .filter(quotes::customer_id.eq(customer.0))
-        .select(Quote::as_select())
+        .select((Quote::as_select(), clock_timestamp()))
         .first(conn)
         .await
         .optional()?

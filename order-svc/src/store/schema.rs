@@ -69,8 +69,15 @@ diesel::table! {
         pin_hash -> Text,
         reason -> Nullable<Text>,
         placed_at -> Timestamptz,
-        ticket -> Nullable<Jsonb>,
-        delivery -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    progress (order_id) {
+        order_id -> Uuid,
+        version -> BigInt,
+        ticket -> Nullable<Json>,
+        delivery -> Nullable<Json>,
     }
 }
 
@@ -90,6 +97,8 @@ diesel::table! {
         next_attempt_at -> Nullable<Timestamptz>,
         failures -> Integer,
         last_error -> Nullable<Text>,
+        asked_at -> Nullable<Timestamptz>,
+        fence -> BigInt,
     }
 }
 
@@ -104,3 +113,7 @@ diesel::table! {
         at -> Timestamptz,
     }
 }
+
+diesel::joinable!(payments -> orders (order_id));
+diesel::joinable!(progress -> orders (order_id));
+diesel::allow_tables_to_appear_in_same_query!(orders, payments, progress);

@@ -26,10 +26,12 @@ SELECT pg_temp.log('dispatch', 'zone', $zone, NULL), pg_temp.log('merchant', 'me
        pg_temp.log('dispatch', 'rider', $rider, NULL);
 
 INSERT INTO orders.orders VALUES
-    ($order, 8, 'delivered', NULL, $quote, $customer, $merchant, 'Shop', 'test', '[]', '[]', 'EUR', 1500, 52.5, 13.4, 52.5, 13.5,
-     now(), now(), '1234', 'hash', NULL, now(), '{"state": "handed_over", "version": 4}', '{"state": "delivered", "version": 8}');
-SELECT pg_temp.log('orders', 'order', $order,
-    'pending_payment', 'paid', 'paid', 'accepted', 'accepted', 'ready', 'delivering', 'delivered');
+    ($order, 6, 'delivered', NULL, $quote, $customer, $merchant, 'Shop', 'test', '[]', '[]', 'EUR', 1500, 52.5, 13.4, 52.5, 13.5,
+     now(), now(), '1234', 'hash', NULL, now());
+INSERT INTO orders.progress VALUES
+    ($order, 2, '{"state": "handed_over", "version": 4}', '{"state": "delivered", "version": 8}');
+SELECT pg_temp.log('orders', 'order', $order, 'pending_payment', 'paid', 'accepted', 'ready', 'delivering', 'delivered');
+SELECT pg_temp.log('orders', 'progress', $order, NULL, NULL);
 INSERT INTO orders.payments (id, version, state, order_id, method, currency, amount)
 VALUES ($payment, 3, 'captured', $order, 'tok_ok', 'EUR', 1500);
 SELECT pg_temp.log('orders', 'payment', $payment, 'initiated', 'authorised', 'captured');

@@ -118,7 +118,7 @@ pub const PLANTS: &[Plant] = &[
     ),
     plant("lost", 1, "an order that only its customer knows", "INSERT INTO journal_orders VALUES ('key-2', $other)"),
     plant("lost", 1, "a version in the middle", "DELETE FROM orders.events WHERE aggregate = 'order' AND version = 3"),
-    plant("lost", 1, "the newest version", "DELETE FROM orders.events WHERE aggregate = 'order' AND version = 8"),
+    plant("lost", 1, "the newest version", "DELETE FROM orders.events WHERE aggregate = 'order' AND version = 6"),
     plant("lost", 1, "the whole story", "DELETE FROM orders.events WHERE aggregate = 'order'"),
     plant(
         "lost",
@@ -217,9 +217,10 @@ pub const PLANTS: &[Plant] = &[
     ),
     plant(
         "invariant_violations",
-        8,
+        9,
         "a change of each aggregate that nobody was told of",
-        "UPDATE orders.orders SET version = 9, ticket = '{\"version\": 5}', delivery = '{\"version\": 9}';
+        "UPDATE orders.orders SET version = 9;
+         UPDATE orders.progress SET version = 3, ticket = '{\"version\": 5}', delivery = '{\"version\": 9}';
          UPDATE orders.payments SET version = 4;
          UPDATE merchant.merchants SET version = 2;
          UPDATE orders.merchants SET version = 2;
@@ -251,13 +252,13 @@ pub const PLANTS: &[Plant] = &[
         4,
         "copies that are older than what they are of",
         "UPDATE orders.merchants SET version = 0; UPDATE orders.zones SET version = 0;
-         UPDATE orders.orders SET ticket = '{\"version\": 3}', delivery = '{\"version\": 7}'",
+         UPDATE orders.progress SET ticket = '{\"version\": 3}', delivery = '{\"version\": 7}'",
     ),
     plant(
         "invariant_violations",
         4,
         "copies that are not there",
-        "DELETE FROM orders.merchants; DELETE FROM orders.zones; UPDATE orders.orders SET ticket = NULL, delivery = NULL",
+        "DELETE FROM orders.merchants; DELETE FROM orders.zones; UPDATE orders.progress SET ticket = NULL, delivery = NULL",
     ),
 ];
 
