@@ -67,11 +67,13 @@ pub async fn answers(url: &str) -> bool {
     AsyncPgConnection::establish(url).await.is_ok()
 }
 
-/// Whether the library that counts statements came with this server. It asks the folders beside the programs first: an
-/// unpacked server knows only where it would have been installed.
+/// Whether the library that counts statements came with this server. The folders beside the program are asked first: an
+/// unpacked server knows only where it would have been installed, and a program on the PATH may be a link.
 fn has_statements(tool: &Tool) -> bool {
-    let beside = ["../lib", "../lib/postgresql"].map(|dir| tool.bin.join(dir));
-    let told = process::output_of(tool.bin.join("pg_config"), &["--pkglibdir"]).map(|dir| dir.trim().into());
+    let program = fs::canonicalize(tool.program()).unwrap_or_else(|_| tool.program());
+    let bin = program.parent().unwrap_or(&tool.bin);
+    let beside = ["../lib", "../lib/postgresql"].map(|dir| bin.join(dir));
+    let told = process::output_of("pg_config", &["--pkglibdir"]).map(|dir| dir.trim().into());
     let mut dirs = beside.into_iter().chain(told);
     dirs.any(|dir: PathBuf| ["so", "dylib"].iter().any(|end| dir.join(format!("pg_stat_statements.{end}")).is_file()))
 }

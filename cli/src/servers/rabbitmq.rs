@@ -81,14 +81,20 @@ pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
     const COUNT: &str = "lists:sum([maps:get(messages_delivered_total, C, 0) || \
                          C <- maps:values(rabbit_global_counters:overview())]).";
     let environ = fs::read(format!("/proc/{node}/environ")).ok()?;
+    // Erlang's own start script adds variables that keep another Erlang from starting: only ours are taken.
+    let is_ours = |name: &[u8]| {
+        name.starts_with(b"RABBITMQ_")
+            || [&b"HOME"[..], b"LANG", b"ERL_INETRC", b"ERL_EPMD_PORT", b"ERL_EPMD_ADDRESS"].contains(&name)
+    };
     let variables = environ.split(|byte| *byte == 0).filter_map(|variable| {
-        let at = variable.iter().position(|byte| *byte == b'=')?;
-        Some((OsString::from_vec(variable[..at].to_vec()), OsString::from_vec(variable[at + 1..].to_vec())))
+        let (name, value) = variable.split_at(variable.iter().position(|byte| *byte == b'=')?);
+        is_ours(name).then(|| (OsString::from_vec(name.to_vec()), OsString::from_vec(value[1..].to_vec())))
     });
     let out = tokio::process::Command::new(tool.bin.join("rabbitmqctl"))
         .args(["--quiet", "eval", COUNT])
         .env_clear()
         .envs(variables)
+        .envs(tool.env())
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();

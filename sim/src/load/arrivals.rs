@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64;
 use tokio::time::Instant;
 
-/// Moments of a Poisson process: as people come, with crowds and gaps. The same seed, the same moments.
+/// Moments of a Poisson process: as people come, with crowds and gaps. The same seed, the same crowds, at any rate.
 #[derive(Debug)]
 pub struct Arrivals {
     rng: Pcg64,
@@ -27,6 +27,7 @@ impl Arrivals {
     }
 
     /// Waits for the next arrival and gives its moment, which may have passed already; none when the time is over.
+    /// Whoever stops waiting loses nothing: the next call waits for the same arrival.
     pub async fn next(&mut self) -> Option<Instant> {
         let at = self.next;
         if at >= self.until {

@@ -49,12 +49,6 @@ impl Crew {
         self.on_shift.len()
     }
 
-    /// Who is on shift.
-    #[must_use]
-    pub fn on_shift(&self) -> &[Person] {
-        &self.riders[..self.on_shift.len()]
-    }
-
     /// Brings the number of riders on shift to `wanted`.
     ///
     /// # Errors

@@ -59,14 +59,14 @@ pub async fn measure(bench: &mut Bench<'_>, base: f64, window: Duration, history
     let mut cpu: [Vec<f64>; 4] = Default::default();
     for _ in 0..ROUNDS {
         for (n, times) in [1.0, 2.0, 4.0].into_iter().enumerate() {
-            cpu[n].extend(one(bench, Offered::plain(base * times, window), &mut details.rungs).await?);
+            cpu[n].extend(one(bench, Offered::compared(base * times, window), &mut details.rungs).await?);
         }
     }
     if history > 0 {
         write_history(bench.stage, history).await?;
         bench.rest().await?;
         for _ in 0..ROUNDS {
-            cpu[3].extend(one(bench, Offered::plain(base, window), &mut details.rungs).await?);
+            cpu[3].extend(one(bench, Offered::compared(base, window), &mut details.rungs).await?);
         }
     }
     details.cpu_ms = cpu.map(median);

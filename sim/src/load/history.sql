@@ -49,7 +49,7 @@ SELECT i, to_timestamp((:base_ms + i * 82800000 / :all) / 1000.0), pg_temp.id(1,
        pg_temp.id(5, i), pg_temp.id(6, i), pg_temp.id(7, i), md5('rider' || i % 2000)::uuid,
        '[{"sku": "meal", "name": "Meal", "quantity": 1, "unit_price": {"amount": 1250, "currency": "EUR"}}]',
        '[{"code": "delivery", "amount": {"amount": 349, "currency": "EUR"}}]'
-FROM generate_series(:from + 1, :to) AS i;
+FROM generate_series((:from + 1)::bigint, :to) AS i;
 
 -- order-svc
 INSERT INTO orders.quotes (id, customer_id, merchant_id, merchant_name, zone_id, lines, fees, currency, total, pickup_lat,

@@ -26,6 +26,8 @@ use super::{Stage, applied};
 const CLIENTS: [usize; 3] = [1, 8, 64];
 /// Offered rates, orders a second, at which latency is measured.
 const OFFERED: [f64; 2] = [100.0, 200.0];
+/// The same crowds and gaps in every run.
+const SEED: u64 = 1;
 /// Quotes are asked for so many at once.
 const AT_ONCE: usize = 8;
 /// Orders that tell roughly how fast a number of clients is, so that enough quotes can be prepared.
@@ -57,6 +59,8 @@ pub struct Closed {
     pub latency: Spread,
     /// Orders that were refused or not answered.
     pub failed: u64,
+    /// Seconds until payments and tickets had caught up, once nobody placed any more: placing may win against them.
+    pub caught_up_in_s: f64,
 }
 
 /// Orders that come at a rate, whether or not the ones before them are answered.
@@ -82,13 +86,15 @@ pub async fn measure(stage: &Stage, lasting: Duration) -> Result<Placing> {
     let scratch = Scratch::make(stage).await?;
     let mut closed = BTreeMap::new();
     for clients in CLIENTS {
-        let (placed_per_s, latency, failed) = bench.closed_loop(clients, lasting).await?;
-        let bare_per_s = scratch.orders_per_s(clients, lasting).await?;
+        let mut measured = bench.closed_loop(clients, lasting).await?;
+        measured.bare_per_s = scratch.orders_per_s(clients, lasting).await?;
+        let Closed { placed_per_s, bare_per_s, latency, failed, caught_up_in_s } = &measured;
         stage.say(&format!(
-            "{clients} clients: {placed_per_s:.0} orders placed/s (p50 {:.1} p99 {:.1} ms, {failed} failed); bare loop {bare_per_s:.0}/s",
+            "{clients} clients: {placed_per_s:.0} orders placed/s (p50 {:.1} p99 {:.1} ms, {failed} failed), caught up \
+             {caught_up_in_s:.0} s later; bare loop {bare_per_s:.0}/s",
             latency.p50_ms, latency.p99_ms
         ));
-        closed.insert(clients, Closed { placed_per_s, bare_per_s, latency, failed });
+        closed.insert(clients, measured);
     }
     let mut open = Vec::new();
     for rate in OFFERED {
@@ -112,20 +118,15 @@ struct Placers<'s> {
 }
 
 impl Placers<'_> {
-    async fn closed_loop(&mut self, clients: usize, lasting: Duration) -> Result<(f64, Spread, u64)> {
+    async fn closed_loop(&mut self, clients: usize, lasting: Duration) -> Result<Closed> {
         let trial = self.quotes(TRIAL).await?;
-        let (rate, ..) = self.run_closed(clients, trial, lasting).await?;
+        let rate = self.run_closed(clients, trial, lasting).await?.placed_per_s;
         let quotes = self.quotes((rate * lasting.as_secs_f64() * 1.5) as usize + clients * 2).await?;
         self.run_closed(clients, quotes, lasting).await
     }
 
     /// Ends when the time is over, or with the quotes.
-    async fn run_closed(
-        &mut self,
-        clients: usize,
-        quotes: Vec<Priced>,
-        lasting: Duration,
-    ) -> Result<(f64, Spread, u64)> {
+    async fn run_closed(&mut self, clients: usize, quotes: Vec<Priced>, lasting: Duration) -> Result<Closed> {
         let (quotes, next) = (Arc::new(quotes), Arc::new(AtomicUsize::new(0)));
         let began = Instant::now();
         let mut workers = JoinSet::new();
@@ -149,8 +150,8 @@ impl Placers<'_> {
             failed += bad;
         }
         let rate = (took.len() as f64 - failed as f64) / began.elapsed().as_secs_f64();
-        self.rest().await?;
-        Ok((rate, Spread::of(took), failed))
+        let caught_up_in_s = self.rest().await?;
+        Ok(Closed { placed_per_s: rate, bare_per_s: 0.0, latency: Spread::of(took), failed, caught_up_in_s })
     }
 
     async fn open_loop(&mut self, rate: f64, lasting: Duration) -> Result<Open> {
@@ -158,7 +159,7 @@ impl Placers<'_> {
         let most = rate * lasting.as_secs_f64();
         let mut quotes = self.quotes((most + 4.0 * most.sqrt()) as usize).await?;
         let took = Arc::new(Mutex::new(Vec::new()));
-        let mut arrivals = Arrivals::new(rate, lasting, rate.to_bits());
+        let mut arrivals = Arrivals::new(rate, lasting, SEED);
         let mut orders = JoinSet::new();
         while let Some(since) = arrivals.next().await {
             let Some((customer, quote)) = quotes.pop() else { break };
@@ -188,20 +189,24 @@ impl Placers<'_> {
         quotes.into_iter().collect::<Option<_>>().context("a price was refused")
     }
 
-    /// Waits until payments and tickets have caught up.
-    async fn rest(&mut self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(90);
-        let mut before = -1;
-        while Instant::now() < until {
+    /// Waits until payments and tickets have caught up; how many seconds that took.
+    async fn rest(&mut self) -> Result<f64> {
+        let (began, mut before, mut since) = (Instant::now(), -1, Instant::now());
+        loop {
             let now = applied::events_written(self.meters.database()).await?;
-            if now == before {
-                return Ok(());
+            if now != before {
+                (before, since) = (now, Instant::now());
             }
-            before = now;
-            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            // PostgreSQL's figure is a second late.
+            if since.elapsed() > Duration::from_millis(1_500) {
+                return Ok((since - began).as_secs_f64());
+            }
+            if began.elapsed() > Duration::from_secs(90) {
+                self.stage.say("the platform is still busy with what was placed before");
+                return Ok(began.elapsed().as_secs_f64());
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        self.stage.say("the platform is still busy with what was placed before");
-        Ok(())
     }
 }
 

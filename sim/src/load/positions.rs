@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -12,11 +13,14 @@ use tokio::time::Instant;
 use super::Stage;
 use super::city::{City, Person, around};
 use super::client::Request;
-use super::crew::Crew;
 use super::redis::{Redis, command};
+use crate::api::Rider;
 
-/// Riders on shift whose apps send.
-const RIDERS: usize = 200;
+/// Riders on shift whose apps send. Many: of one rider only the newest position counts, and the platform saves itself the
+/// others.
+const RIDERS: usize = 2_000;
+/// Calls under way at once while they come on shift.
+const AT_ONCE: usize = 8;
 /// Requests under way at once.
 const CLIENTS: usize = 32;
 /// GEOADD in one piece.
@@ -41,12 +45,19 @@ pub struct Positions {
 /// The platform is gone.
 pub async fn measure(stage: &Stage, lasting: Duration) -> Result<Positions> {
     let city = City::set_up(stage).await?;
-    let mut crew = Crew::open_shops(&city);
     stage.say(&format!("{RIDERS} riders come on shift"));
-    crew.resize(RIDERS).await?;
-    let (tens, sent, _) = send(&city, crew.on_shift(), 10, lasting).await?;
+    let coming = (0..RIDERS).map(|n| {
+        let city = &city;
+        async move {
+            let rider = city.hire(n).await?;
+            Rider::new(&city.api, &rider.id).online(rider.place).await?;
+            anyhow::Ok(rider)
+        }
+    });
+    let riders: Vec<Person> = futures::stream::iter(coming).buffer_unordered(AT_ONCE).try_collect().await?;
+    let (tens, sent, _) = send(&city, &riders, 10, lasting).await?;
     stage.say(&format!("{tens:.0} positions/s in tens"));
-    let (_, _, single_requests_per_s) = send(&city, crew.on_shift(), 1, lasting).await?;
+    let (_, _, single_requests_per_s) = send(&city, &riders, 1, lasting).await?;
     stage.say(&format!("{single_requests_per_s:.0} requests/s with one position each"));
     let raw_geoadd_per_s = raw(stage, lasting).await?;
     stage.say(&format!("{raw_geoadd_per_s:.0} GEOADD/s, Redis alone"));

@@ -181,8 +181,10 @@ impl Report {
     fn placing_rows(&self, rows: &mut Rows) {
         let Some(p) = &self.placing else { return };
         for (clients, c) in &p.closed {
-            let beside =
-                format!("{:.0}/s bare loop; p50 {:.1} p99 {:.1} ms", c.bare_per_s, c.latency.p50_ms, c.latency.p99_ms);
+            let beside = format!(
+                "{:.0}/s bare loop; p50 {:.1} p99 {:.1} ms; caught up {:.0} s later",
+                c.bare_per_s, c.latency.p50_ms, c.latency.p99_ms, c.caught_up_in_s
+            );
             rows.add(&format!("placed by {clients} clients"), Some(c.placed_per_s), "/s", &beside);
         }
         rows.add("best placed, of the best bare loop", Some(p.placed_ratio), "×", "");
@@ -196,14 +198,15 @@ impl Report {
     fn lives_rows(&self, rows: &mut Rows) {
         let Some(lives) = &self.lives else { return };
         rows.add("whole lives", lives.lives_per_s, "/s", "sustained");
-        for (name, rung) in [("compared", &lives.compared), ("peak", &lives.peak)] {
-            let Some(rung) = rung else { continue };
+        let same = self.compared().map(|rung| rung.rate) == self.peak().map(|rung| rung.rate);
+        let peak = self.peak().filter(|_| !same);
+        for rung in [self.compared(), peak].into_iter().flatten() {
             let cpu = &rung.costs.cpu_ms;
             let parts: Vec<String> = Group::ALL
                 .iter()
                 .filter_map(|group| Some(format!("{} {:.1}", group.name(), cpu.get(group)?)))
                 .collect();
-            let at = format!("CPU-ms per order, {name} at {}/s", rung.rate);
+            let at = format!("CPU-ms per order at {}/s, servers", rung.rate);
             rows.add(&at, Some(rung.costs.servers_cpu_ms()), "ms", &parts.join(", "));
         }
         if let Some(rung) = &lives.compared {

@@ -45,7 +45,7 @@ pub struct Streams {
 /// The platform or a meter is gone.
 pub async fn measure(bench: &mut Bench<'_>, rate: f64, window: Duration, riders: Option<usize>) -> Result<Streams> {
     let watchers = watchers(bench).await?;
-    let plain = Offered { riders, ..Offered::plain(rate, window) };
+    let plain = Offered { riders, ..Offered::compared(rate, window) };
     let watched = Offered { habit: Habit { watches: true, waits: true }, ..plain };
     let (mut plain_cpu, mut idle_cpu, mut watched_cpu, mut rungs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
