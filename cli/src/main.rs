@@ -58,7 +58,7 @@ enum Command {
         #[arg(long, default_value = "15m", value_parser = commands::token::parse_ttl)]
         ttl: Duration,
     },
-    /// Dispatch, measured on recorded days.
+    /// Measurements: dispatch on recorded days, and what an order costs.
     #[command(subcommand)]
     Bench(Bench),
     /// Simulated cities.
@@ -110,7 +110,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Status { list } => commands::status::run(&data, list.output),
         Command::Test { args } => commands::test::run(&data, &args).await,
         Command::Token { role, subject, ttl } => commands::token::run(&data, role.role(), subject, ttl),
-        Command::Bench(what) => commands::bench::run(what).await,
+        Command::Bench(what) => commands::bench::run(&data, what).await,
         Command::Sim(what) => commands::sim::run(&data, what).await,
         Command::Orders { what, list } => commands::orders::run(&data, what, list.output).await,
         Command::Dlq { what, list } => commands::dlq::run(&data, what, list.output).await,

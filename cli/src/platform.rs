@@ -172,7 +172,10 @@ impl Platform {
 }
 
 /// The folder with our own program, which is where the services are built to.
-fn own_folder() -> Result<PathBuf> {
+///
+/// # Errors
+/// The system does not know our own program.
+pub fn own_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find our own program")?;
     Ok(program.parent().map(Path::to_owned).unwrap_or_default())
 }

@@ -5,6 +5,8 @@
 //! ends and is made up from a seed. Both compress the *city* by a speed: minutes of the city pass in seconds, riders
 //! drive faster, kitchens cook faster. The platform knows nothing of it and runs in real time.
 //!
+//! A **benchmark** ([`load`]) has another aim: what one order costs. Its people know the same APIs, and tap at once.
+//!
 //! *Minutes* are minutes of the city; whatever is real time is a `Duration`, an `Instant` or a `DateTime`.
 
 pub mod api;
@@ -15,6 +17,7 @@ pub mod clock;
 pub mod dispatch;
 pub mod instance;
 pub mod journal;
+pub mod load;
 pub mod replay;
 pub mod target;
 

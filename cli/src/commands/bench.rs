@@ -1,7 +1,7 @@
-//! `pannier bench`: dispatch measured on recorded days, without a platform.
+//! `pannier bench`: dispatch measured on recorded days, without a platform; and what orders cost, on a private one.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +25,8 @@ use crate::ui::{Ui, answer};
 pub enum Bench {
     /// Days in the format of the Meal Delivery Routing Problem library: the engine works each of them on a virtual clock.
     Mdrp(Mdrp),
+    /// What an order costs, tap to door, on a private platform in the release profile: CPU, transactions, bytes, limits.
+    Orders(super::bench_orders::BenchOrders),
 }
 
 /// What `mdrp` takes.
@@ -90,8 +92,11 @@ const VIOLATIONS_TOLD: usize = 10;
 ///
 /// # Errors
 /// Bad input, named with file and line; a solution that is not feasible: status 1.
-pub async fn run(what: Bench) -> Result<()> {
-    let Bench::Mdrp(what) = what;
+pub async fn run(data: &Path, what: Bench) -> Result<()> {
+    let what = match what {
+        Bench::Mdrp(what) => what,
+        Bench::Orders(what) => return super::bench_orders::run(data, what).await,
+    };
     let stop = stop_token()?;
     let stopping = Arc::new(AtomicBool::new(false));
     let bar = run::progress();

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod bench;
+pub mod bench_orders;
 pub mod dev_servers;
 pub mod dlq;
 pub mod down;

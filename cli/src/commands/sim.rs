@@ -140,7 +140,7 @@ fn target_in_file(file: &Path) -> Result<Target> {
     target_of(&env["urls"], &Path::new(data_dir).join("keys"))
 }
 
-fn target_of(urls: &Value, keys: &Path) -> Result<Target> {
+pub(super) fn target_of(urls: &Value, keys: &Path) -> Result<Target> {
     let url = |name: &str| {
         let url = urls[name].as_str().map(|url| url.trim_end_matches('/').to_owned());
         url.ok_or_else(|| Failure::unreachable(format!("{name} is not running there")))

@@ -28,7 +28,7 @@ const PREFIX: &str = "test-";
 pub async fn run(data: &Path, args: &[String]) -> Result<()> {
     let stop = stop_token()?;
     let ui = Ui::new();
-    remove_old(data);
+    remove_old(data, PREFIX);
     let folder = data.join(format!("{PREFIX}{}", std::process::id()));
     let data = Arc::new(DataDir::lock(&folder)?);
     let supervisor = Supervisor::start(data.clone(), ui.clone())?;
@@ -116,14 +116,14 @@ fn is_there(tool: &str) -> bool {
     process::output_of("cargo", &[tool, "--version"]).is_some()
 }
 
-fn project_root() -> PathBuf {
+pub(super) fn project_root() -> PathBuf {
     std::env::var_os("PANNIER_ROOT").filter(|root| !root.is_empty()).map_or_else(|| ".".into(), PathBuf::from)
 }
 
-/// Folders of test runs that were killed, with what they left running.
-fn remove_old(data: &Path) {
+/// Folders of runs that were killed, with what they left running.
+pub(super) fn remove_old(data: &Path, prefix: &str) {
     for entry in fs::read_dir(data).into_iter().flatten().flatten() {
-        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
         // A lock that is taken is a run that goes on.

@@ -56,6 +56,8 @@ impl Given {
 pub enum Durability {
     /// Nothing that was acknowledged.
     Durable,
+    /// Nothing that was acknowledged; PostgreSQL counts statements besides, where it can. For benchmarks.
+    Measured,
     /// Everything: the data is thrown away after the tests.
     Throwaway,
 }

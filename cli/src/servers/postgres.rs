@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,12 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool, durability: D
         set("synchronous_commit=off");
         set("full_page_writes=off");
     }
+    // A library that is not there would keep the server from starting.
+    if durability == Durability::Measured && has_statements(tool) {
+        set("shared_preload_libraries=pg_stat_statements");
+        // A statement that falls out of the list takes its count with it.
+        set("pg_stat_statements.max=20000");
+    }
     let (program, args) = run_as.wrap(&tool.bin.join("postgres"), args);
     let mut spec = Spec::new("postgres", program, &cluster).args(args);
     spec.env.extend(tool.env());
@@ -59,6 +65,17 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool, durability: D
 /// Whether PostgreSQL takes a connection.
 pub async fn answers(url: &str) -> bool {
     AsyncPgConnection::establish(url).await.is_ok()
+}
+
+/// Whether the library that counts statements came with this server. The folders beside the program are asked first: an
+/// unpacked server knows only where it would have been installed, and a program on the PATH may be a link.
+fn has_statements(tool: &Tool) -> bool {
+    let program = fs::canonicalize(tool.program()).unwrap_or_else(|_| tool.program());
+    let bin = program.parent().unwrap_or(&tool.bin);
+    let beside = ["../lib", "../lib/postgresql"].map(|dir| bin.join(dir));
+    let told = process::output_of("pg_config", &["--pkglibdir"]).map(|dir| dir.trim().into());
+    let mut dirs = beside.into_iter().chain(told);
+    dirs.any(|dir: PathBuf| ["so", "dylib"].iter().any(|end| dir.join(format!("pg_stat_statements.{end}")).is_file()))
 }
 
 fn init(data: &DataDir, tool: &Tool, run_as: &RunAs, cluster: &Path, password: &str) -> Result<()> {

@@ -72,6 +72,36 @@ pub async fn answers(url: &str) -> bool {
     connection.close(200, "ready".into()).await.is_ok()
 }
 
+/// How many messages a running node has delivered to consumers since it started, redeliveries included; none where it
+/// cannot be asked. The question starts an Erlang machine, which takes about a second of CPU.
+///
+/// `node` is the node's process. Its environment says how to reach it.
+pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
+    use std::os::unix::ffi::OsStringExt as _;
+    const COUNT: &str = "lists:sum([maps:get(messages_delivered_total, C, 0) || \
+                         C <- maps:values(rabbit_global_counters:overview())]).";
+    let environ = fs::read(format!("/proc/{node}/environ")).ok()?;
+    // Erlang's own start script adds variables that keep another Erlang from starting: only ours are taken.
+    let is_ours = |name: &[u8]| {
+        name.starts_with(b"RABBITMQ_")
+            || [&b"HOME"[..], b"LANG", b"ERL_INETRC", b"ERL_EPMD_PORT", b"ERL_EPMD_ADDRESS"].contains(&name)
+    };
+    let variables = environ.split(|byte| *byte == 0).filter_map(|variable| {
+        let (name, value) = variable.split_at(variable.iter().position(|byte| *byte == b'=')?);
+        is_ours(name).then(|| (OsString::from_vec(name.to_vec()), OsString::from_vec(value[1..].to_vec())))
+    });
+    let out = tokio::process::Command::new(tool.bin.join("rabbitmqctl"))
+        .args(["--quiet", "eval", COUNT])
+        .env_clear()
+        .envs(variables)
+        .envs(tool.env())
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let out = tokio::time::timeout(Duration::from_secs(20), out).await.ok()?.ok()?;
+    String::from_utf8_lossy(&out.stdout).trim().parse().ok()
+}
+
 fn environment(
     tool: &Tool,
     dir: &std::path::Path,

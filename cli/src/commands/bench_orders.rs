@@ -1,0 +1,276 @@
+//! `pannier bench orders`: what an order costs, on a private platform that is measured from outside.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use futures::FutureExt as _;
+use pannier_sim::load::growth::base_for;
+use pannier_sim::load::ladder::{self, COMPARED_AT};
+use pannier_sim::load::lives::Bench;
+use pannier_sim::load::report::{Report, Searches};
+use pannier_sim::load::{DeliveredMessages, Stage, growth, placing, positions, streams};
+use tokio_util::sync::CancellationToken;
+
+use super::signals::stop_token;
+use super::sim::target_of;
+use super::test::{project_root, remove_old};
+use crate::failure::Failure;
+use crate::platform::{Options, Platform, own_folder};
+use crate::servers::find::{self, Server};
+use crate::servers::{Durability, Given, rabbitmq};
+use crate::table::{self, Output};
+use crate::ui::{Ui, answer};
+
+/// Data folders of runs.
+const PREFIX: &str = "bench-";
+
+/// What `orders` takes.
+#[derive(Debug, clap::Args)]
+pub struct BenchOrders {
+    /// How long a rate has to be sustained. Measurements that are only compared with each other take a third of it.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(3..=3_600))]
+    seconds: u64,
+    /// Measures this rate alone, orders a second, instead of looking for the highest.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Riders on shift, instead of as many as suit the rate.
+    #[arg(long)]
+    riders: Option<usize>,
+    /// Only these parts.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Finished orders in the tables when growth with history is measured.
+    #[arg(long, default_value_t = 1_000_000)]
+    history: u64,
+    /// A folder for `orders.json`.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// How the figures are printed.
+    #[arg(long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// A part of the benchmark. Each gets a platform of its own, so that none pays for what another left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Part {
+    /// Orders becoming rows, beside a bare loop of inserts.
+    Placing,
+    /// Whole lives, tap to door: how many, and what each costs.
+    Lives,
+    /// What open streams cost.
+    Streams,
+    /// Positions of riders, and who is near.
+    Positions,
+    /// What an order costs under more load, and after a million orders.
+    Growth,
+}
+
+/// Runs it, in the release profile.
+///
+/// # Errors
+/// The build or the platform fails, or a part cannot be measured; the parts before it are reported nevertheless.
+pub async fn run(data: &Path, what: BenchOrders) -> Result<()> {
+    check(&what)?;
+    if cfg!(debug_assertions) {
+        // What is measured is what would be deployed, and so is the program that loads it.
+        return Err(become_release_build());
+    }
+    let stop = stop_token()?;
+    remove_old(data, PREFIX);
+    let parts: BTreeSet<Part> = match what.only.as_slice() {
+        [] => Part::value_variants().iter().copied().collect(),
+        some => some.iter().copied().collect(),
+    };
+    let ui = Ui::new();
+    let mut report = Report::default();
+    let mut measured = Ok(());
+    for part in parts {
+        measured = measure_alone(data, &what, part, &mut report, &ui, &stop).await;
+        ui.clear();
+        if measured.is_err() {
+            break;
+        }
+    }
+    let text = format!("{}\n", report.json()?);
+    if let Some(out) = &what.out {
+        let file = out.join("orders.json");
+        fs::create_dir_all(out)
+            .and_then(|()| fs::write(&file, &text))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match what.output {
+        Output::Json => answer(&text),
+        Output::Table => answer(&table::table(&["FIGURE", "VALUE", "BESIDE IT"], &report.rows())),
+    }
+    measured
+}
+
+fn check(what: &BenchOrders) -> Result<()> {
+    if what.rate.is_some_and(|rate| !(0.1..=1_000.0).contains(&rate)) {
+        return Err(Failure::usage("--rate must be between 0.1 and 1000"));
+    }
+    if what.riders.is_some_and(|riders| !(1..=20_000).contains(&riders)) {
+        return Err(Failure::usage("--riders must be between 1 and 20000"));
+    }
+    Ok(())
+}
+
+/// Builds in the release profile and goes on as the program that came out, with all files that a process may open.
+/// Returns only on failure.
+fn become_release_build() -> anyhow::Error {
+    let ui = Ui::new();
+    ui.note("building in the release profile: what is measured is what would be deployed. The first time takes some minutes.");
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--workspace"])
+        .current_dir(project_root())
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status();
+    match built {
+        Ok(status) if status.success() => {}
+        Ok(_) => return Failure::Silent(1).into(),
+        Err(error) => return anyhow::Error::new(error).context("cannot run cargo"),
+    }
+    let program = match own_folder() {
+        Ok(debug) => debug.join("../release/pannier"),
+        Err(error) => return error,
+    };
+    let error = Command::new("/bin/sh")
+        .args(["-c", "ulimit -n \"$(ulimit -H -n)\" 2>/dev/null; exec \"$0\" \"$@\""])
+        .arg(&program)
+        .args(std::env::args_os().skip(1))
+        .exec();
+    anyhow::Error::new(error).context(format!("cannot run {}", program.display()))
+}
+
+/// Starts a platform for one part, measures, stops it. Its folder is kept when something went wrong.
+async fn measure_alone(
+    data: &Path,
+    what: &BenchOrders,
+    part: Part,
+    report: &mut Report,
+    ui: &Ui,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let name = part.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    ui.note(&format!("=== {name}"));
+    let data_dir = data.join(format!("{PREFIX}{}-{name}", std::process::id()));
+    let options = Options {
+        data_dir: data_dir.clone(),
+        namespace: "bench".to_owned(),
+        given: Given::default(),
+        durability: Durability::Measured,
+    };
+    let started = Platform::start(&options, ui, stop).await;
+    ui.clear();
+    let platform = started?;
+    let measured = match stage_of(&platform, ui, stop).await {
+        Ok(stage) => tokio::select! {
+            measured = measure(part, what, &stage, report) => measured,
+            () = stop.cancelled() => Err(anyhow::anyhow!("stopped")),
+        },
+        Err(error) => Err(error),
+    };
+    ui.doing("stopping the platform");
+    platform.stop().await;
+    drop(platform);
+    ui.clear();
+    match measured {
+        Ok(()) => fs::remove_dir_all(&data_dir).with_context(|| format!("cannot remove {}", data_dir.display())),
+        Err(error) if stop.is_cancelled() => {
+            // Nobody wants to read the logs of a run that they ended themselves.
+            let _ = fs::remove_dir_all(&data_dir);
+            Err(error)
+        }
+        Err(error) => {
+            Err(error
+                .context(format!("{name} could not be measured; data and logs are kept in {}", data_dir.display())))
+        }
+    }
+}
+
+async fn stage_of(platform: &Platform, ui: &Ui, stop: &CancellationToken) -> Result<Stage> {
+    let state = platform.data.state();
+    let urls = serde_json::to_value(&state.urls)?;
+    let target = target_of(&urls, &platform.data.path("keys"))?;
+    let redis_url = state.urls.get("redis").cloned().context("Redis is not running")?;
+    let processes = state.processes.into_iter().map(|(name, id)| (name, id.pid)).collect();
+    let say = {
+        let ui = ui.clone();
+        Arc::new(move |text: &str| ui.note(text))
+    };
+    let delivered_messages = delivered_messages(platform, ui).await?;
+    Ok(Stage { target, redis_url, processes, delivered_messages, say, stop: stop.child_token() })
+}
+
+async fn delivered_messages(platform: &Platform, ui: &Ui) -> Result<DeliveredMessages> {
+    let (data, shown) = (platform.data.clone(), ui.clone());
+    let tools = tokio::task::spawn_blocking(move || find::locate(&[Server::RabbitMq], &data, &shown)).await??;
+    let node = platform.data.state().processes.get("rabbitmq").map(|id| id.pid);
+    Ok(Arc::new(move || {
+        let tool = tools.first().cloned();
+        async move { rabbitmq::delivered_messages(&tool?, node?).await }.boxed()
+    }))
+}
+
+async fn measure(part: Part, what: &BenchOrders, stage: &Stage, report: &mut Report) -> Result<()> {
+    let full = Duration::from_secs(what.seconds);
+    let third = (full / 3).max(Duration::from_secs(3));
+    let highest = report.lives.as_ref().and_then(|lives| lives.lives_per_s);
+    match part {
+        Part::Placing => report.placing = Some(placing::measure(stage, third).await?),
+        Part::Lives => {
+            let mut bench = Bench::new(stage).await?;
+            report.lives = Some(ladder::climb(&mut bench, full, what.rate, what.riders).await?);
+        }
+        Part::Streams => {
+            let mut bench = Bench::new(stage).await?;
+            let rate = what.rate.unwrap_or_else(|| highest.map_or(COMPARED_AT, |highest| COMPARED_AT.min(highest)));
+            report.streams = Some(streams::measure(&mut bench, rate, third, what.riders).await?);
+        }
+        Part::Positions => {
+            report.positions = Some(positions::measure(stage, third / 2).await?);
+            report.searches = searches(stage, third / 2).await?;
+        }
+        Part::Growth => {
+            let mut bench = Bench::new(stage).await?;
+            let base = what.rate.unwrap_or_else(|| base_for(highest));
+            report.growth = Some(growth::measure(&mut bench, base, third, what.history).await?);
+        }
+    }
+    Ok(())
+}
+
+/// Ring searches are dispatch-svc's: a program of its own measures them, and prints one JSON object per city.
+async fn searches(stage: &Stage, lasting: Duration) -> Result<Vec<Searches>> {
+    let program = own_folder()?.join("bench_fleet");
+    ensure!(program.is_file(), "{} is missing: build the whole workspace", program.display());
+    let out = tokio::process::Command::new(&program)
+        .env("REDIS_URL", &stage.redis_url)
+        .env("SECONDS_EACH", lasting.as_secs_f64().to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    if !out.status.success() {
+        bail!("{} failed", program.display());
+    }
+    let text = String::from_utf8(out.stdout)?;
+    let searches: Vec<Searches> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    for s in &searches {
+        stage.say(&format!(
+            "{} riders: {:.0} ring searches/s, {:.0}/s in one set",
+            s.riders, s.ring_per_s, s.one_key_per_s
+        ));
+    }
+    Ok(searches)
+}
