@@ -5,6 +5,7 @@ mod checks;
 mod ends;
 mod idempotency;
 mod kills;
+mod load;
 mod manners;
 mod news;
 mod orders;
