@@ -98,18 +98,25 @@ pub async fn run(data: &Path, what: BenchOrders) -> Result<()> {
             break;
         }
     }
+    // What was measured before something failed, or before Ctrl-C, is worth reading.
+    if !report.is_empty() {
+        tell(&what, &report)?;
+    }
+    measured
+}
+
+fn tell(what: &BenchOrders, report: &Report) -> Result<()> {
     let text = format!("{}\n", report.json()?);
     if let Some(out) = &what.out {
         let file = out.join("orders.json");
-        fs::create_dir_all(out)
-            .and_then(|()| fs::write(&file, &text))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        let written = fs::create_dir_all(out).and_then(|()| fs::write(&file, &text));
+        written.with_context(|| format!("cannot write {}", file.display()))?;
     }
     match what.output {
         Output::Json => answer(&text),
         Output::Table => answer(&table::table(&["FIGURE", "VALUE", "BESIDE IT"], &report.rows())),
     }
-    measured
+    Ok(())
 }
 
 fn check(what: &BenchOrders) -> Result<()> {
@@ -171,13 +178,16 @@ async fn measure_alone(
     let started = Platform::start(&options, ui, stop).await;
     ui.clear();
     let platform = started?;
-    let measured = match stage_of(&platform, ui, stop).await {
+    let work = stop.child_token();
+    let measured = match stage_of(&platform, ui, &work).await {
         Ok(stage) => tokio::select! {
             measured = measure(part, what, &stage, report) => measured,
             () = stop.cancelled() => Err(anyhow::anyhow!("stopped")),
         },
         Err(error) => Err(error),
     };
+    // Everybody goes home before the services do, and nobody knocks at closed doors while the next part is measured.
+    work.cancel();
     ui.doing("stopping the platform");
     platform.stop().await;
     drop(platform);
@@ -207,7 +217,7 @@ async fn stage_of(platform: &Platform, ui: &Ui, stop: &CancellationToken) -> Res
         Arc::new(move |text: &str| ui.note(text))
     };
     let delivered_messages = delivered_messages(platform, ui).await?;
-    Ok(Stage { target, redis_url, processes, delivered_messages, say, stop: stop.child_token() })
+    Ok(Stage { target, redis_url, processes, delivered_messages, say, stop: stop.clone() })
 }
 
 async fn delivered_messages(platform: &Platform, ui: &Ui) -> Result<DeliveredMessages> {

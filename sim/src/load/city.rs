@@ -11,7 +11,7 @@ use pannier_contracts::merchant::{MenuItem, MerchantStatus};
 use pannier_contracts::zone::Policy;
 use pannier_contracts::{CustomerId, MerchantId, Money, Place, RiderId, ZoneId};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::Stage;
 use super::client::Client;
@@ -45,7 +45,7 @@ pub struct Person {
     pub place: Place,
 }
 
-/// The zone with its people. Dropping it ends whatever was started in it.
+/// The zone with its people. They work until the stage's `stop` is cancelled.
 pub struct City {
     /// order-svc.
     pub orders: Client,
@@ -69,7 +69,6 @@ pub struct City {
     count: AtomicU64,
     /// What customers tell at the door, and since when they wait, by order.
     pins: Mutex<HashMap<String, (String, Instant)>>,
-    _stop_on_drop: DropGuard,
 }
 
 /// What the clients saw.
@@ -111,7 +110,7 @@ impl City {
     /// The platform refuses or does not answer.
     pub async fn set_up(stage: &Stage) -> Result<Arc<Self>> {
         stage.say("making a zone and its shops");
-        let stop = stage.stop.child_token();
+        let stop = stage.stop.clone();
         let api = Api::new(stage.target.clone(), None, stop.clone())?;
         put_zone(&api).await.context("the zone cannot be made")?;
         let person = |role: Role, id: String, place: Place| {
@@ -137,7 +136,6 @@ impl City {
             customers: (0..CUSTOMERS).map(customer).collect(),
             tally: Tally::default(),
             api,
-            _stop_on_drop: stop.clone().drop_guard(),
             stop,
             run: uuid::Uuid::now_v7().simple().to_string(),
             count: AtomicU64::new(0),

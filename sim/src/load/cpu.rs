@@ -135,6 +135,24 @@ impl Processes {
     }
 }
 
+/// CPU time of everything on the machine since it started, milliseconds: also what we have nothing to do with.
+///
+/// # Errors
+/// This is no Linux.
+pub fn machine_ms() -> Result<f64> {
+    let text = fs::read_to_string("/proc/stat").context("/proc/stat cannot be read")?;
+    parse_machine(&text)
+        .map(|ticks| ticks as f64 * 1_000.0 / TICKS_PER_S)
+        .context("/proc/stat has no line for all CPUs")
+}
+
+/// User, nice, system, interrupts and what a hypervisor took; not idle and not waiting for a disk.
+fn parse_machine(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+    Some([0, 1, 2, 5, 6, 7].into_iter().filter_map(|n| ticks.get(n)).sum())
+}
+
 fn all_stats() -> BTreeMap<u32, Stat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -178,6 +196,12 @@ mod tests {
     fn a_stat_line_is_read_behind_any_name() {
         let line = "42 (a) b (c)) S 7 42 42 0 -1 4194560 100 200 0 0 11 22 33 44 20 0 3 0 12345 1000 200";
         assert_eq!(parse_stat(line), Some(Stat { parent: 7, own_ticks: 33, ended_children_ticks: 77 }));
+    }
+
+    #[test]
+    fn the_machine_is_busy_when_it_is_not_idle() {
+        let text = "cpu  1 2 4 1000 2000 8 16 32 64 64\ncpu0 9 9 9 9 9 9 9 9 9 9\n";
+        assert_eq!(parse_machine(text), Some(63));
     }
 
     #[test]

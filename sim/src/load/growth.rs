@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::Stage;
 use super::lives::{Bench, Offered, Rung};
@@ -63,7 +64,7 @@ pub async fn measure(bench: &mut Bench<'_>, base: f64, window: Duration, history
         }
     }
     if history > 0 {
-        write_history(bench.stage, history).await?;
+        write_history(bench.stage, history, SLICE).await?;
         bench.rest().await?;
         for _ in 0..ROUNDS {
             cpu[3].extend(one(bench, Offered::compared(base, window), &mut details.rungs).await?);
@@ -83,24 +84,24 @@ async fn one(bench: &mut Bench<'_>, offered: Offered, rungs: &mut Vec<Rung>) -> 
     Ok(cpu_ms)
 }
 
-/// Writes finished orders into all three schemas, as if the platform had had a busy day.
+/// Writes finished orders into all three schemas, as if the platform had had a busy day, so many in one go.
 ///
 /// # Errors
 /// The database is away, or its tables are others than `history.sql` knows.
-pub async fn write_history(stage: &Stage, orders: u64) -> Result<()> {
+pub async fn write_history(stage: &Stage, orders: u64, slice: u64) -> Result<()> {
     let mut database = AsyncPgConnection::establish(&stage.target.admin_database_url).await?;
     let base_ms = (chrono::Utc::now() - chrono::TimeDelta::hours(24)).timestamp_millis();
-    let mut written = 0;
+    let (began, mut written) = (Instant::now(), 0);
     while written < orders {
-        let to = (written + SLICE).min(orders);
-        let slice = include_str!("history.sql").replace(":from", &written.to_string()).replace(":to", &to.to_string());
-        let slice = slice.replace(":all", &orders.to_string()).replace(":base_ms", &base_ms.to_string());
+        let to = (written + slice).min(orders);
+        let sql = include_str!("history.sql").replace(":from", &written.to_string()).replace(":to", &to.to_string());
+        let sql = sql.replace(":all", &orders.to_string()).replace(":base_ms", &base_ms.to_string());
         tokio::select! {
             () = stage.stop.cancelled() => anyhow::bail!("stopped"),
-            done = database.batch_execute(&slice) => done.context("history.sql does not fit the tables")?,
+            done = database.batch_execute(&sql) => done.context("history.sql does not fit the tables")?,
         }
         written = to;
-        stage.say(&format!("{written} of {orders} finished orders written"));
+        stage.say(&format!("{written} of {orders} finished orders written, {:.0} s", began.elapsed().as_secs_f64()));
     }
     stage.say("telling PostgreSQL's planner about them");
     Ok(database.batch_execute("VACUUM ANALYZE").await?)

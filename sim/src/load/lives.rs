@@ -30,6 +30,8 @@ const WARM_UP_MOST: Duration = Duration::from_secs(5);
 const BEHIND_S: f64 = 8.0;
 /// So many orders under way are no sign of anything, however low the rate.
 const BEHIND_LEAST: f64 = 20.0;
+/// The kernel's own work is below this; more is somebody else on the machine, cores.
+const DISTURBED_CORES: f64 = 0.25;
 /// Every rung has the same crowds and gaps.
 const SEED: u64 = 1;
 /// A comparison needs so many orders, or chance decides it.
@@ -294,9 +296,15 @@ impl Rung {
     #[must_use]
     pub fn line(&self) -> String {
         let verdict = self.why_not.as_ref().map_or_else(|| "held".to_owned(), |why| format!("not held: {why}"));
+        let others = self.costs.other_cores;
+        let disturbed = if others > DISTURBED_CORES {
+            format!(" (something else kept {:.0} % of a core busy)", others * 100.0)
+        } else {
+            String::new()
+        };
         format!(
             "{:>5.1} orders/s: {:.1} finished/s, {:.1} CPU-ms per order ({:.0} % of a core), applied p50 {:.1} p99 {:.0} ms, \
-             door p50 {:.0} ms; {verdict}",
+             door p50 {:.0} ms; {verdict}{disturbed}",
             self.rate,
             self.finished_per_s,
             self.costs.servers_cpu_ms(),

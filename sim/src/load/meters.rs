@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Stage;
-use super::cpu::{ByGroup, Group, Processes};
+use super::cpu::{ByGroup, Group, Processes, machine_ms};
 use super::redis::Redis;
 
 /// Everything that is counted.
@@ -26,6 +26,7 @@ pub struct Meters {
 pub struct Reading {
     at: Instant,
     cpu_ms: ByGroup,
+    machine_ms: f64,
     counters: Counters,
     redis_commands: u64,
 }
@@ -58,8 +59,10 @@ pub struct Costs {
     pub wal_syncs: f64,
     /// Commands that Redis ran.
     pub redis_commands: f64,
-    /// How busy the whole machine was with it, cores.
+    /// How busy the platform and its clients kept the machine, cores.
     pub cores: f64,
+    /// How busy everything else kept it, the kernel's own work included, cores. Much of it spoils the measurement.
+    pub other_cores: f64,
 }
 
 impl Costs {
@@ -114,7 +117,8 @@ impl Meters {
         let sql = COUNTERS.replace("STATEMENTS", if self.counts_statements { STATEMENTS } else { "NULL::bigint" });
         let counters = diesel::sql_query(sql).get_result(&mut self.database).await?;
         let redis_commands = self.redis.commands_processed().await?;
-        Ok(Reading { at: Instant::now(), cpu_ms: self.processes.cpu_ms()?, counters, redis_commands })
+        let (cpu_ms, machine_ms) = (self.processes.cpu_ms()?, machine_ms()?);
+        Ok(Reading { at: Instant::now(), cpu_ms, machine_ms, counters, redis_commands })
     }
 
     /// Memory in use, megabytes.
@@ -144,8 +148,10 @@ impl Reading {
             .map(|(group, ms)| (*group, ms - self.cpu_ms.get(group).copied().unwrap_or(0.0)))
             .collect();
         let wall_ms = (after.at - self.at).as_secs_f64() * 1_000.0;
+        let ours_ms: f64 = cpu_ms.values().sum();
         Costs {
-            cores: cpu_ms.values().sum::<f64>() / wall_ms,
+            cores: ours_ms / wall_ms,
+            other_cores: ((after.machine_ms - self.machine_ms - ours_ms) / wall_ms).max(0.0),
             cpu_ms: cpu_ms.into_iter().map(|(group, ms)| (group, per_order(ms))).collect(),
             transactions: per_order((b.transactions - a.transactions) as f64),
             statements: a.statements.zip(b.statements).map(|(a, b)| per_order((b - a) as f64)),

@@ -77,6 +77,12 @@ struct Everything<'r> {
 }
 
 impl Report {
+    /// Whether nothing was measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows().is_empty()
+    }
+
     /// As JSON, its keys in the order of the table.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod ends;
 mod event_log;
 mod idempotency;
 mod kills;
+mod load;
 mod manners;
 mod news;
 mod orders;
