@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use crate::fleet::{Fleet, Locations, locations};
 use crate::http;
 use crate::messaging::on_order::OnOrder;
-use crate::tasks::matcher::Matcher;
+use crate::tasks::dispatcher::Dispatcher;
+use crate::tasks::gather::City;
 use crate::tasks::planner::Planner;
 use crate::tasks::sweeper;
 use crate::tasks::timers::DispatchTimers;
@@ -38,6 +39,7 @@ pub struct App {
     service: Service,
     locations: Locations,
     planner: Arc<Planner>,
+    city: Arc<City>,
     timer_nudge: Arc<Notify>,
 }
 
@@ -61,10 +63,11 @@ impl App {
         let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());
         service.tasks.essential("timers", timers);
         let planner = Arc::new(Planner::new(budget));
-        let matcher = Matcher::new(db.clone(), service.log.clone(), fleet, Arc::clone(&planner));
-        service.tasks.essential("dispatcher", matcher.run(holder.clone(), stop.clone()));
+        let city = Arc::new(City::new(db.clone()));
+        let dispatcher = Dispatcher::new(db.clone(), fleet, Arc::clone(&planner), Arc::clone(&city));
+        service.tasks.essential("dispatcher", dispatcher.run(service.log.clone(), holder.clone(), stop.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
-        Ok(Self { service, locations, planner, timer_nudge })
+        Ok(Self { service, locations, planner, city, timer_nudge })
     }
 
     /// Where it listens.
@@ -87,13 +90,14 @@ impl App {
     /// When the HTTP server cannot start.
     pub async fn run(self) -> anyhow::Result<()> {
         let (log, locations) = (Data::new(self.service.log.clone()), Data::new(self.locations));
-        let planner = Data::new(self.planner);
+        let (planner, city) = (Data::new(self.planner), Data::new(self.city));
         self.service
             .run("dispatch", "dispatch", move |config| {
                 config
                     .app_data(log.clone())
                     .app_data(locations.clone())
                     .app_data(planner.clone())
+                    .app_data(city.clone())
                     .configure(http::routes);
             })
             .await

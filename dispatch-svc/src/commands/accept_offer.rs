@@ -16,21 +16,21 @@ use crate::store::{self, Delivery};
 /// # Errors
 /// 409 `offer_expired`, `offer_revoked`, `no_capacity`, `reassigned`.
 pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: OfferId) -> Result<Delivery, Refusal> {
+    let (delivery, now) = store::deliveries::lock_of_offer(conn, id, rider).await?;
     let offer = store::offers::of_rider(conn, id, rider).await?;
-    let delivery = store::deliveries::lock(conn, offer.delivery_id).await?;
+    match offer.state {
+        OfferState::Sent => {}
+        OfferState::Accepted if delivery.rider() == Some(rider) => return Ok(delivery),
+        OfferState::Accepted => return Err(reassigned(&delivery)),
+        _ => return Err(too_late(&offer, OfferTrigger::Accept)),
+    }
+    // The rider is counted first: their assignment never overlaps with one that has just ended.
+    let loaded = store::riders::load_up(conn, cause, rider).await?;
     let in_time = Which::InTime(id);
     let taken = store::offers::close(conn, cause, &delivery, in_time, OfferTrigger::Accept, None).await?;
     if taken.is_empty() {
-        let offer = store::offers::of_rider(conn, id, rider).await?;
-        return match offer.state {
-            OfferState::Accepted if delivery.rider() == Some(rider) => Ok(delivery),
-            OfferState::Accepted => Err(reassigned(&delivery)),
-            _ => Err(too_late(&offer, OfferTrigger::Accept)),
-        };
+        return Err(too_late(&offer, OfferTrigger::Accept));
     }
-    let how = How { rider: Some(rider), ..How::default() };
-    let delivery = advance(conn, cause, &delivery, Trigger::Accept, how).await?;
-    let loaded = store::riders::load_up(conn, cause, rider).await?;
     let Some(loaded) = loaded else {
         // All of this is undone: the offer stays open until it expires.
         return Err(Refusal::Illegal {
@@ -40,8 +40,8 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
             allowed: vec!["decline".to_owned()],
         });
     };
-    store::offers::begin_assignment(conn, id).await?;
-    store::deliveries::watch(conn, delivery.id, store::riders::last_place(&loaded)).await?;
+    let how = How { rider: Some(rider), from: store::riders::last_place(&loaded), ..How::at(now) };
+    let delivery = advance(conn, cause, &delivery, Trigger::Accept, how).await?;
     tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} is carried by {rider}", delivery.id);
     Ok(delivery)
 }

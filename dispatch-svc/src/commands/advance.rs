@@ -2,13 +2,14 @@
 //! timers set and cleared, alarms settled.
 
 use chrono::{DateTime, Utc};
-use pannier_contracts::RiderId;
 use pannier_contracts::delivery::DeliveryState;
+use pannier_contracts::{Place, RiderId};
 use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 
 use crate::domain::deadlines::{self, kind};
 use crate::domain::lifecycle::{OfferTrigger, Trigger, is_carried, is_unassigned};
 use crate::domain::zone::Moments;
+use crate::store::json::Json;
 use crate::store::offers::Which;
 use crate::store::{self, Delivery};
 
@@ -21,6 +22,18 @@ pub struct How<'a> {
     pub reason: Option<&'a str>,
     /// When it happened, if it is told later than it happened.
     pub occurred_at: Option<DateTime<Utc>>,
+    /// The database's now, if it was read with the lock.
+    pub now: Option<DateTime<Utc>>,
+    /// Where the rider sets out from, with [`Trigger::Accept`].
+    pub from: Option<Place>,
+}
+
+impl How<'_> {
+    /// Nothing but the time.
+    #[must_use]
+    pub fn at(now: DateTime<Utc>) -> Self {
+        Self { now: Some(now), ..Self::default() }
+    }
 }
 
 /// Takes `delivery`, which the caller has locked, one step.
@@ -34,12 +47,16 @@ pub async fn advance(
     trigger: Trigger,
     how: How<'_>,
 ) -> Result<Delivery, Refusal> {
-    let now = timers::now(conn).await?;
+    let now = match how.now {
+        Some(now) => now,
+        None => timers::now(conn).await?,
+    };
     let at = happened_at(delivery, how.occurred_at, now);
     let next = store::deliveries::advance(conn, cause, delivery, trigger, now, |d| match trigger {
         Trigger::Accept => {
             d.rider_id = how.rider.map(|rider| rider.0);
             d.assigned_at = Some(now);
+            d.watched_place = how.from.map(Json);
         }
         Trigger::ArriveAtPickup => d.at_pickup_at = Some(at),
         Trigger::PickUp => d.picked_up_at = Some(at),
@@ -103,7 +120,7 @@ async fn set_timers(
     use DeliveryState as D;
     let (id, to) = (delivery.id.0, delivery.state);
     let kept = deadlines::kept(to);
-    let over: Vec<&str> = deadlines::OF_DELIVERY.iter().copied().filter(|k| !kept.contains(k)).collect();
+    let over: Vec<&str> = deadlines::kept(from).iter().copied().filter(|k| !kept.contains(k)).collect();
     timers::clear(conn, id, &over).await?;
     match to {
         D::Assigned => timers::set(conn, "delivery", id, kind::NO_MOVEMENT, now + deadlines::NO_MOVEMENT).await,

@@ -9,6 +9,7 @@ use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 use super::advance::{How, advance, set_moments};
 use crate::domain::lifecycle::{Trigger, is_unassigned};
 use crate::domain::news::{Step, step};
+use crate::store::deliveries::Times;
 use crate::store::{self, Delivery};
 
 /// Makes true here what the order's state implies.
@@ -18,9 +19,6 @@ use crate::store::{self, Delivery};
 pub async fn follow_order(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot) -> Result<Effect, Refusal> {
     let delivery = store::deliveries::lock_of_order(conn, order.id).await?;
     let todo = step(delivery.as_ref().map(|d| d.state), order.state);
-    if let Some(delivery) = &delivery {
-        store::deliveries::note_order_version(conn, delivery.id, order.version).await?;
-    }
     match (todo, delivery) {
         (Step::Open, _) => open(conn, cause, order).await?,
         (Step::Replan, Some(delivery)) => replan(conn, cause, order, &delivery).await?,
@@ -52,12 +50,14 @@ async fn open(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot) -> Result<(
 
 async fn replan(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot, delivery: &Delivery) -> Result<(), Refusal> {
     let now = timers::now(conn).await?;
-    note_ready(conn, order, delivery, now).await?;
     let ready_at = ready_at(order, Some(delivery.ready_at), now);
     if ready_at == delivery.ready_at && order.promise_at == delivery.promise_at {
-        return Ok(());
+        return note_ready(conn, order, delivery, now).await;
     }
-    let delivery = store::deliveries::replan(conn, cause, delivery, ready_at, order.promise_at).await?;
+    let seen = (order.state == OrderState::Ready).then_some(now);
+    let ready_seen_at = delivery.ready_seen_at.or(seen);
+    let times = Times { ready_at, promise_at: order.promise_at, ready_seen_at };
+    let delivery = store::deliveries::replan(conn, cause, delivery, times).await?;
     if is_unassigned(delivery.state) {
         search_if_due(conn, cause, &delivery, now).await?;
     }

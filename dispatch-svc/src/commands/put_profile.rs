@@ -65,10 +65,10 @@ pub async fn put_profile(conn: &mut Conn, cause: &Cause, id: RiderId, profile: &
         };
         return store::riders::insert(conn, cause, &rider).await;
     };
-    if profile.capacity < rider.active {
+    if profile.capacity < rider.active + rider.open_offers {
         return Err(Refusal::Illegal {
             code: "carrying",
-            detail: format!("you have {} orders now", rider.active),
+            detail: format!("you have {} orders and {} offers now", rider.active, rider.open_offers),
             state: rider.status.to_string(),
             allowed: Vec::new(),
         });

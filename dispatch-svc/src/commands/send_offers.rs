@@ -1,69 +1,134 @@
-//! The dispatcher asks riders: the round that explains it, the delivery's step and the offers are one transaction.
+//! The dispatcher writes what one look decided: rounds, the deliveries' steps and the offers, in one transaction.
 
-use chrono::{DateTime, Utc};
-use pannier_contracts::delivery::DeliveryState;
+use std::collections::HashMap;
+
 use pannier_contracts::rider::RiderStatus;
-use pannier_contracts::{RiderId, Version};
-use pannier_engine::Decision;
+use pannier_contracts::{DeliveryId, RiderId, RoundId, Version};
+use pannier_engine::{Decision, Outcome};
 use pannier_platform::{Cause, Conn, Refusal, timers};
 use uuid::Uuid;
 
-use super::advance::{How, advance};
-use crate::domain::deadlines::{self, kind};
-use crate::domain::lifecycle::Trigger;
-use crate::store;
-use crate::store::rounds::Made;
+use crate::domain::deadlines;
+use crate::store::offers::NewOffer;
+use crate::store::rounds::{self, Made, NewRound};
+use crate::store::{self, Delivery, Offer};
 
-/// Asks `riders`, if the delivery is still as it was when the plan was made. Whoever cannot take it any more is left out;
-/// the next tick looks again. Returns who was asked.
-///
-/// # Errors
-/// `Conflict` when something changed in this moment.
-pub async fn send_offers(
-    conn: &mut Conn,
-    cause: &Cause,
-    (decision, made): (&Decision, &Made),
-    riders: &[RiderId],
-    seen: Version,
-) -> Result<Vec<RiderId>, Refusal> {
-    let mut delivery = store::deliveries::lock(conn, decision.delivery).await?;
-    if delivery.version != seen {
-        return Ok(Vec::new());
-    }
-    let mut asked = willing(conn, riders).await?;
-    asked.sort_by_key(|rider| riders.iter().position(|r| r == rider));
-    if asked.is_empty() {
-        return Ok(Vec::new());
-    }
-    let now = timers::now(conn).await?;
-    let round = store::rounds::insert(conn, decision, made, now).await?;
-    if delivery.state == DeliveryState::Scheduled {
-        delivery = advance(conn, cause, &delivery, Trigger::Search, How::default()).await?;
-    }
-    if delivery.state == DeliveryState::Searching {
-        delivery = advance(conn, cause, &delivery, Trigger::SendOffer, How::default()).await?;
-    }
-    let expires_at: DateTime<Utc> = now + deadlines::OFFER;
-    for rider in &asked {
-        let offer = store::offers::insert(conn, cause, &delivery, *rider, round.0, (now, expires_at)).await?;
-        timers::set(conn, "offer", offer.id.0, kind::EXPIRY, expires_at).await?;
-        tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} offered to {rider}", delivery.id);
-    }
-    Ok(asked)
+/// One decision of a plan.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// What the engine says.
+    pub decision: Decision,
+    /// How the plan came about.
+    pub made: Made,
+    /// The version of the delivery that was planned for.
+    pub seen: Version,
 }
 
-/// Those of these riders who can be asked right now: locked, so that nobody goes offline or fills up meanwhile.
-async fn willing(conn: &mut Conn, riders: &[RiderId]) -> Result<Vec<RiderId>, Refusal> {
-    let ids: Vec<Uuid> = riders.iter().map(|r| r.0).collect();
-    let rows = store::riders::lock(conn, &ids).await?;
-    let open = store::offers::open_counts(conn, &ids).await?;
-    let load = |rider: &store::Rider| {
-        let asked = open.iter().find(|(id, _)| *id == rider.id.0).map_or(0, |(_, n)| *n);
-        i64::from(rider.active) + asked
+impl Decided {
+    fn riders(&self) -> Vec<RiderId> {
+        match &self.decision.outcome {
+            Outcome::Offer { riders } => riders.iter().map(|chosen| chosen.rider).collect(),
+            Outcome::Hold { .. } | Outcome::Nobody { .. } => Vec::new(),
+        }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default)]
+pub struct Sent {
+    /// Deliveries that were offered, as they are now.
+    pub deliveries: Vec<Delivery>,
+    /// Their offers.
+    pub offers: Vec<Offer>,
+    /// Rounds, by their deliveries.
+    pub rounds: Vec<rounds::Last>,
+}
+
+/// Asks riders where the delivery is still as it was when the plan was made, and writes down what was decided otherwise.
+/// Whoever cannot take it any more is left out; the next look plans anew.
+///
+/// # Errors
+/// `Conflict` when something changed in this moment: then nothing is written.
+pub async fn send_offers(conn: &mut Conn, cause: &Cause, decided: &[Decided]) -> Result<Sent, Refusal> {
+    let asking: HashMap<DeliveryId, &Decided> =
+        decided.iter().filter(|d| !d.riders().is_empty()).map(|d| (d.decision.delivery, d)).collect();
+    let (deliveries, now) = if asking.is_empty() {
+        (Vec::new(), timers::now(conn).await?)
+    } else {
+        let ids: Vec<Uuid> = asking.keys().map(|id| id.0).collect();
+        let locked = store::deliveries::lock_all(conn, &ids).await?;
+        let Some(now) = locked.iter().map(|(_, now)| *now).max() else { return Ok(Sent::default()) };
+        let same = |d: &Delivery| asking.get(&d.id).is_some_and(|decided| decided.seen == d.version);
+        (locked.into_iter().map(|(delivery, _)| delivery).filter(same).collect::<Vec<_>>(), now)
     };
-    Ok(rows
+    let chosen = choose(conn, &deliveries, &asking).await?;
+    let offered: Vec<Delivery> = deliveries.into_iter().filter(|d| chosen.contains_key(&d.id)).collect();
+    let deliveries = store::deliveries::offer_all(conn, cause, &offered, now).await?;
+
+    let written: Vec<NewRound<'_>> = decided
         .iter()
-        .filter(|r| r.status == RiderStatus::Available && !r.stale && load(r) < i64::from(r.capacity))
-        .map(|r| r.id)
-        .collect())
+        .filter(|d| d.riders().is_empty() || chosen.contains_key(&d.decision.delivery))
+        .map(|d| (RoundId::generate(), &d.decision, &d.made))
+        .collect();
+    if written.is_empty() {
+        return Ok(Sent::default());
+    }
+    rounds::insert_all(conn, &written, now).await?;
+
+    let round_of: HashMap<DeliveryId, &NewRound<'_>> = written.iter().map(|new| (new.1.delivery, new)).collect();
+    let mut new = Vec::new();
+    for delivery in &deliveries {
+        let (Some((round, decision, _)), Some(riders)) = (round_of.get(&delivery.id), chosen.get(&delivery.id)) else {
+            continue;
+        };
+        for rider in riders {
+            let why = rounds::why(decision, now, *rider);
+            new.push(NewOffer { delivery, rider: *rider, round: *round, why });
+            tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} offered to {rider}", delivery.id);
+        }
+    }
+    let offers = if new.is_empty() {
+        Vec::new()
+    } else {
+        let asked: Vec<Uuid> = new.iter().map(|n| n.rider.0).collect();
+        store::riders::count_asked(conn, &asked).await?;
+        store::offers::insert_all(conn, cause, &new, now, now + deadlines::OFFER).await?
+    };
+    let rounds = written.iter().map(|(_, decision, made)| rounds::last(decision, made, now)).collect();
+    Ok(Sent { deliveries, offers, rounds })
+}
+
+/// Who can be asked right now: locked, so that nobody goes offline or fills up meanwhile.
+async fn choose(
+    conn: &mut Conn,
+    deliveries: &[Delivery],
+    asking: &HashMap<DeliveryId, &Decided>,
+) -> Result<HashMap<DeliveryId, Vec<RiderId>>, Refusal> {
+    let wanted: Vec<(DeliveryId, Vec<RiderId>)> =
+        deliveries.iter().filter_map(|d| asking.get(&d.id).map(|decided| (d.id, decided.riders()))).collect();
+    let mut ids: Vec<Uuid> = wanted.iter().flat_map(|(_, riders)| riders.iter().map(|r| r.0)).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let locked = store::riders::lock(conn, &ids).await?;
+    let mut room: HashMap<RiderId, i32> = locked
+        .iter()
+        .filter(|r| r.status == RiderStatus::Available && !r.stale)
+        .map(|r| (r.id, r.capacity - r.active - r.open_offers))
+        .collect();
+    let mut has_room = |rider: &RiderId| {
+        let room = room.entry(*rider).or_insert(0);
+        *room -= 1;
+        *room >= 0
+    };
+    let mut chosen = HashMap::new();
+    for (delivery, riders) in wanted {
+        let asked: Vec<RiderId> = riders.into_iter().filter(&mut has_room).collect();
+        if !asked.is_empty() {
+            chosen.insert(delivery, asked);
+        }
+    }
+    Ok(chosen)
 }

@@ -72,7 +72,7 @@ pub async fn tap(
     tap: &Tap,
     occurred_at: Option<DateTime<Utc>>,
 ) -> Result<Delivery, Refusal> {
-    let mut delivery = store::deliveries::lock(conn, id).await?;
+    let (mut delivery, now) = store::deliveries::lock_now(conn, id).await?;
     if delivery.rider() != Some(rider) {
         return match store::offers::last_accepted(conn, id, rider).await? {
             Some(_) => Err(reassigned(&delivery)),
@@ -92,7 +92,7 @@ pub async fn tap(
         });
     }
     for trigger in path {
-        delivery = advance(conn, cause, &delivery, trigger, How { occurred_at, ..How::default() }).await?;
+        delivery = advance(conn, cause, &delivery, trigger, How { occurred_at, ..How::at(now) }).await?;
     }
     Ok(delivery)
 }

@@ -24,10 +24,6 @@ pub mod kind {
     pub const RETURN: &str = "slow_return";
 }
 
-/// All timers that a delivery may have.
-pub const OF_DELIVERY: &[&str] =
-    &[kind::SEARCH, kind::AT_RISK, kind::GIVE_UP, kind::NO_MOVEMENT, kind::RIDE, kind::RETURN];
-
 /// How long a rider has to answer.
 pub const OFFER: Duration = Duration::from_secs(20);
 /// How long a rider may stand still with an order assigned.

@@ -24,13 +24,9 @@ pub async fn list(who: Rider, db: Data<Db>) -> Result<Json<Page<OfferView>>, Pro
                 let offers = store::offers::open_of_rider(conn, who.id).await?;
                 let ids: Vec<_> = offers.iter().map(|o| o.delivery_id.0).collect();
                 let deliveries = store::deliveries::these(conn, &ids).await?;
-                let mut views = Vec::with_capacity(offers.len());
-                for offer in &offers {
-                    let why = store::rounds::why(conn, offer).await?;
-                    let delivery = deliveries.iter().find(|d| d.id == offer.delivery_id);
-                    views.extend(delivery.map(|delivery| OfferView::of(offer, delivery, why)));
-                }
-                Ok(views)
+                let delivery_of = |offer: &store::Offer| deliveries.iter().find(|d| d.id == offer.delivery_id);
+                let views = offers.iter().filter_map(|o| delivery_of(o).map(|delivery| OfferView::of(o, delivery)));
+                Ok(views.collect::<Vec<_>>())
             }
             .boxed()
         })
@@ -82,8 +78,7 @@ pub async fn decline(
         async move {
             let reason = cmd.body.reason.as_deref();
             let (offer, delivery) = commands::close_offers::decline(conn, &cmd.cause, who.id, id, reason).await?;
-            let why = store::rounds::why(conn, &offer).await?;
-            Ok(OfferView::of(&offer, &delivery, why))
+            Ok(OfferView::of(&offer, &delivery))
         }
         .boxed()
     })

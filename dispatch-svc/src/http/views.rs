@@ -2,11 +2,11 @@
 
 use pannier_contracts::Place;
 use pannier_contracts::delivery::DeliverySnapshot;
-use pannier_contracts::offer::OfferSnapshot;
 use pannier_contracts::rider::RiderSnapshot;
 use serde::Serialize;
 
 use crate::domain::actions;
+use crate::store::offers::LoggedOffer;
 use crate::store::{Delivery, Offer, Rider};
 
 /// A rider.
@@ -23,30 +23,19 @@ impl From<&Rider> for RiderView {
     }
 }
 
-/// An offer, without the actions: as streams show it.
-#[derive(Debug, Clone, Serialize)]
-pub struct OfferRecord {
-    /// As the world sees it.
-    #[serde(flatten)]
-    pub offer: OfferSnapshot,
-    /// Why this rider is asked, in a sentence for them; nothing about anybody else.
-    pub why: Option<String>,
-}
-
 /// An offer.
 #[derive(Debug, Clone, Serialize)]
 pub struct OfferView {
     #[serde(flatten)]
-    record: OfferRecord,
+    record: LoggedOffer,
     allowed_actions: &'static [&'static str],
 }
 
 impl OfferView {
     /// An offer of a delivery, and why.
     #[must_use]
-    pub fn of(offer: &Offer, delivery: &Delivery, why: Option<String>) -> Self {
-        let record = OfferRecord { offer: offer.snapshot(delivery), why };
-        Self { record, allowed_actions: actions::of_offer(offer.state) }
+    pub fn of(offer: &Offer, delivery: &Delivery) -> Self {
+        Self { record: offer.logged(delivery), allowed_actions: actions::of_offer(offer.state) }
     }
 }
 

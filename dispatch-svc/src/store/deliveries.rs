@@ -2,16 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
 use pannier_contracts::order::OrderSnapshot;
-use pannier_contracts::{DeliveryId, Lifecycle as _, MerchantId, OrderId, Place, RiderId, Version};
-use pannier_platform::{Cause, Conn, Refusal, events};
+use pannier_contracts::{DeliveryId, Lifecycle as _, MerchantId, OfferId, OrderId, Place, RiderId, Version};
+use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
 use super::json::Json;
 use super::offers::audience;
-use super::schema::deliveries;
+use super::schema::{clock_timestamp, deliveries, offers};
 use super::zones::ZoneName;
 use crate::domain::actions;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
@@ -143,6 +144,56 @@ pub async fn lock(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> 
         .await
         .optional()?
         .ok_or(Refusal::NotFound("delivery"))
+}
+
+/// [`lock`], with the database's now.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn lock_now(conn: &mut Conn, id: DeliveryId) -> Result<(Delivery, DateTime<Utc>), Refusal> {
+    deliveries::table
+        .find(id.0)
+        .select((Delivery::as_select(), clock_timestamp()))
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()?
+        .ok_or(Refusal::NotFound("delivery"))
+}
+
+/// Locks the delivery of a rider's offer: from then on the offer does not change. With the database's now.
+///
+/// # Errors
+/// `NotFound` when there is no such offer, or it is somebody else's.
+pub async fn lock_of_offer(
+    conn: &mut Conn,
+    offer: OfferId,
+    rider: RiderId,
+) -> Result<(Delivery, DateTime<Utc>), Refusal> {
+    let of_offer =
+        offers::table.filter(offers::id.eq(offer.0)).filter(offers::rider_id.eq(rider.0)).select(offers::delivery_id);
+    deliveries::table
+        .filter(deliveries::id.eq_any(of_offer))
+        .select((Delivery::as_select(), clock_timestamp()))
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()?
+        .ok_or(Refusal::NotFound("offer"))
+}
+
+/// Locks these deliveries in the order of their ids; with the database's now.
+///
+/// # Errors
+/// What the database refuses.
+pub async fn lock_all(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<(Delivery, DateTime<Utc>)>, Refusal> {
+    Ok(deliveries::table
+        .filter(deliveries::id.eq_any(ids))
+        .order(deliveries::id)
+        .select((Delivery::as_select(), clock_timestamp()))
+        .for_no_key_update()
+        .load(conn)
+        .await?)
 }
 
 /// Locks the delivery of an order, if there is one.
@@ -323,7 +374,6 @@ pub async fn open(
             deliveries::pin_hash.eq(&order.pin_hash),
             deliveries::state.eq(DeliveryState::Scheduled.as_str()),
             deliveries::version.eq(Version::FIRST.0),
-            deliveries::order_version.eq(order.version.0),
             deliveries::opened_at.eq(now),
             deliveries::state_since.eq(now),
         ))
@@ -359,19 +409,74 @@ pub async fn advance(
     write(conn, cause, delivery, next, to.as_str()).await
 }
 
+/// When food is ready and expected.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// When the kitchen means to be done.
+    pub ready_at: DateTime<Utc>,
+    /// What the customer was told.
+    pub promise_at: DateTime<Utc>,
+    /// Since when the shop says that it is ready.
+    pub ready_seen_at: Option<DateTime<Utc>>,
+}
+
 /// Changes the times of a delivery and not its state, and tells.
 ///
 /// # Errors
 /// `Conflict` when it has changed since it was loaded.
-pub async fn replan(
+pub async fn replan(conn: &mut Conn, cause: &Cause, delivery: &Delivery, times: Times) -> Result<Delivery, Refusal> {
+    let Times { ready_at, promise_at, ready_seen_at } = times;
+    let next = Delivery { ready_at, promise_at, ready_seen_at, ..delivery.clone() };
+    write(conn, cause, delivery, next, "replanned").await
+}
+
+/// Writes the steps of several deliveries that lead to being offered, in one statement, with an event per step. The caller
+/// holds their locks.
+///
+/// # Errors
+/// `Conflict` when one has changed since it was loaded: then none is written.
+pub async fn offer_all(
     conn: &mut Conn,
     cause: &Cause,
-    delivery: &Delivery,
-    ready_at: DateTime<Utc>,
-    promise_at: DateTime<Utc>,
-) -> Result<Delivery, Refusal> {
-    let next = Delivery { ready_at, promise_at, ..delivery.clone() };
-    write(conn, cause, delivery, next, "replanned").await
+    deliveries: &[Delivery],
+    now: DateTime<Utc>,
+) -> Result<Vec<Delivery>, Refusal> {
+    let mut offered = Vec::with_capacity(deliveries.len());
+    let mut steps = Vec::new();
+    for delivery in deliveries {
+        let mut at = delivery.clone();
+        for trigger in [Trigger::Search, Trigger::SendOffer] {
+            let Some(to) = DeliveryLifecycle::table(at.state, trigger) else { continue };
+            at = Delivery { state: to, state_since: now, version: at.version.next(), ..at };
+            steps.push(at.clone());
+        }
+        offered.push(at);
+    }
+    let changed: Vec<(&Delivery, &Delivery)> =
+        deliveries.iter().zip(&offered).filter(|(before, after)| before.version != after.version).collect();
+    if changed.is_empty() {
+        return Ok(offered);
+    }
+    let written = diesel::sql_query(
+        "UPDATE deliveries d SET state = new.state, version = new.version, state_since = $1
+         FROM unnest($2, $3, $4, $5) AS new (id, seen, version, state)
+         WHERE d.id = new.id AND d.version = new.seen",
+    )
+    .bind::<Timestamptz, _>(now)
+    .bind::<Array<SqlUuid>, _>(changed.iter().map(|(before, _)| before.id.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(changed.iter().map(|(before, _)| before.version.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(changed.iter().map(|(_, after)| after.version.0).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(changed.iter().map(|(_, after)| after.state.as_str()).collect::<Vec<_>>())
+    .prepared()
+    .execute(conn)
+    .await?;
+    if written < changed.len() {
+        return Err(Refusal::Conflict);
+    }
+    for step in &steps {
+        events::append(conn, cause, step.state.as_str(), None, &step.snapshot()).await?;
+    }
+    Ok(offered)
 }
 
 async fn write(
@@ -398,7 +503,9 @@ async fn write(
             deliveries::at_dropoff_at.eq(next.at_dropoff_at),
             deliveries::delivered_at.eq(next.delivered_at),
             deliveries::watched_place.eq(next.watched_place.clone()),
+            deliveries::ready_seen_at.eq(next.ready_seen_at),
         ))
+        .prepared()
         .execute(conn)
         .await?;
     if changed == 0 {
@@ -410,15 +517,6 @@ async fn write(
     Ok(next)
 }
 
-/// Notes the newest version of the order that was read. No version of its own: nobody else sees it.
-///
-/// # Errors
-/// What the database says.
-pub async fn note_order_version(conn: &mut Conn, id: DeliveryId, order: Version) -> Result<(), Refusal> {
-    diesel::update(deliveries::table.find(id.0)).set(deliveries::order_version.eq(order.0)).execute(conn).await?;
-    Ok(())
-}
-
 /// Notes that the shop says that it is ready: the first time counts. No version: nobody else sees it.
 ///
 /// # Errors
@@ -426,6 +524,7 @@ pub async fn note_order_version(conn: &mut Conn, id: DeliveryId, order: Version)
 pub async fn note_ready(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> Result<(), Refusal> {
     diesel::update(deliveries::table.find(id.0).filter(deliveries::ready_seen_at.is_null()))
         .set(deliveries::ready_seen_at.eq(now))
+        .prepared()
         .execute(conn)
         .await?;
     Ok(())

@@ -3,15 +3,17 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Timestamptz};
+use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use pannier_contracts::event::Snapshot;
 use pannier_contracts::offer::{OfferSnapshot, OfferState};
 use pannier_contracts::{DeliveryId, Lifecycle as _, OfferId, OrderId, RiderId, RoundId, Version};
-use pannier_platform::{Cause, Conn, Refusal, events, timers};
+use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events, timers};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::deliveries::Delivery;
-use super::schema::offers;
+use super::schema::{clock_timestamp, offers};
 use crate::domain::actions;
 use crate::domain::deadlines::kind;
 use crate::domain::lifecycle::{OfferLifecycle, OfferTrigger};
@@ -55,6 +57,28 @@ pub struct Offer {
     pub ended_at: Option<DateTime<Utc>>,
     /// Why.
     pub reason: Option<String>,
+    /// Why this rider was asked, in a sentence for them.
+    pub why: Option<String>,
+}
+
+/// An offer as the log keeps it: with the sentence for its rider, so that their stream reads nothing more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoggedOffer {
+    /// As the world sees it.
+    #[serde(flatten)]
+    pub offer: OfferSnapshot,
+    /// Why this rider is asked; nothing about anybody else.
+    pub why: Option<String>,
+}
+
+impl Snapshot for LoggedOffer {
+    const AGGREGATE: &'static str = OfferSnapshot::AGGREGATE;
+    fn aggregate_id(&self) -> Uuid {
+        self.offer.aggregate_id()
+    }
+    fn version(&self) -> Version {
+        self.offer.version()
+    }
 }
 
 /// Whose stream shows it.
@@ -64,6 +88,12 @@ pub fn audience(rider: RiderId) -> String {
 }
 
 impl Offer {
+    /// As the log keeps it.
+    #[must_use]
+    pub fn logged(&self, delivery: &Delivery) -> LoggedOffer {
+        LoggedOffer { offer: self.snapshot(delivery), why: self.why.clone() }
+    }
+
     /// As the world sees it.
     #[must_use]
     pub fn snapshot(&self, delivery: &Delivery) -> OfferSnapshot {
@@ -163,33 +193,6 @@ pub async fn deliveries_asked_of(conn: &mut Conn, rider: RiderId) -> Result<Vec<
     Ok(ids.into_iter().map(DeliveryId).collect())
 }
 
-/// How many open offers each of these riders has.
-///
-/// # Errors
-/// What the database says.
-pub async fn open_counts(conn: &mut Conn, riders: &[Uuid]) -> Result<Vec<(Uuid, i64)>, Refusal> {
-    Ok(offers::table
-        .filter(offers::rider_id.eq_any(riders))
-        .filter(offers::state.eq(OfferState::Sent.as_str()))
-        .group_by(offers::rider_id)
-        .select((offers::rider_id, diesel::dsl::count_star()))
-        .load(conn)
-        .await?)
-}
-
-/// How many open offers every rider has who has any.
-///
-/// # Errors
-/// What the database says.
-pub async fn all_open_counts(conn: &mut Conn) -> Result<Vec<(Uuid, i64)>, Refusal> {
-    Ok(offers::table
-        .filter(offers::state.eq(OfferState::Sent.as_str()))
-        .group_by(offers::rider_id)
-        .select((offers::rider_id, diesel::dsl::count_star()))
-        .load(conn)
-        .await?)
-}
-
 /// How many offers of a delivery are open.
 ///
 /// # Errors
@@ -219,41 +222,78 @@ pub async fn last_accepted(conn: &mut Conn, delivery: DeliveryId, rider: RiderId
         .optional()?)
 }
 
-/// Asks a rider, until `expires_at`, and tells them.
+/// An offer to be made.
+#[derive(Debug, Clone)]
+pub struct NewOffer<'a> {
+    /// Of what.
+    pub delivery: &'a Delivery,
+    /// To whom.
+    pub rider: RiderId,
+    /// Which look of the dispatcher it comes from.
+    pub round: RoundId,
+    /// Why this rider is asked, in a sentence for them.
+    pub why: Option<String>,
+}
+
+/// Asks riders, for as long as an offer is good, and tells them. The caller holds the locks of the deliveries and riders.
 ///
 /// # Errors
-/// `Conflict` when they have an open offer of it already.
-pub async fn insert(
+/// `Conflict` when one of them has an open offer of the same delivery already.
+pub async fn insert_all(
     conn: &mut Conn,
     cause: &Cause,
-    delivery: &Delivery,
-    rider: RiderId,
-    round: Uuid,
-    until: (DateTime<Utc>, DateTime<Utc>),
-) -> Result<Offer, Refusal> {
-    let (sent_at, expires_at) = until;
-    let offer: Option<Offer> = diesel::insert_into(offers::table)
-        .values((
-            offers::id.eq(OfferId::generate().0),
-            offers::delivery_id.eq(delivery.id.0),
-            offers::order_id.eq(delivery.order_id.0),
-            offers::rider_id.eq(rider.0),
-            offers::attempt.eq(delivery.attempt),
-            offers::state.eq(OfferState::Sent.as_str()),
-            offers::version.eq(Version::FIRST.0),
-            offers::round_id.eq(round),
-            offers::ready_at.eq(delivery.ready_at),
-            offers::sent_at.eq(sent_at),
-            offers::expires_at.eq(expires_at),
-        ))
-        .on_conflict_do_nothing()
-        .returning(Offer::as_returning())
-        .get_result(conn)
-        .await
-        .optional()?;
-    let offer = offer.ok_or(Refusal::Conflict)?;
-    events::append(conn, cause, "sent", Some(audience(rider)), &offer.snapshot(delivery)).await?;
-    Ok(offer)
+    new: &[NewOffer<'_>],
+    sent_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<Vec<Offer>, Refusal> {
+    let offers: Vec<Offer> = new
+        .iter()
+        .map(|n| Offer {
+            id: OfferId::generate(),
+            delivery_id: n.delivery.id,
+            order_id: n.delivery.order_id,
+            rider_id: n.rider,
+            attempt: n.delivery.attempt,
+            state: OfferState::Sent,
+            version: Version::FIRST,
+            round_id: n.round,
+            ready_at: n.delivery.ready_at,
+            sent_at,
+            expires_at,
+            accepted_at: None,
+            ended_at: None,
+            reason: None,
+            why: n.why.clone(),
+        })
+        .collect();
+    let inserted = diesel::sql_query(
+        "INSERT INTO offers (id, delivery_id, order_id, rider_id, attempt, state, version, round_id, ready_at, sent_at, expires_at, why)
+         SELECT id, delivery_id, order_id, rider_id, attempt, 'sent', 1, round_id, ready_at, $7, $8, why
+         FROM unnest($1, $2, $3, $4, $5, $6, $9, $10)
+             AS new (id, delivery_id, order_id, rider_id, attempt, round_id, ready_at, why)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.id.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.delivery_id.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.order_id.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.rider_id.0).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(offers.iter().map(|o| o.attempt).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.round_id.0).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(sent_at)
+    .bind::<Timestamptz, _>(expires_at)
+    .bind::<Array<Timestamptz>, _>(offers.iter().map(|o| o.ready_at).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(offers.iter().map(|o| o.why.clone()).collect::<Vec<_>>())
+    .prepared()
+    .execute(conn)
+    .await?;
+    if inserted < offers.len() {
+        return Err(Refusal::Conflict);
+    }
+    for (offer, new) in offers.iter().zip(new) {
+        timers::set(conn, "offer", offer.id.0, kind::EXPIRY, expires_at).await?;
+        events::append(conn, cause, "sent", Some(audience(offer.rider_id)), &offer.logged(new.delivery)).await?;
+    }
+    Ok(offers)
 }
 
 /// Which open offers a change is about.
@@ -273,30 +313,13 @@ pub enum Which {
     Others(RiderId),
 }
 
-impl Which {
-    fn names(self, offer: &Offer) -> bool {
-        match self {
-            Self::One(id) | Self::InTime(id) => offer.id == id,
-            Self::All | Self::Overdue => true,
-            Self::Rider(rider) => offer.rider_id == rider,
-            Self::Others(rider) => offer.rider_id != rider,
-        }
-    }
-
-    const fn clock(self) -> &'static str {
-        match self {
-            Self::InTime(_) => "expires_at > clock_timestamp()",
-            Self::Overdue => "expires_at <= clock_timestamp()",
-            Self::One(_) | Self::All | Self::Rider(_) | Self::Others(_) => "true",
-        }
-    }
-}
-
-/// Moves open offers of a delivery, and tells their riders. The caller holds the delivery's lock.
-/// Returns those that moved; none is no failure.
+/// Moves open offers of a delivery, and tells their riders. The caller holds the delivery's lock, under which alone its
+/// offers change. Returns those that moved; none is no failure.
+///
+/// An accepted one still counts among its rider's open offers: taking the order counts it over.
 ///
 /// # Errors
-/// What the database says.
+/// What the database refuses.
 pub async fn close(
     conn: &mut Conn,
     cause: &Cause,
@@ -307,54 +330,50 @@ pub async fn close(
 ) -> Result<Vec<Offer>, Refusal> {
     let to = OfferLifecycle::next(OfferState::Sent, trigger)
         .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_offer(OfferState::Sent))))?;
-    let open: Vec<Offer> = offers::table
-        .filter(offers::delivery_id.eq(delivery.id.0))
-        .filter(offers::state.eq(OfferState::Sent.as_str()))
-        .select(Offer::as_select())
-        .load(conn)
-        .await?;
-    let ids: Vec<Uuid> = open.iter().filter(|o| which.names(o)).map(|o| o.id.0).collect();
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
     let is_accepted = to == OfferState::Accepted;
     let now_if = |yes: bool| sql::<Nullable<Timestamptz>>(if yes { "clock_timestamp()" } else { "NULL" });
-    let moved: Vec<Offer> = diesel::update(
-        offers::table
-            .filter(offers::id.eq_any(ids))
-            .filter(offers::state.eq(OfferState::Sent.as_str()))
-            // In time or not is decided here, by the one clock that all sides share.
-            .filter(sql::<Bool>(which.clock())),
-    )
-    .set((
+    let changes = (
         offers::state.eq(to.as_str()),
         offers::version.eq(offers::version + 1),
         offers::accepted_at.eq(now_if(is_accepted)),
         offers::ended_at.eq(now_if(!is_accepted)),
         offers::reason.eq(reason),
-    ))
-    .returning(Offer::as_returning())
-    .get_results(conn)
-    .await?;
+    );
+    let open =
+        offers::table.filter(offers::delivery_id.eq(delivery.id.0)).filter(offers::state.eq(OfferState::Sent.as_str()));
+    // In time or not is decided here, by the one clock that all sides share.
+    macro_rules! moved {
+        ($($filter:expr)?) => {
+            diesel::update(open$(.filter($filter))?)
+                .set(changes)
+                .returning(Offer::as_returning())
+                .prepared()
+                .get_results(conn)
+                .await?
+        };
+    }
+    let moved: Vec<Offer> = match which {
+        Which::One(id) => moved!(offers::id.eq(id.0)),
+        Which::InTime(id) => moved!(offers::id.eq(id.0).and(offers::expires_at.gt(clock_timestamp()))),
+        Which::All => moved!(),
+        Which::Overdue => moved!(offers::expires_at.le(clock_timestamp())),
+        Which::Rider(rider) => moved!(offers::rider_id.eq(rider.0)),
+        Which::Others(rider) => moved!(offers::rider_id.ne(rider.0)),
+    };
+    if moved.is_empty() {
+        return Ok(moved);
+    }
+    if !is_accepted {
+        let mut riders: Vec<Uuid> = moved.iter().map(|offer| offer.rider_id.0).collect();
+        riders.sort_unstable();
+        super::riders::count_closed(conn, &riders).await?;
+    }
     for offer in &moved {
         let told = Some(audience(offer.rider_id));
-        events::append(conn, cause, to.as_str(), told, &offer.snapshot(delivery)).await?;
+        events::append(conn, cause, to.as_str(), told, &offer.logged(delivery)).await?;
         timers::clear(conn, offer.id.0, &[kind::EXPIRY]).await?;
     }
     Ok(moved)
-}
-
-/// Begins the assignment: called once the rider's load counts it, so that it never overlaps with one that just ended.
-/// No version: the snapshot does not show it.
-///
-/// # Errors
-/// What the database says.
-pub async fn begin_assignment(conn: &mut Conn, id: OfferId) -> Result<(), Refusal> {
-    diesel::update(offers::table.find(id.0))
-        .set(offers::accepted_at.eq(sql::<Nullable<Timestamptz>>("clock_timestamp()")))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// Ends the assignment of a delivery: the accepted offer keeps its state and its interval is closed.
@@ -370,6 +389,7 @@ pub async fn end_assignment(conn: &mut Conn, delivery: DeliveryId, reason: &str)
             .filter(offers::ended_at.is_null()),
     )
     .set((offers::ended_at.eq(sql::<Nullable<Timestamptz>>("clock_timestamp()")), offers::reason.eq(reason)))
+    .prepared()
     .execute(conn)
     .await?)
 }

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use pannier_contracts::event::Snapshot as _;
 use pannier_contracts::rider::{RiderSnapshot, RiderStatus};
 use pannier_contracts::{Place, RiderId, Version};
-use pannier_platform::{Cause, Conn, Refusal, events};
+use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
 use super::json::Json;
@@ -35,6 +35,8 @@ pub struct Rider {
     pub stale: bool,
     /// Accepted and not ended offers.
     pub active: i32,
+    /// Offers to be answered. Together with `active` never more than `capacity`, whoever asks: the table checks it.
+    pub open_offers: i32,
     /// How often they have changed. Positions do not count.
     #[diesel(deserialize_as = i64)]
     pub version: Version,
@@ -109,6 +111,44 @@ pub async fn lock(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Rider>, Refusal> 
         .await?)
 }
 
+/// These riders, wherever they are.
+///
+/// # Errors
+/// What the database refuses.
+pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Rider>, Refusal> {
+    Ok(riders::table.filter(riders::id.eq_any(ids)).select(Rider::as_select()).load(conn).await?)
+}
+
+/// Counts offers that riders are asked now, one for each time that they are named. The caller holds their locks.
+///
+/// # Errors
+/// When one of them cannot take more: the table checks it.
+pub async fn count_asked(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
+    count_open(conn, ids, 1).await
+}
+
+/// Counts offers that riders need not answer any more, one for each time that they are named.
+///
+/// # Errors
+/// What the database refuses.
+pub async fn count_closed(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
+    count_open(conn, ids, -1).await
+}
+
+async fn count_open(conn: &mut Conn, ids: &[Uuid], sign: i32) -> Result<(), Refusal> {
+    diesel::sql_query(
+        "UPDATE riders r SET open_offers = r.open_offers + $2 * counted.n
+         FROM (SELECT id, count(*)::integer AS n FROM unnest($1) AS asked (id) GROUP BY id ORDER BY id) AS counted
+         WHERE r.id = counted.id",
+    )
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<diesel::sql_types::Integer, _>(sign)
+    .prepared()
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Everybody on shift.
 ///
 /// # Errors
@@ -152,6 +192,7 @@ pub async fn insert(conn: &mut Conn, cause: &Cause, rider: &RiderSnapshot) -> Re
         ))
         .on_conflict_do_nothing()
         .returning(Rider::as_returning())
+        .prepared()
         .get_result(conn)
         .await
         .optional()?;
@@ -186,6 +227,7 @@ pub async fn advance(
             riders::version.eq(riders::version + 1),
         ))
         .returning(Rider::as_returning())
+        .prepared()
         .get_result(conn)
         .await
         .optional()?;
@@ -221,6 +263,7 @@ pub async fn silent(conn: &mut Conn, silent_s: i64, one: Option<RiderId>) -> Res
     )
     .bind::<BigInt, _>(silent_s)
     .bind::<Nullable<SqlUuid>, _>(one.map(|r| r.0))
+    .prepared()
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|r| RiderId(r.id)).collect())
@@ -264,6 +307,7 @@ pub async fn note_seen(conn: &mut Conn, seen: &[Seen]) -> Result<Vec<RiderId>, R
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Jsonb>, _>(places)
     .bind::<Array<Text>, _>(cells)
+    .prepared()
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|r| RiderId(r.id)).collect())
@@ -285,7 +329,7 @@ pub async fn place(conn: &mut Conn, id: RiderId, place: Place, cell: &str) -> Re
     Ok(())
 }
 
-/// One order more, if it fits and the rider is on shift; `None` when not.
+/// One order more and one offer less, if it fits and the rider is on shift; `None` when not.
 ///
 /// # Errors
 /// What the database says.
@@ -298,11 +342,13 @@ pub async fn load_up(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<Opti
     )
     .set((
         riders::active.eq(riders::active + 1),
+        riders::open_offers.eq(riders::open_offers - 1),
         riders::offers_accepted.eq(riders::offers_accepted + 1),
         riders::offers_answered.eq(riders::offers_answered + 1),
         riders::version.eq(riders::version + 1),
     ))
     .returning(Rider::as_returning())
+    .prepared()
     .get_result(conn)
     .await
     .optional()?;
@@ -324,6 +370,7 @@ pub async fn unload(conn: &mut Conn, cause: &Cause, id: RiderId, now: DateTime<U
             riders::version.eq(riders::version + 1),
         ))
         .returning(Rider::as_returning())
+        .prepared()
         .get_result(conn)
         .await?;
     events::append(conn, cause, "load_changed", None, &row.snapshot()).await
@@ -336,6 +383,7 @@ pub async fn unload(conn: &mut Conn, cause: &Cause, id: RiderId, now: DateTime<U
 pub async fn count_no(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
     diesel::update(riders::table.filter(riders::id.eq_any(ids)))
         .set(riders::offers_answered.eq(riders::offers_answered + 1))
+        .prepared()
         .execute(conn)
         .await?;
     Ok(())

@@ -2,15 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{DeliveryId, RiderId, RoundId};
 use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION, explain};
-use pannier_platform::{Conn, Refusal};
+use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
 use super::json::Json;
-use super::offers::Offer;
 use super::schema::rounds;
 
 /// A round.
@@ -112,34 +111,72 @@ pub fn until(decision: &Decision) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Writes a round.
+/// A round to be written: what was decided, how the plan came about, and its id.
+pub type NewRound<'a> = (RoundId, &'a Decision, &'a Made);
+
+/// Writes rounds.
 ///
 /// # Errors
-/// What the database says.
-pub async fn insert(conn: &mut Conn, decision: &Decision, made: &Made, now: DateTime<Utc>) -> Result<RoundId, Refusal> {
-    let id = RoundId::generate();
-    diesel::insert_into(rounds::table)
-        .values((
-            rounds::id.eq(id.0),
-            rounds::delivery_id.eq(decision.delivery.0),
-            rounds::at.eq(now),
-            rounds::outcome.eq(decision.outcome.as_str()),
-            rounds::reason.eq(decision.outcome.reason()),
-            rounds::until_at.eq(until(decision)),
-            rounds::policy_version.eq(i32::try_from(POLICY_VERSION).unwrap_or(i32::MAX)),
-            rounds::candidates.eq(Json(decision.candidates.clone())),
-            rounds::left_out.eq(i32::try_from(decision.left_out).unwrap_or(i32::MAX)),
-            rounds::policy.eq(made.policy.as_str()),
-            // The same 64 bits.
-            rounds::seed.eq(made.seed.cast_signed()),
-            rounds::steps.eq(i32::try_from(made.steps).unwrap_or(i32::MAX)),
-            rounds::took_ms.eq(i32::try_from(made.took_ms).unwrap_or(i32::MAX)),
-            rounds::fallback.eq(made.fallback),
-            rounds::planned_rider_id.eq(made.planned_rider.map(|rider| rider.0)),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(id)
+/// What the database refuses.
+pub async fn insert_all(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) -> Result<(), Refusal> {
+    let json = |decision: &Decision| serde_json::to_value(&decision.candidates).map_err(|e| Refusal::Bug(e.into()));
+    let candidates = new.iter().map(|(_, decision, _)| json(decision)).collect::<Result<Vec<_>, _>>()?;
+    let int = |n: u64| i32::try_from(n).unwrap_or(i32::MAX);
+    diesel::sql_query(
+        "INSERT INTO rounds (id, delivery_id, at, outcome, reason, until_at, policy_version, candidates, left_out, policy, seed,
+             steps, took_ms, fallback, planned_rider_id)
+         SELECT id, delivery_id, $1, outcome, reason, until_at, $2, candidates, left_out, policy, seed, steps, took_ms, fallback,
+             planned_rider_id
+         FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS new (id, delivery_id, outcome, reason, until_at,
+             candidates, left_out, policy, seed, steps, took_ms, fallback, planned_rider_id)",
+    )
+    .bind::<Timestamptz, _>(now)
+    .bind::<Integer, _>(i32::try_from(POLICY_VERSION).unwrap_or(i32::MAX))
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|(id, ..)| id.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|(_, d, _)| d.delivery.0).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(new.iter().map(|(_, d, _)| d.outcome.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|(_, d, _)| d.outcome.reason()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Timestamptz>>, _>(new.iter().map(|(_, d, _)| until(d)).collect::<Vec<_>>())
+    .bind::<Array<Jsonb>, _>(candidates)
+    .bind::<Array<Integer>, _>(new.iter().map(|(_, d, _)| int(u64::from(d.left_out))).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(new.iter().map(|(.., made)| made.policy.as_str()).collect::<Vec<_>>())
+    // The same 64 bits.
+    .bind::<Array<BigInt>, _>(new.iter().map(|(.., made)| made.seed.cast_signed()).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(new.iter().map(|(.., made)| int(u64::from(made.steps))).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(new.iter().map(|(.., made)| int(made.took_ms)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|(.., made)| made.fallback).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(new.iter().map(|(.., made)| made.planned_rider.map(|r| r.0)).collect::<Vec<_>>())
+    .prepared()
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Why a rider is asked by a decision, in a sentence for them: nothing about anybody else.
+#[must_use]
+pub fn why(decision: &Decision, now: DateTime<Utc>, rider: RiderId) -> Option<String> {
+    let round = explain::Round {
+        at_ms: now.timestamp_millis(),
+        reason: decision.outcome.reason(),
+        until_ms: until(decision).map(|at| at.timestamp_millis()),
+        asked: &[rider],
+        candidates: &decision.candidates,
+        left_out: decision.left_out.try_into().unwrap_or(u32::MAX),
+    };
+    explain::for_rider(&round, rider)
+}
+
+/// What is remembered of a round that was just written.
+#[must_use]
+pub fn last(decision: &Decision, made: &Made, now: DateTime<Utc>) -> Last {
+    Last {
+        delivery_id: decision.delivery.0,
+        at: now,
+        outcome: decision.outcome.as_str().to_owned(),
+        reason: decision.outcome.reason().map(str::to_owned),
+        until_at: until(decision),
+        planned_rider_id: made.planned_rider.map(|rider| rider.0),
+    }
 }
 
 /// The newest round of each of these deliveries.
@@ -153,18 +190,9 @@ pub async fn newest(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<Last>, R
          CROSS JOIN LATERAL (SELECT * FROM rounds WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) r",
     )
     .bind::<Array<SqlUuid>, _>(deliveries)
+    .prepared()
     .load(conn)
     .await?)
-}
-
-/// Why a rider is asked, for themselves: nothing about anybody else. `None` where their round does not say.
-///
-/// # Errors
-/// What the database says.
-pub async fn why(conn: &mut Conn, offer: &Offer) -> Result<Option<String>, Refusal> {
-    let round: Option<Round> =
-        rounds::table.find(offer.round_id.0).select(Round::as_select()).first(conn).await.optional()?;
-    Ok(round.and_then(|round| explain::for_rider(&round.explained(&[offer.rider_id]), offer.rider_id)))
 }
 
 /// A page of a delivery's rounds, oldest first.

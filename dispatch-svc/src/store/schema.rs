@@ -22,6 +22,7 @@ diesel::table! {
         status -> Text,
         stale -> Bool,
         active -> Integer,
+        open_offers -> Integer,
         version -> BigInt,
         last_seen_at -> Nullable<Timestamptz>,
         last_place -> Nullable<Jsonb>,
@@ -46,7 +47,6 @@ diesel::table! {
         pin_hash -> Text,
         state -> Text,
         version -> BigInt,
-        order_version -> BigInt,
         attempt -> Integer,
         rider_id -> Nullable<Uuid>,
         reason -> Nullable<Text>,
@@ -99,7 +99,13 @@ diesel::table! {
         accepted_at -> Nullable<Timestamptz>,
         ended_at -> Nullable<Timestamptz>,
         reason -> Nullable<Text>,
+        why -> Nullable<Text>,
     }
 }
 
 diesel::allow_tables_to_appear_in_same_query!(zones, riders, deliveries, rounds, offers);
+
+diesel::define_sql_function! {
+    /// The database's clock: the one that judges expiry.
+    fn clock_timestamp() -> Timestamptz;
+}

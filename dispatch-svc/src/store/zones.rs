@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::zone::{Policy, ZoneSnapshot};
 use pannier_contracts::{Place, Version, ZoneId};
-use pannier_platform::{Cause, Conn, Refusal, events};
+use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 
 use super::json::Json;
 use super::schema::zones;
@@ -58,6 +58,26 @@ impl Zone {
 /// What the database says.
 pub async fn find(conn: &mut Conn, id: &ZoneId) -> Result<Option<Zone>, Refusal> {
     Ok(zones::table.find(id.as_str()).select(Zone::as_select()).first(conn).await.optional()?)
+}
+
+/// Zones in which something may have to be dispatched: those that are drawn, and those that open deliveries name.
+///
+/// # Errors
+/// What the database refuses.
+pub async fn dispatched(conn: &mut Conn) -> Result<Vec<ZoneId>, Refusal> {
+    #[derive(QueryableByName)]
+    struct Named {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        id: String,
+    }
+    let zones: Vec<Named> = diesel::sql_query(
+        "SELECT id FROM zones UNION SELECT zone_id FROM deliveries
+         WHERE state NOT IN ('delivered', 'returned', 'failed', 'cancelled', 'unassignable')",
+    )
+    .prepared()
+    .load(conn)
+    .await?;
+    Ok(zones.into_iter().filter_map(|zone| zone.id.parse().ok()).collect())
 }
 
 /// All zones, by name.

@@ -14,11 +14,11 @@ async fn cooked(dispatch: &Dispatch, shop: &OrderSnapshot, late_min: i64) {
     let (merchant, pickup) = (shop.merchant_id.0, serde_json::to_string(&shop.pickup).expect("JSON"));
     let sql = format!(
         "INSERT INTO dispatch.deliveries (id, order_id, merchant_id, merchant_name, zone_id, pickup, dropoff, ready_at,
-             stated_ready_at, ready_seen_at, promise_at, pin_hash, state, version, order_version, opened_at,
+             stated_ready_at, ready_seen_at, promise_at, pin_hash, state, version, opened_at,
              state_since, at_pickup_at, picked_up_at)
          SELECT gen_random_uuid(), gen_random_uuid(), '{merchant}', 'Shop', 'test', '{pickup}', '{pickup}',
              t + interval '15 min', t + interval '15 min', t + interval '{takes} min', t + interval '60 min', '',
-             'cancelled', 1, 1, t, t + interval '{takes} min', t + interval '{takes} min',
+             'cancelled', 1, t, t + interval '{takes} min', t + interval '{takes} min',
              t + interval '{takes} min'
          FROM generate_series(1, 25) n, LATERAL (SELECT clock_timestamp() - n * interval '40 min' AS t) x"
     );

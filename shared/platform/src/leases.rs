@@ -1,6 +1,8 @@
 //! Leases: who does a job that one process at a time should do. Correctness never hangs on them; they only save double work.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -28,19 +30,43 @@ struct Epoch {
 #[derive(Debug, Clone)]
 pub struct Lease {
     db: Db,
-    name: &'static str,
+    name: String,
     holder: String,
+    shared: Share,
+}
+
+/// How many leases of one kind this process holds: whoever has more asks later, so that they spread.
+#[derive(Debug, Clone, Default)]
+pub struct Share(Arc<AtomicUsize>);
+
+impl Share {
+    /// So many.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        AtomicUsize::load(&self.0, Ordering::Relaxed)
+    }
+
+    /// A moment for others to ask first.
+    fn wait(&self) -> Duration {
+        Duration::from_millis(150) * u32::try_from(self.held()).unwrap_or(u32::MAX).min(20)
+    }
 }
 
 impl Lease {
     /// The lease on job `name`, to be held as `holder`.
     #[must_use]
-    pub fn new(db: Db, name: &'static str, holder: impl Into<String>) -> Self {
-        Self { db, name, holder: holder.into() }
+    pub fn new(db: Db, name: impl Into<String>, holder: impl Into<String>) -> Self {
+        Self { db, name: name.into(), holder: holder.into(), shared: Share::default() }
+    }
+
+    /// Counts among leases of one kind that are to spread over the processes.
+    #[must_use]
+    pub fn sharing(self, shared: Share) -> Self {
+        Self { shared, ..self }
     }
 
     async fn acquire(&self) -> Result<Option<i64>, Refusal> {
-        let (name, holder) = (self.name, self.holder.clone());
+        let (name, holder) = (self.name.clone(), self.holder.clone());
         self.db
             .read(move |conn| {
                 async move {
@@ -66,7 +92,7 @@ impl Lease {
     }
 
     async fn set_until(&self, epoch: i64, sql: &'static str) -> Result<bool, Refusal> {
-        let (name, holder) = (self.name, self.holder.clone());
+        let (name, holder) = (self.name.clone(), self.holder.clone());
         self.db
             .read(move |conn| {
                 async move {
@@ -99,9 +125,14 @@ impl Lease {
         Fut: Future<Output = ()>,
     {
         while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.shared.wait()) => {}
+            }
             match self.acquire().await {
                 Ok(Some(epoch)) => {
-                    tracing::info!(lease = self.name, epoch, "holding the {} lease", self.name);
+                    tracing::info!(lease = %self.name, epoch, "holding the {} lease", self.name);
+                    self.shared.0.fetch_add(1, Ordering::Relaxed);
                     let held = stop.child_token();
                     tokio::join!(
                         async {
@@ -110,6 +141,7 @@ impl Lease {
                         },
                         self.keep(epoch, held.clone()),
                     );
+                    self.shared.0.fetch_sub(1, Ordering::Relaxed);
                     let _ = self
                         .set_until(
                             epoch,
@@ -118,7 +150,7 @@ impl Lease {
                         .await;
                 }
                 Ok(None) => {}
-                Err(e) => tracing::warn!(lease = self.name, error = ?e, "cannot ask for the {} lease", self.name),
+                Err(e) => tracing::warn!(lease = %self.name, error = ?e, "cannot ask for the {} lease", self.name),
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -137,7 +169,7 @@ impl Lease {
             match self.renew(epoch).await {
                 Ok(true) => trusted_until = tokio::time::Instant::now() + TRUST,
                 Ok(false) => {
-                    tracing::warn!(lease = self.name, epoch, "lost the {} lease", self.name);
+                    tracing::warn!(lease = %self.name, epoch, "lost the {} lease", self.name);
                     return held.cancel();
                 }
                 Err(_) if tokio::time::Instant::now() < trusted_until => {}

@@ -21,24 +21,26 @@ const AT_ONCE: usize = 8;
 pub(super) type Fixes = HashMap<RiderId, (Place, i64)>;
 
 impl Gathered {
-    /// Where the riders around these shops are, and, near or not, these riders.
+    /// Where the riders around these shops are, and, near or not, these riders; and whether Redis said so.
     pub(super) async fn fixes(
         &self,
         fleet: &Fleet,
         pickups: impl Iterator<Item = Place>,
         radius_m: f64,
         also: impl Iterator<Item = RiderId>,
-    ) -> Fixes {
+    ) -> (Fixes, bool) {
         let mut looked: HashSet<(u64, u64)> = HashSet::new();
         let shops: Vec<Place> =
             pickups.filter(|pickup| looked.insert((pickup.lat().to_bits(), pickup.lng().to_bits()))).collect();
         let look = |pickup: Place| async move {
             let found = fleet.near(&pickup, radius_m, WANTED, |id| self.could_be_asked(id)).await;
-            (pickup, found.unwrap_or_default())
+            (pickup, found)
         };
-        let mut fixes = Fixes::new();
+        let (mut fixes, mut is_exact) = (Fixes::new(), true);
         let mut answers = futures::stream::iter(shops.into_iter().map(look)).buffered(AT_ONCE);
         while let Some((pickup, found)) = answers.next().await {
+            is_exact &= found.is_ok();
+            let found = found.unwrap_or_default();
             let known = found.iter().filter(|f| self.could_be_asked(f.rider)).count();
             for f in found {
                 newest(&mut fixes, f.rider, (f.place, f.seen_ms));
@@ -56,7 +58,7 @@ impl Gathered {
                 fixes.insert(id, fix);
             }
         }
-        fixes
+        (fixes, is_exact)
     }
 
     fn could_be_asked(&self, id: RiderId) -> bool {

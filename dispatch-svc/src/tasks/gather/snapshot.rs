@@ -34,24 +34,24 @@ fn city(minute_ms: i64) -> City {
 impl Gathered {
     /// One zone as the engine looks at it: its deliveries that are not picked up, the riders around them, and whatever
     /// else those riders have to fetch or were asked for, so that nobody takes them for free. `None` without a delivery
-    /// that wants a rider.
+    /// that wants a rider. With it, whether positions are Redis's.
     pub async fn snapshot(
         &self,
         fleet: &Fleet,
         zone: &ZoneId,
         policy: &Policy,
         lately: &Lately,
-    ) -> Option<engine::Snapshot> {
-        let here: Vec<&Delivery> = self.deliveries.iter().filter(|d| d.zone_id.0 == *zone).collect();
+    ) -> Option<(engine::Snapshot, bool)> {
+        let here: Vec<&Delivery> = self.deliveries.values().filter(|d| d.zone_id.0 == *zone).collect();
         // Any place of the zone will do, if it is the same for everything in the snapshot.
         let plane = Plane::around(&here.first()?.pickup.0);
         let minute_ms = engine::Policy::of_zone(policy).minute_ms;
         let city = city(minute_ms);
 
         let asked = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);
-        let busy = self.carried.iter().filter(|d| d.zone_id.0 == *zone).filter_map(Delivery::rider);
+        let busy = self.carried.values().filter(|d| d.zone_id.0 == *zone).filter_map(Delivery::rider);
         let pickups = here.iter().map(|d| d.pickup.0);
-        let fixes = self.fixes(fleet, pickups, f64::from(policy.radius_m), asked.chain(busy)).await;
+        let (fixes, is_exact) = self.fixes(fleet, pickups, f64::from(policy.radius_m), asked.chain(busy)).await;
 
         let legs = self.legs();
         let riders: Vec<engine::Rider> = fixes
@@ -64,7 +64,7 @@ impl Gathered {
             .collect();
 
         let to_fetch = |d: &&Delivery| matches!(d.state, DeliveryState::Assigned | DeliveryState::AtPickup);
-        let in_kitchens = here.iter().copied().chain(self.carried.iter().filter(to_fetch));
+        let in_kitchens = here.iter().copied().chain(self.carried.values().filter(to_fetch));
         let in_kitchens = in_kitchens.filter(|d| d.zone_id.0 == *zone);
         // Without anything to go by, what the shop says.
         let word = lately.word(zone, minute_ms);
@@ -72,26 +72,27 @@ impl Gathered {
 
         let listed: HashSet<RiderId> = riders.iter().map(|r| r.id).collect();
         let mut deliveries: BTreeMap<DeliveryId, engine::Delivery> = BTreeMap::new();
-        for d in &self.deliveries {
+        for d in self.deliveries.values() {
             if d.zone_id.0 == *zone || self.open_offers(d).any(|o| listed.contains(&o.rider_id)) {
                 // Those of another zone are decided there.
                 let wanted = if d.zone_id.0 == *zone { policy.offers_per_delivery } else { 0 };
-                deliveries.insert(d.id, self.delivery(d, wanted, &plane, &ready));
+                deliveries.insert(d.id, self.engine_delivery(d, wanted, &plane, &ready));
             }
         }
-        for d in self.carried.iter().filter(to_fetch) {
+        for d in self.carried.values().filter(to_fetch) {
             if d.rider().is_some_and(|rider| listed.contains(&rider)) {
-                deliveries.insert(d.id, self.delivery(d, 0, &plane, &ready));
+                deliveries.insert(d.id, self.engine_delivery(d, 0, &plane, &ready));
             }
         }
-        Some(engine::Snapshot {
+        let snapshot = engine::Snapshot {
             now_ms: self.now.timestamp_millis(),
             city,
             deliveries: deliveries.into_values().collect(),
             riders,
             outlook: lately.outlook(zone, &plane, self.now, minute_ms, self.riders_on_shift(zone)),
             previous: Vec::new(),
-        })
+        };
+        Some((snapshot, is_exact))
     }
 
     /// Offers of a delivery that are not answered.
@@ -99,7 +100,7 @@ impl Gathered {
         self.offers.get(&d.id.0).into_iter().flatten().filter(|o| o.state == OfferState::Sent)
     }
 
-    fn delivery(
+    fn engine_delivery(
         &self,
         d: &Delivery,
         offers_per_delivery: u32,
@@ -127,7 +128,7 @@ impl Gathered {
 
     fn legs(&self) -> HashMap<RiderId, Vec<Leg>> {
         let mut legs: HashMap<RiderId, Vec<Leg>> = HashMap::new();
-        for d in &self.carried {
+        for d in self.carried.values() {
             let Some(rider) = d.rider() else { continue };
             // When the rider says that it happened: a tap made offline comes late.
             let since = match d.state {

@@ -44,8 +44,8 @@ INSERT INTO merchant.tickets VALUES ($ticket, 4, 'handed_over', $order, $merchan
 SELECT pg_temp.log('merchant', 'ticket', $ticket, 'awaiting_acceptance', 'accepted', 'ready', 'handed_over');
 
 INSERT INTO dispatch.deliveries (id, order_id, merchant_id, merchant_name, zone_id, pickup, dropoff, ready_at, promise_at, pin_hash,
-    state, version, order_version, rider_id, opened_at, state_since)
-VALUES ($delivery, $order, $merchant, 'Shop', 'test', '{}', '{}', now(), now(), 'hash', 'delivered', 8, 8, $rider, now(), now());
+    state, version, rider_id, opened_at, state_since)
+VALUES ($delivery, $order, $merchant, 'Shop', 'test', '{}', '{}', now(), now(), 'hash', 'delivered', 8, $rider, now(), now());
 SELECT pg_temp.log('dispatch', 'delivery', $delivery,
     'scheduled', 'searching', 'offered', 'assigned', 'at_pickup', 'picked_up', 'at_dropoff', 'delivered');
 INSERT INTO dispatch.rounds VALUES ($round, $delivery, now(), 'offer', NULL, NULL, 1, '[]', 0);

@@ -210,8 +210,8 @@ pub const PLANTS: &[Plant] = &[
     ),
     plant(
         "invariant_violations",
-        2,
-        "a gap, and one at the beginning",
+        3,
+        "a gap, which is an illegal step as well, and one at the beginning",
         "DELETE FROM orders.events WHERE aggregate = 'order' AND version = 3;
          DELETE FROM merchant.events WHERE aggregate = 'ticket' AND version = 1",
     ),
