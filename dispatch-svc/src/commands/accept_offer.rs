@@ -3,6 +3,7 @@
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::{OfferId, RiderId};
 use pannier_platform::{Cause, Conn, Refusal};
+use uuid::Uuid;
 
 use super::advance::{How, advance};
 use super::close_offers::too_late;
@@ -24,8 +25,15 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
         OfferState::Accepted => return Err(reassigned(&delivery)),
         _ => return Err(too_late(&offer, OfferTrigger::Accept)),
     }
-    // The rider is counted first: their assignment never overlaps with one that has just ended.
+    let others = Which::Others(rider);
+    let why = Some("already_assigned");
+    let revoked = store::offers::close(conn, cause, &delivery, others, OfferTrigger::Revoke, why).await?;
+    // Riders are counted in the order of their ids, so that two acceptances never wait in a circle; and before the offer
+    // is taken, so that this assignment never overlaps with one that has just ended.
+    let (before, after): (Vec<Uuid>, Vec<Uuid>) = revoked.iter().map(|o| o.rider_id.0).partition(|id| *id < rider.0);
+    store::riders::count_closed(conn, &before).await?;
     let loaded = store::riders::load_up(conn, cause, rider).await?;
+    store::riders::count_closed(conn, &after).await?;
     let in_time = Which::InTime(id);
     let taken = store::offers::close(conn, cause, &delivery, in_time, OfferTrigger::Accept, None).await?;
     if taken.is_empty() {

@@ -75,10 +75,6 @@ pub async fn advance(
     let (from, to) = (delivery.state, next.state);
 
     match trigger {
-        Trigger::Accept => {
-            let others = how.rider.map_or(Which::All, Which::Others);
-            revoke(conn, cause, &next, others, "already_assigned").await?;
-        }
         Trigger::Cancel | Trigger::GiveUp => {
             revoke(conn, cause, &next, Which::All, how.reason.unwrap_or(to.as_str())).await?;
         }
@@ -107,7 +103,7 @@ fn happened_at(delivery: &Delivery, told: Option<DateTime<Utc>>, now: DateTime<U
 }
 
 async fn revoke(conn: &mut Conn, cause: &Cause, of: &Delivery, which: Which, why: &str) -> Result<(), Refusal> {
-    store::offers::close(conn, cause, of, which, OfferTrigger::Revoke, Some(why)).await?;
+    store::offers::close_counted(conn, cause, of, which, OfferTrigger::Revoke, Some(why)).await?;
     Ok(())
 }
 

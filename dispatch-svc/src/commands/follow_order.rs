@@ -51,14 +51,16 @@ async fn open(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot) -> Result<(
 async fn replan(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot, delivery: &Delivery) -> Result<(), Refusal> {
     let now = timers::now(conn).await?;
     let ready_at = ready_at(order, Some(delivery.ready_at), now);
-    if ready_at == delivery.ready_at && order.promise_at == delivery.promise_at {
-        return note_ready(conn, order, delivery, now).await;
-    }
+    // That it is ready only now is worth knowing even where it changes no time: it was due before.
     let seen = (order.state == OrderState::Ready).then_some(now);
     let ready_seen_at = delivery.ready_seen_at.or(seen);
+    let is_same = ready_at == delivery.ready_at && order.promise_at == delivery.promise_at;
+    if is_same && ready_seen_at == delivery.ready_seen_at {
+        return Ok(());
+    }
     let times = Times { ready_at, promise_at: order.promise_at, ready_seen_at };
     let delivery = store::deliveries::replan(conn, cause, delivery, times).await?;
-    if is_unassigned(delivery.state) {
+    if !is_same && is_unassigned(delivery.state) {
         search_if_due(conn, cause, &delivery, now).await?;
     }
     Ok(())
@@ -71,7 +73,7 @@ async fn search_if_due(conn: &mut Conn, cause: &Cause, delivery: &Delivery, now:
         alarms::resolve(conn, delivery.id.0).await?;
     }
     if delivery.state == DeliveryState::Scheduled && moments.search_at <= now {
-        advance(conn, cause, delivery, Trigger::Search, How::default()).await?;
+        advance(conn, cause, delivery, Trigger::Search, How::at(now)).await?;
     }
     Ok(())
 }

@@ -49,7 +49,26 @@ pub fn step(delivery: Option<DeliveryState>, order: OrderState) -> Step {
 
 #[cfg(test)]
 mod tests {
+    use pannier_contracts::topology::ROUTES;
+
     use super::*;
+
+    /// What the queue does not get would have changed nothing: what ends before it is accepted never had a delivery.
+    #[test]
+    fn what_is_not_subscribed_to_changes_nothing() {
+        let takes = |kind: &str| ROUTES.iter().any(|route| route.queue == "dispatch.order" && route.takes(kind));
+        for order in OrderState::ALL {
+            let word = if *order == OrderState::PendingPayment { "placed" } else { order.as_str() };
+            if takes(&format!("order.{word}.v1")) {
+                continue;
+            }
+            let reachable = std::iter::once(None).chain(DeliveryState::ALL.iter().copied().map(Some));
+            let before_acceptance = matches!(order, OrderState::Rejected | OrderState::Expired);
+            for delivery in reachable.filter(|delivery| !before_acceptance || delivery.is_none()) {
+                assert_eq!(step(delivery, *order), Step::Nothing, "{delivery:?} × {order}");
+            }
+        }
+    }
 
     #[test]
     fn every_delivery_state_and_every_order_state() {

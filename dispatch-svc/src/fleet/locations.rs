@@ -3,7 +3,6 @@
 //! When the channel is full, new positions are dropped and the caller hears of it: the next one is better news anyway.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -27,12 +26,13 @@ enum News {
     Gone(RiderId),
 }
 
-/// Where positions are handed in. Clones share one channel and one memory of the newest `seq`.
+/// Where positions are handed in. Clones share one channel.
+///
+/// Which of a rider's positions is the newest is decided by Redis alone: a process that remembered would drop those of a
+/// rider who had been with another process meanwhile.
 #[derive(Debug, Clone)]
 pub struct Locations {
     news: mpsc::Sender<News>,
-    /// The newest `seq` of each rider on shift that this process took: old pings are recognised without asking anybody.
-    newest: Arc<Mutex<HashMap<RiderId, i64>>>,
 }
 
 /// The other end.
@@ -49,37 +49,24 @@ pub struct Writer {
 #[must_use]
 pub fn channel(db: Db, fleet: Fleet, waiting: usize) -> (Locations, Writer) {
     let (sender, receiver) = mpsc::channel(waiting.max(1));
-    let locations = Locations { news: sender, newest: Arc::default() };
-    (locations, Writer { news: receiver, db, fleet, noted: HashMap::new() })
+    (Locations { news: sender }, Writer { news: receiver, db, fleet, noted: HashMap::new() })
 }
 
 impl Locations {
-    /// Takes a position; false when it is older than one that was taken, or there is no room.
+    /// Takes a position; false when there is no room.
     #[must_use]
     pub fn take(&self, rider: RiderId, seq: i64, place: Place) -> bool {
-        {
-            let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-            if newest.get(&rider).is_some_and(|n| *n >= seq) {
-                return false;
-            }
-        }
-        let taken = self.news.try_send(News::Here(Fix { rider, seq, place, seen_ms: now_ms(), begins: false })).is_ok();
-        if taken {
-            self.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(rider, seq);
-        }
-        taken
+        self.news.try_send(News::Here(Fix { rider, seq, place, seen_ms: now_ms(), begins: false })).is_ok()
     }
 
     /// A session begins here: the app may count from zero again.
     pub fn begin(&self, rider: RiderId, place: Place) {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).remove(&rider);
         // No room is no harm: PostgreSQL has the place already, and the next ping follows.
         let _ = self.news.try_send(News::Here(Fix { rider, seq: -1, place, seen_ms: now_ms(), begins: true }));
     }
 
     /// A shift ends: off the map.
     pub fn end(&self, rider: RiderId) {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).remove(&rider);
         // No room is no harm: they fade out by the age of their fix, and PostgreSQL says that they are offline.
         let _ = self.news.try_send(News::Gone(rider));
     }

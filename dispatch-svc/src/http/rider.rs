@@ -174,7 +174,8 @@ pub async fn locations(who: Rider, map: Data<Locations>, body: Json<PostLocation
     }
     let count = given.len();
     given.retain(|l| l.seq >= 0 && l.accuracy_m.is_none_or(|m| m <= ACCURACY_M));
-    given.sort_by_key(|l| l.seq);
-    let accepted = given.iter().filter(|l| map.take(who.id, l.seq, l.place)).count();
+    // Only the newest goes on its way: it stands for all of them.
+    let newest = given.iter().max_by_key(|l| l.seq);
+    let accepted = if newest.is_some_and(|l| map.take(who.id, l.seq, l.place)) { given.len() } else { 0 };
     Ok(HttpResponse::Accepted().json(Taken { accepted, ignored: count - accepted }))
 }

@@ -106,18 +106,6 @@ impl Delivery {
     }
 }
 
-/// The states in which it is not over.
-pub const OPEN: &[&str] = &[
-    DeliveryState::Scheduled.as_str(),
-    DeliveryState::Searching.as_str(),
-    DeliveryState::Offered.as_str(),
-    DeliveryState::Assigned.as_str(),
-    DeliveryState::AtPickup.as_str(),
-    DeliveryState::PickedUp.as_str(),
-    DeliveryState::AtDropoff.as_str(),
-    DeliveryState::Returning.as_str(),
-];
-
 /// The states in which a rider has it.
 pub const CARRIED: &[&str] = &[
     DeliveryState::Assigned.as_str(),
@@ -243,6 +231,7 @@ pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Delivery>, Refus
 /// What the database says.
 pub async fn unassigned(conn: &mut Conn, zone: Option<&str>) -> Result<Vec<Delivery>, Refusal> {
     let query = deliveries::table
+        .filter(deliveries::is_open)
         .filter(deliveries::state.eq_any(UNASSIGNED))
         .order(deliveries::id)
         .select(Delivery::as_select())
@@ -259,6 +248,7 @@ pub async fn unassigned(conn: &mut Conn, zone: Option<&str>) -> Result<Vec<Deliv
 /// What the database says.
 pub async fn carried(conn: &mut Conn) -> Result<Vec<Delivery>, Refusal> {
     Ok(deliveries::table
+        .filter(deliveries::is_open)
         .filter(deliveries::state.eq_any(CARRIED))
         .order((deliveries::assigned_at, deliveries::id))
         .select(Delivery::as_select())
@@ -343,7 +333,7 @@ pub async fn page(conn: &mut Conn, shown: Shown, after: Option<Uuid>, limit: i64
         query = query.filter(deliveries::rider_id.eq(rider.0));
     }
     if shown.open {
-        query = query.filter(deliveries::state.eq_any(OPEN));
+        query = query.filter(deliveries::is_open);
     }
     Ok(query.load(conn).await?)
 }

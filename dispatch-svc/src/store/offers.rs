@@ -316,7 +316,8 @@ pub enum Which {
 /// Moves open offers of a delivery, and tells their riders. The caller holds the delivery's lock, under which alone its
 /// offers change. Returns those that moved; none is no failure.
 ///
-/// An accepted one still counts among its rider's open offers: taking the order counts it over.
+/// An accepted one still counts among its rider's open offers: taking the order counts it over. For the others the caller
+/// counts, in the order of the riders' ids: see [`super::riders::count_closed`].
 ///
 /// # Errors
 /// What the database refuses.
@@ -360,19 +361,29 @@ pub async fn close(
         Which::Rider(rider) => moved!(offers::rider_id.eq(rider.0)),
         Which::Others(rider) => moved!(offers::rider_id.ne(rider.0)),
     };
-    if moved.is_empty() {
-        return Ok(moved);
-    }
-    if !is_accepted {
-        let mut riders: Vec<Uuid> = moved.iter().map(|offer| offer.rider_id.0).collect();
-        riders.sort_unstable();
-        super::riders::count_closed(conn, &riders).await?;
-    }
     for offer in &moved {
         let told = Some(audience(offer.rider_id));
         events::append(conn, cause, to.as_str(), told, &offer.logged(delivery)).await?;
         timers::clear(conn, offer.id.0, &[kind::EXPIRY]).await?;
     }
+    Ok(moved)
+}
+
+/// [`close`], with the riders counted.
+///
+/// # Errors
+/// As [`close`].
+pub async fn close_counted(
+    conn: &mut Conn,
+    cause: &Cause,
+    delivery: &Delivery,
+    which: Which,
+    trigger: OfferTrigger,
+    reason: Option<&str>,
+) -> Result<Vec<Offer>, Refusal> {
+    let moved = close(conn, cause, delivery, which, trigger, reason).await?;
+    let riders: Vec<Uuid> = moved.iter().map(|offer| offer.rider_id.0).collect();
+    super::riders::count_closed(conn, &riders).await?;
     Ok(moved)
 }
 

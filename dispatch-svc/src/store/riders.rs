@@ -127,17 +127,24 @@ pub async fn count_asked(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
     count_open(conn, ids, 1).await
 }
 
-/// Counts offers that riders need not answer any more, one for each time that they are named.
+/// Counts offers that riders need not answer any more, one for each time that they are named. Several are locked in the
+/// order of their ids first, as everybody does.
 ///
 /// # Errors
 /// What the database refuses.
 pub async fn count_closed(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    if ids.len() > 1 {
+        lock(conn, ids).await?;
+    }
     count_open(conn, ids, -1).await
 }
 
 async fn count_open(conn: &mut Conn, ids: &[Uuid], sign: i32) -> Result<(), Refusal> {
     diesel::sql_query(
-        "UPDATE riders r SET open_offers = r.open_offers + $2 * counted.n
+        "UPDATE riders r SET open_offers = greatest(0, r.open_offers + $2 * counted.n)
          FROM (SELECT id, count(*)::integer AS n FROM unnest($1) AS asked (id) GROUP BY id ORDER BY id) AS counted
          WHERE r.id = counted.id",
     )
@@ -342,7 +349,7 @@ pub async fn load_up(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<Opti
     )
     .set((
         riders::active.eq(riders::active + 1),
-        riders::open_offers.eq(riders::open_offers - 1),
+        riders::open_offers.eq(diesel::dsl::sql::<diesel::sql_types::Integer>("greatest(0, open_offers - 1)")),
         riders::offers_accepted.eq(riders::offers_accepted + 1),
         riders::offers_answered.eq(riders::offers_answered + 1),
         riders::version.eq(riders::version + 1),

@@ -58,6 +58,7 @@ diesel::table! {
         at_dropoff_at -> Nullable<Timestamptz>,
         delivered_at -> Nullable<Timestamptz>,
         watched_place -> Nullable<Jsonb>,
+        is_open -> Bool,
         stated_ready_at -> Nullable<Timestamptz>,
         ready_seen_at -> Nullable<Timestamptz>,
     }

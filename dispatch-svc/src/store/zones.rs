@@ -71,8 +71,7 @@ pub async fn dispatched(conn: &mut Conn) -> Result<Vec<ZoneId>, Refusal> {
         id: String,
     }
     let zones: Vec<Named> = diesel::sql_query(
-        "SELECT id FROM zones UNION SELECT zone_id FROM deliveries
-         WHERE state NOT IN ('delivered', 'returned', 'failed', 'cancelled', 'unassignable')",
+        "SELECT id FROM zones UNION SELECT zone_id FROM deliveries WHERE is_open",
     )
     .prepared()
     .load(conn)

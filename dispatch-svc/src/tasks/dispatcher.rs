@@ -3,6 +3,8 @@
 //! the engine. Nothing that goes wrong in one zone, or with one delivery, stops another.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,8 @@ const LATELY: Duration = Duration::from_secs(5);
 const ANSWER_MS: i64 = 1_000;
 /// The same answer is written again after so long: a waiting delivery shows that it is looked at.
 const SAME_AGAIN: TimeDelta = TimeDelta::seconds(10);
+/// Between asking for the leases of two zones, at the start.
+const SPREAD: Duration = Duration::from_millis(150);
 /// A delivery whose decision could not be written is left alone for so long.
 const LEFT_ALONE: Duration = Duration::from_secs(30);
 
@@ -75,11 +79,20 @@ impl Dispatcher {
         });
         while !stop.is_cancelled() {
             match self.db.read(|conn| store::zones::dispatched(conn).boxed()).await {
-                Ok(found) => {
-                    for zone in found.into_iter().filter(|zone| zones.insert(zone.clone())) {
+                Ok(mut found) => {
+                    found.retain(|zone| zones.insert(zone.clone()));
+                    // Every process asks for them in an order of its own, so that they spread.
+                    found.sort_by_cached_key(|zone| rank(&holder, zone));
+                    for (n, zone) in (0..).zip(found) {
+                        // From now on its events are known to be somebody's.
+                        let _ = self.city.wake(&zone);
                         let (this, stop, share) = (self.clone(), stop.clone(), share.clone());
                         let lease = Lease::new(self.db.clone(), format!("zone:{zone}"), holder.clone()).sharing(share);
-                        running.spawn(async move { lease.run(stop, |held| this.work(&zone, held)).await });
+                        running.spawn(async move {
+                            tokio::time::sleep(SPREAD * n).await;
+                            let work = AssertUnwindSafe(lease.run(stop, |held| this.work(&zone, held)));
+                            (zone.clone(), work.catch_unwind().await.is_err())
+                        });
                     }
                 }
                 Err(refusal) => tracing::warn!(error = ?refusal, "zones cannot be looked for; trying again"),
@@ -87,6 +100,12 @@ impl Dispatcher {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.city.new_zone() => {}
+                Some(ended) = running.join_next() => if let Ok((zone, has_panicked)) = ended {
+                    // It begins anew; the other zones do not notice.
+                    tracing::error!(zone.id = %zone, has_panicked, "the dispatcher of zone {zone} ended; it is started again");
+                    zones.remove(&zone);
+                    tokio::time::sleep(TICK).await;
+                },
                 () = tokio::time::sleep(if zones.is_empty() { TICK } else { IDLE }) => {}
             }
         }
@@ -155,6 +174,8 @@ impl Dispatcher {
                 decided.push(Decided { decision, made, seen: delivery.version });
             }
         }
+        // Nobody else holds the city while it takes over what is written.
+        drop(seen);
         self.write(memory, decided).await?;
         Ok(again_in)
     }
@@ -211,6 +232,13 @@ impl Dispatcher {
             tracing::warn!(error = ?refusal, "an alarm could not be raised");
         }
     }
+}
+
+/// Where a zone comes in a process's order.
+fn rank(holder: &str, zone: &ZoneId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (holder, zone.as_str()).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What a zone's settings mean to the engine.

@@ -13,12 +13,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use pannier_contracts::Lifecycle as _;
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, MerchantId};
 use pannier_engine::{Cooking, Kitchens, QUANTILES, Ready};
 
 use crate::store::Delivery;
-use crate::store::deliveries::{OPEN, Opened};
+use crate::domain::lifecycle::DeliveryLifecycle;
+use crate::store::deliveries::Opened;
 
 /// With fewer orders seen, statements are taken as they are.
 const FEWEST_SEEN: usize = 20;
@@ -161,7 +163,7 @@ impl Word {
 
 /// When it left the kitchen at the latest; `None` while it may be there.
 fn out_at(o: &Opened) -> Option<DateTime<Utc>> {
-    o.picked_up_at.or_else(|| (!OPEN.contains(&o.state.as_str())).then_some(o.state_since))
+    o.picked_up_at.or_else(|| DeliveryLifecycle::is_terminal(o.state).then_some(o.state_since))
 }
 
 const fn delta(ms: i64) -> TimeDelta {

@@ -94,7 +94,7 @@ async fn list(conn: &mut Conn) -> Result<Vec<Found>, Refusal> {
         "SELECT DISTINCT delivery_id AS id FROM offers
          WHERE state = 'sent' AND expires_at < clock_timestamp() - interval '2 s'
          UNION
-         SELECT d.id FROM deliveries d WHERE d.state = 'offered'
+         SELECT d.id FROM deliveries d WHERE d.is_open AND d.state = 'offered'
              AND NOT EXISTS (SELECT FROM offers o WHERE o.delivery_id = d.id AND o.state = 'sent')",
     );
     found.extend(offers.await?.into_iter().map(|id| Found::Offers(DeliveryId(id))));
@@ -110,7 +110,7 @@ async fn list(conn: &mut Conn) -> Result<Vec<Found>, Refusal> {
              (d.state IN ('picked_up', 'at_dropoff'), 'slow_ride', 'slow_ride'),
              (d.state = 'returning', 'slow_return', 'slow_return')) AS t(needed, kind, alarm)
          WHERE t.needed
-             AND d.state NOT IN ('delivered', 'returned', 'failed', 'cancelled', 'unassignable')
+             AND d.is_open
              AND NOT EXISTS (SELECT FROM timers WHERE aggregate_id = d.id AND kind = t.kind)
              AND NOT EXISTS (SELECT FROM alarms a WHERE a.aggregate_id = d.id AND a.kind = t.alarm AND a.resolved_at IS NULL)
          GROUP BY d.id",

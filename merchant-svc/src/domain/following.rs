@@ -82,6 +82,7 @@ mod tests {
 
     use super::*;
     use pannier_contracts::Lifecycle as _;
+    use pannier_contracts::topology::ROUTES;
 
     fn told(way: Option<Vec<Trigger>>) -> String {
         match way {
@@ -121,6 +122,30 @@ mod tests {
             }
         }
         insta::assert_snapshot!(out);
+    }
+
+    /// What the queue does not get would have changed nothing, or is made good by what it does get: whatever is delivered
+    /// was on its way first, and was picked up.
+    #[test]
+    fn what_is_not_subscribed_to_changes_nothing() {
+        let takes = |queue: &str, kind: String| ROUTES.iter().any(|r| r.queue == queue && r.takes(&kind));
+        for order in OrderState::ALL {
+            let word = if *order == OrderState::PendingPayment { "placed" } else { order.as_str() };
+            if takes("merchant.order", format!("order.{word}.v1")) || *order == OrderState::Delivered {
+                continue;
+            }
+            for ticket in TicketState::ALL {
+                let steps = way(*ticket, *order);
+                // The kitchen says when it is ready, and is never told.
+                let is_own = *order == OrderState::Ready;
+                assert!(is_own || steps.is_none_or(|steps| steps.is_empty()), "{ticket} × {order}");
+            }
+        }
+        assert!(takes("merchant.order", "order.delivering.v1".to_owned()));
+        for delivery in DeliveryState::ALL.iter().filter(|delivery| !has_left(**delivery)) {
+            assert!(!takes("merchant.delivery", format!("delivery.{delivery}.v1")), "{delivery}");
+        }
+        assert!(takes("merchant.delivery", "delivery.picked_up.v1".to_owned()));
     }
 
     /// Following is walking the table: every way ends where it should, by legal steps, and is not needed twice.

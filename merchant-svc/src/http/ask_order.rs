@@ -44,16 +44,19 @@ pub(super) async fn ask_order<T: Serialize + Clone + Send + Sync + 'static>(
     cmd: Command<T>,
     asked: Asked<T>,
 ) -> Result<HttpResponse, Problem> {
-    let claim = cmd.claim.clone();
-    let stored = db.read(move |conn| async move { idempotency::find(conn, &claim).await }.boxed()).await?;
-    if let Some(answer) = stored {
-        return Ok(respond(&answer?));
-    }
     let seen = cmd.version_seen()?;
     (asked.check)(&cmd.body)?;
     let shop = who.id;
     let ticket = db.read(move |conn| async move { tickets::load(conn, id, shop).await }.boxed()).await?;
     let refusal = refusal(&ticket, asked.action, seen);
+    if refusal.is_some() {
+        // Perhaps by this very request: the stored answer wins.
+        let claim = cmd.claim.clone();
+        let stored = db.read(move |conn| async move { idempotency::find(conn, &claim).await }.boxed()).await?;
+        if let Some(answer) = stored {
+            return Ok(respond(&answer?));
+        }
+    }
     match refusal {
         // The ticket is where this would have led: perhaps by this very request, whose answer was lost. order-svc knows
         // by the key; it cannot do it twice.

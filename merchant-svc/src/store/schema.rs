@@ -36,5 +36,6 @@ diesel::table! {
         ready_at -> Nullable<Timestamptz>,
         reason -> Nullable<Text>,
         opened_at -> Timestamptz,
+        is_open -> Bool,
     }
 }

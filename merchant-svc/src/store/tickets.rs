@@ -5,14 +5,12 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::order::OrderLine;
 use pannier_contracts::ticket::{TicketSnapshot, TicketState};
-use pannier_contracts::{MerchantId, OrderId, TicketId, Version};
-use pannier_platform::{Cause, Conn, Refusal, events};
+use pannier_contracts::{Lifecycle as _, MerchantId, OrderId, TicketId, Version};
+use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
 use super::schema::tickets;
-
-/// The states in which a kitchen still has something to do.
-pub const OPEN: &[TicketState] = &[TicketState::AwaitingAcceptance, TicketState::Accepted, TicketState::Ready];
+use crate::domain::lifecycle::TicketLifecycle;
 
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = tickets)]
@@ -118,9 +116,13 @@ pub async fn list(
     }
     if let Some(state) = filter.state {
         query = query.filter(tickets::state.eq(state.as_str()));
+        if !TicketLifecycle::is_terminal(state) {
+            // Said so that the index of these few is used.
+            query = query.filter(tickets::is_open);
+        }
     }
     if filter.open {
-        query = query.filter(tickets::state.eq_any(OPEN.iter().map(|s| s.as_str()).collect::<Vec<_>>()));
+        query = query.filter(tickets::is_open);
     }
     if let Some(after) = after {
         query = query.filter(tickets::id.gt(after));
@@ -150,6 +152,7 @@ pub async fn insert(conn: &mut Conn, cause: &Cause, ticket: &TicketSnapshot) -> 
             tickets::opened_at.eq(ticket.opened_at),
         ))
         .on_conflict_do_nothing()
+        .prepared()
         .execute(conn)
         .await?;
     if inserted == 0 {
@@ -176,6 +179,7 @@ pub async fn advance(
             tickets::ready_at.eq(after.ready_at),
             tickets::reason.eq(&after.reason),
         ))
+        .prepared()
         .execute(conn)
         .await?;
     if updated == 0 {

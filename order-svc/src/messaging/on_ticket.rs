@@ -1,5 +1,7 @@
 //! The kitchen's news.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use pannier_contracts::ticket::TicketSnapshot;
 use pannier_platform::consumer::{Effect, Handler, News};
@@ -17,6 +19,8 @@ pub struct OnTicket;
 impl Handler for OnTicket {
     type Snapshot = TicketSnapshot;
     const QUEUE: &'static str = "order.ticket";
+    /// It is watched by people, and nothing waits for it.
+    const LINGER: Duration = Duration::from_millis(50);
 
     async fn handle(&self, conn: &mut Conn, cause: &Cause, ticket: &TicketSnapshot) -> Result<Effect, Refusal> {
         Ok(follow(conn, Part::Ticket, vec![told(cause, ticket)]).await?.remove(0))

@@ -5,12 +5,13 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
 use pannier_contracts::payment::PaymentState;
-use pannier_contracts::{Currency, CustomerId, MerchantId, Money, OrderId, PaymentId, Place, QuoteId, Version, ZoneId};
+use pannier_contracts::{Currency, CustomerId, Lifecycle as _, MerchantId, Money, OrderId, PaymentId, Place, QuoteId, Version, ZoneId};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
 use super::progress::{self, Progress};
 use super::schema::{orders, payments, progress as progress_table};
+use crate::domain::lifecycle::OrderLifecycle;
 use crate::domain::pricing::Fee;
 
 /// An order, with where its money and its progress are.
@@ -365,9 +366,6 @@ pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Order>, Refusal>
     Ok(rows.into_iter().map(joined).collect())
 }
 
-/// The states in which an order is not over.
-pub const OPEN: &[&str] = &["pending_payment", "paid", "accepted", "ready", "delivering"];
-
 /// What a list asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -396,9 +394,15 @@ pub async fn list(conn: &mut Conn, filter: Filter, before: Option<Uuid>, limit: 
     }
     if let Some(state) = filter.state {
         query = query.filter(orders::state.eq(state.as_str()));
+        // Said so that the index of these few is used.
+        query = match state {
+            OrderState::Delivered => query,
+            state if OrderLifecycle::is_terminal(state) => query.filter(orders::has_ended_early),
+            _ => query.filter(orders::is_open),
+        };
     }
     if filter.open {
-        query = query.filter(orders::state.eq_any(OPEN));
+        query = query.filter(orders::is_open);
     }
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));

@@ -69,6 +69,8 @@ diesel::table! {
         pin_hash -> Text,
         reason -> Nullable<Text>,
         placed_at -> Timestamptz,
+        is_open -> Bool,
+        has_ended_early -> Bool,
     }
 }
 

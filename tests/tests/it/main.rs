@@ -10,6 +10,7 @@ mod load;
 mod manners;
 mod news;
 mod orders;
+mod pool;
 mod races;
 mod relay;
 mod streams;

@@ -22,8 +22,6 @@ use crate::{Db, Refusal, Stop};
 const PREFETCH: u16 = 32;
 /// Messages in one transaction: it holds the locks of all of them until it commits, and taps wait for those.
 const BATCH: usize = 16;
-/// Two batches begin at least so far apart: news comes in crowds, and a transaction costs more than a message.
-const LINGER: Duration = Duration::from_millis(10);
 /// A message is held for so long while a dependency is away, then it goes back to the queue: once, because every
 /// return counts towards the broker's delivery limit, and the broker closes channels that hold messages longer.
 const HELD_AT_MOST: Duration = Duration::from_secs(20 * 60);
@@ -112,7 +110,7 @@ impl<H: Handler> Intake<H> {
                     Err(_) => break,
                 }
             }
-            next_at = Instant::now() + LINGER;
+            next_at = Instant::now() + H::LINGER;
             match self.handle(&batch, stop).await? {
                 Handled::Done => {}
                 Handled::Stopped => return Ok(()),

@@ -4,6 +4,8 @@ mod apply;
 mod intake;
 mod park;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use pannier_contracts::event::Snapshot;
 
@@ -20,6 +22,9 @@ pub trait Handler: Send + Sync + 'static {
     type Snapshot: Snapshot;
     /// Its queue, as in the topology: `dispatch.order`.
     const QUEUE: &'static str;
+    /// Two batches begin at least so far apart: news comes in crowds, and a transaction costs more than a message. Longer
+    /// where nobody waits for the effect.
+    const LINGER: Duration = Duration::from_millis(10);
 
     /// Makes true here what the news implies, in the given transaction.
     ///

@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
+use diesel::pg::Pg;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{Array, BigInt, Nullable, HasSqlType, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -196,31 +199,63 @@ pub(super) async fn flush(conn: &mut Conn) -> Result<(Flushed, BTreeSet<Bell>), 
     Ok((write(conn, collected).await?, bells))
 }
 
-/// One statement, whatever is in it: the server parses it once per connection.
-const WRITE: &str = "
-WITH removed AS (
+/// What a statement may consist of. There are few combinations, and each is parsed once per connection.
+const REMOVE_TIMERS: &str = "
     DELETE FROM timers USING unnest($1, $2) AS gone (id, kind)
-    WHERE timers.aggregate_id = gone.id AND timers.kind = gone.kind
-), timed AS (
+    WHERE timers.aggregate_id = gone.id AND timers.kind = gone.kind";
+const SET_TIMERS: &str = "
     INSERT INTO timers (aggregate, aggregate_id, kind, fire_at)
     SELECT aggregate, id, kind, coalesce(at, clock_timestamp() + wait_ms * interval '1 ms')
-    FROM unnest($3, $4, $5, $6, $7) AS new (aggregate, id, kind, at, wait_ms)
+    FROM unnest($1, $2, $3, $4, $5) AS new (aggregate, id, kind, at, wait_ms)
     ON CONFLICT (aggregate_id, kind) DO UPDATE
-        SET fire_at = excluded.fire_at, claimed_until = NULL, attempts = 0, last_error = NULL
-), resolved AS (
-    UPDATE alarms SET resolved_at = clock_timestamp() WHERE aggregate_id = ANY($8) AND resolved_at IS NULL
-), told AS (
+        SET fire_at = excluded.fire_at, claimed_until = NULL, attempts = 0, last_error = NULL";
+const RESOLVE_ALARMS: &str = "
+    UPDATE alarms SET resolved_at = clock_timestamp() WHERE aggregate_id = ANY($1) AND resolved_at IS NULL";
+const TELL: &str = "
     INSERT INTO events (event_id, type, aggregate, aggregate_id, version, traceparent, actor, audience, data)
     SELECT event_id, type, aggregate, aggregate_id, version, traceparent, actor, audience, data::json
-    FROM unnest($9, $10, $11, $12, $13, $14, $15, $16, $17)
-        AS new (event_id, type, aggregate, aggregate_id, version, traceparent, actor, audience, data)
-), answered AS (
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        AS new (event_id, type, aggregate, aggregate_id, version, traceparent, actor, audience, data)";
+const ANSWER: &str = "
     INSERT INTO idempotency (principal, route, key, fingerprint, status, body)
-    SELECT principal, route, key, fingerprint, status, body::json
-    FROM unnest($18, $19, $20, $21, $22, $23) AS new (principal, route, key, fingerprint, status, body)
-    ON CONFLICT DO NOTHING RETURNING 1
-)
-SELECT count(*) AS answered FROM answered";
+    VALUES ($1, $2, $3, $4, $5, $6::json) ON CONFLICT DO NOTHING RETURNING 1";
+
+/// One statement made of parts: each numbers its own parameters from 1.
+struct Statement {
+    query: BoxedSqlQuery<'static, Pg, SqlQuery>,
+    parts: usize,
+    parameters: usize,
+}
+
+impl Statement {
+    fn new() -> Self {
+        Self { query: diesel::sql_query("").into_boxed(), parts: 0, parameters: 0 }
+    }
+
+    /// Adds a part under a name; its parameters are bound right after, in their order.
+    fn part(mut self, name: &str, sql: &str, parameters: usize) -> Self {
+        let mut numbered = sql.to_owned();
+        // From the last to the first, so that $1 is not found in $10.
+        for n in (1..=parameters).rev() {
+            numbered = numbered.replace(&format!("${n}"), &format!("$@{}", self.parameters + n));
+        }
+        let opening = if self.parts == 0 { "WITH" } else { "," };
+        self.query = self.query.sql(format!("{opening} {name} AS ({})", numbered.replace("$@", "$")));
+        self.parts += 1;
+        self.parameters += parameters;
+        self
+    }
+
+    fn bind<ST, V>(mut self, value: V) -> Self
+    where
+        Pg: HasSqlType<ST>,
+        V: ToSql<ST, Pg> + Send + 'static,
+        ST: Send + 'static,
+    {
+        self.query = self.query.bind::<ST, V>(value);
+        self
+    }
+}
 
 #[derive(QueryableByName)]
 struct Written {
@@ -232,59 +267,84 @@ async fn write(conn: &mut Conn, pending: Pending) -> Result<Flushed, Refusal> {
     if pending.is_empty() {
         return Ok(Flushed::Written);
     }
-    let is_answer = pending.answer.is_some();
-    let (mut removed, mut set) = (Vec::new(), Vec::new());
-    for ((id, kind), timer) in pending.timers {
-        match timer {
-            None => removed.push((id, kind)),
-            Some((aggregate, fire_at)) => set.push((aggregate, id, kind, fire_at)),
-        }
+    let mut statement = Statement::new();
+    let (set, removed): (Vec<_>, Vec<_>) = pending.timers.into_iter().partition(|(_, timer)| timer.is_some());
+    if !removed.is_empty() {
+        let (ids, kinds): (Vec<_>, Vec<_>) = removed.into_iter().map(|(key, _)| key).unzip();
+        statement = statement.part("removed", REMOVE_TIMERS, 2);
+        statement = statement.bind::<Array<SqlUuid>, Vec<Uuid>>(ids).bind::<Array<Text>, Vec<String>>(kinds);
     }
-    let (at, wait_ms): (Vec<_>, Vec<_>) = set
-        .iter()
-        .map(|(.., fire_at)| match fire_at {
-            FireAt::At(at) => (Some(*at), None),
-            FireAt::In(wait) => (None, Some(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))),
-        })
-        .unzip();
-    let (removed_ids, removed_kinds): (Vec<_>, Vec<_>) = removed.into_iter().unzip();
-    let mut events = Columns::default();
-    pending.events.into_iter().for_each(|event| events.push(event));
-    let answer = pending.answer;
-    let column = |of: fn(Claim) -> String| answer.iter().map(|(claim, ..)| of(claim.clone())).collect::<Vec<_>>();
-    let written: Written = diesel::sql_query(WRITE)
-        .bind::<Array<SqlUuid>, _>(removed_ids)
-        .bind::<Array<Text>, _>(removed_kinds)
-        .bind::<Array<Text>, _>(set.iter().map(|(aggregate, ..)| aggregate).collect::<Vec<_>>())
-        .bind::<Array<SqlUuid>, _>(set.iter().map(|(_, id, ..)| *id).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(set.iter().map(|(_, _, kind, _)| kind).collect::<Vec<_>>())
-        .bind::<Array<Nullable<Timestamptz>>, _>(at)
-        .bind::<Array<Nullable<BigInt>>, _>(wait_ms)
-        .bind::<Array<SqlUuid>, _>(pending.resolved_alarms.into_iter().collect::<Vec<_>>())
-        .bind::<Array<SqlUuid>, _>(events.event_id)
-        .bind::<Array<Text>, _>(events.kind)
-        .bind::<Array<Text>, _>(events.aggregate)
-        .bind::<Array<SqlUuid>, _>(events.aggregate_id)
-        .bind::<Array<BigInt>, _>(events.version)
-        .bind::<Array<Text>, _>(events.traceparent)
-        .bind::<Array<Text>, _>(events.actor)
-        .bind::<Array<Nullable<Text>>, _>(events.audience)
-        .bind::<Array<Text>, _>(events.data)
-        .bind::<Array<Text>, _>(column(|claim| claim.principal))
-        .bind::<Array<Text>, _>(column(|claim| claim.route))
-        .bind::<Array<Text>, _>(column(|claim| claim.key))
-        .bind::<Array<Text>, _>(column(|claim| claim.fingerprint))
-        .bind::<Array<SmallInt>, _>(answer.iter().map(|(_, status, _)| *status).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(answer.iter().map(|(.., body)| body.to_string()).collect::<Vec<_>>())
-        .prepared()
-        .get_result(conn)
-        .await
-        .map_err(|e| match e {
+    if !set.is_empty() {
+        statement = set_timers(statement, set);
+    }
+    if !pending.resolved_alarms.is_empty() {
+        let ids = pending.resolved_alarms.into_iter().collect();
+        statement = statement.part("resolved", RESOLVE_ALARMS, 1).bind::<Array<SqlUuid>, Vec<Uuid>>(ids);
+    }
+    if !pending.events.is_empty() {
+        statement = tell(statement, pending.events);
+    }
+    let is_answer = pending.answer.is_some();
+    if let Some((claim, status, body)) = pending.answer {
+        statement = statement
+            .part("answered", ANSWER, 6)
+            .bind::<Text, _>(claim.principal)
+            .bind::<Text, _>(claim.route)
+            .bind::<Text, _>(claim.key)
+            .bind::<Text, _>(claim.fingerprint)
+            .bind::<SmallInt, _>(status)
+            .bind::<Text, _>(body.to_string());
+    }
+    let outcome = if is_answer { " SELECT count(*) AS answered FROM answered" } else { " SELECT 0::bigint AS answered" };
+    let written: Written =
+        statement.query.sql(outcome).prepared().get_result(conn).await.map_err(|e| match e {
             // Only events have a key that is not spoken for: a concurrent update announced this version.
             DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Refusal::Conflict,
             e => e.into(),
         })?;
     Ok(if is_answer && written.answered == 0 { Flushed::AnsweredByTwin } else { Flushed::Written })
+}
+
+type Timers = Vec<((Uuid, String), Option<(String, FireAt)>)>;
+
+fn set_timers(statement: Statement, set: Timers) -> Statement {
+    let (mut aggregates, mut ids, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut at, mut wait_ms) = (Vec::new(), Vec::new());
+    for ((id, kind), timer) in set {
+        let Some((aggregate, fire_at)) = timer else { continue };
+        let (time, wait) = match fire_at {
+            FireAt::At(time) => (Some(time), None),
+            FireAt::In(wait) => (None, Some(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))),
+        };
+        aggregates.push(aggregate);
+        ids.push(id);
+        kinds.push(kind);
+        at.push(time);
+        wait_ms.push(wait);
+    }
+    statement
+        .part("timed", SET_TIMERS, 5)
+        .bind::<Array<Text>, Vec<String>>(aggregates)
+        .bind::<Array<SqlUuid>, Vec<Uuid>>(ids)
+        .bind::<Array<Text>, Vec<String>>(kinds)
+        .bind::<Array<Nullable<Timestamptz>>, Vec<Option<DateTime<Utc>>>>(at)
+        .bind::<Array<Nullable<BigInt>>, Vec<Option<i64>>>(wait_ms)
+}
+
+fn tell(statement: Statement, events: Vec<NewEvent>) -> Statement {
+    let mut columns = Columns::default();
+    events.into_iter().for_each(|event| columns.push(event));
+    statement
+        .part("told", TELL, 9)
+        .bind::<Array<SqlUuid>, Vec<Uuid>>(columns.event_id)
+        .bind::<Array<Text>, Vec<String>>(columns.kind)
+        .bind::<Array<Text>, Vec<&'static str>>(columns.aggregate)
+        .bind::<Array<SqlUuid>, Vec<Uuid>>(columns.aggregate_id)
+        .bind::<Array<BigInt>, Vec<i64>>(columns.version)
+        .bind::<Array<Text>, Vec<String>>(columns.traceparent)
+        .bind::<Array<Text>, Vec<String>>(columns.actor)
+        .bind::<Array<Nullable<Text>>, Vec<Option<String>>>(columns.audience)
+        .bind::<Array<Text>, Vec<String>>(columns.data)
 }
 
 /// The events of a transaction, column by column.
