@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::payments::gateway::HttpGateway;
 use crate::payments::reconciler::Reconciler;
+use crate::store::quotes;
 use crate::tasks::sweeper;
 use crate::tasks::timers::OrderTimers;
 use crate::{http, messaging};
@@ -37,7 +38,8 @@ impl App {
     /// # Errors
     /// A sentence that names what is wrong with the settings.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
-        let service = Service::build(&settings.service, stop.clone()).await?;
+        let mut service = Service::build(&settings.service, stop.clone()).await?;
+        service.forgets = &[quotes::FORGOTTEN];
         let db = service.db.clone();
         let holder = service.address()?.to_string();
 

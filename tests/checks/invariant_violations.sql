@@ -142,6 +142,8 @@ WHERE NOT CASE o
     -- Before acceptance, before pickup, or after: then the food came back, or was delivered all the same.
     WHEN 'cancelled' THEN p IN ('voided', 'refunded', 'failed')
         AND (coalesce(t, 'cancelled') = 'cancelled' AND coalesce(d, 'cancelled') = 'cancelled'
+             -- Operations cancelled while dispatch gave up: both stand, and the money goes back.
+             OR t = 'cancelled' AND d = 'unassignable'
              OR t = 'rejected' AND d IS NULL
              OR t = 'handed_over' AND d IN ('returned', 'delivered', 'failed'))
     WHEN 'failed' THEN p IN ('voided', 'refunded', 'failed')

@@ -25,7 +25,8 @@ pub async fn decline(
 ) -> Result<(Offer, Delivery), Refusal> {
     let offer = store::offers::of_rider(conn, id, rider).await?;
     let delivery = store::deliveries::lock(conn, offer.delivery_id).await?;
-    let closed = store::offers::close_counted(conn, cause, &delivery, Which::One(id), OfferTrigger::Decline, reason).await?;
+    let closed =
+        store::offers::close_counted(conn, cause, &delivery, Which::One(id), OfferTrigger::Decline, reason).await?;
     let Some(offer) = closed.into_iter().next() else {
         let offer = store::offers::of_rider(conn, id, rider).await?;
         if offer.state == OfferState::Declined {
@@ -44,7 +45,8 @@ pub async fn decline(
 /// `Conflict` when the delivery changed in this moment.
 pub async fn expire(conn: &mut Conn, cause: &Cause, delivery: DeliveryId) -> Result<(), Refusal> {
     let delivery = store::deliveries::lock(conn, delivery).await?;
-    let expired = store::offers::close_counted(conn, cause, &delivery, Which::Overdue, OfferTrigger::Expire, None).await?;
+    let expired =
+        store::offers::close_counted(conn, cause, &delivery, Which::Overdue, OfferTrigger::Expire, None).await?;
     settle(conn, cause, delivery).await?;
     let mut riders: Vec<Uuid> = expired.iter().map(|o| o.rider_id.0).collect();
     riders.sort_unstable();

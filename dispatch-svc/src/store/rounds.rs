@@ -161,7 +161,7 @@ pub fn why(decision: &Decision, now: DateTime<Utc>, rider: RiderId) -> Option<St
         until_ms: until(decision).map(|at| at.timestamp_millis()),
         asked: &[rider],
         candidates: &decision.candidates,
-        left_out: decision.left_out.try_into().unwrap_or(u32::MAX),
+        left_out: decision.left_out,
     };
     explain::for_rider(&round, rider)
 }

@@ -70,12 +70,11 @@ pub async fn dispatched(conn: &mut Conn) -> Result<Vec<ZoneId>, Refusal> {
         #[diesel(sql_type = diesel::sql_types::Text)]
         id: String,
     }
-    let zones: Vec<Named> = diesel::sql_query(
-        "SELECT id FROM zones UNION SELECT zone_id FROM deliveries WHERE is_open",
-    )
-    .prepared()
-    .load(conn)
-    .await?;
+    let zones: Vec<Named> =
+        diesel::sql_query("SELECT id FROM zones UNION SELECT zone_id FROM deliveries WHERE is_open")
+            .prepared()
+            .load(conn)
+            .await?;
     Ok(zones.into_iter().filter_map(|zone| zone.id.parse().ok()).collect())
 }
 

@@ -18,8 +18,8 @@ use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, MerchantId};
 use pannier_engine::{Cooking, Kitchens, QUANTILES, Ready};
 
-use crate::store::Delivery;
 use crate::domain::lifecycle::DeliveryLifecycle;
+use crate::store::Delivery;
 use crate::store::deliveries::Opened;
 
 /// With fewer orders seen, statements are taken as they are.

@@ -46,7 +46,7 @@ pub async fn advance(
     step: Step,
 ) -> Result<Order, Refusal> {
     let to = OrderLifecycle::next(order.state, trigger).map_err(|e| Refusal::illegal(&e, Vec::new()))?;
-    let change = Change { state: Some(to), ready_at: step.ready_at, reason: step.reason, ..Default::default() };
+    let change = Change { state: Some(to), ready_at: step.ready_at, reason: step.reason };
     let after = store::orders::advance(conn, cause, order, event(to), change).await?;
     entered(conn, &after, order.state).await?;
     tracing::info!(order.id = %after.id, state = %after.state, reason = after.reason, "Order {} is {}", after.id, after.state);

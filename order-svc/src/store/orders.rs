@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
 use pannier_contracts::payment::PaymentState;
-use pannier_contracts::{Currency, CustomerId, Lifecycle as _, MerchantId, Money, OrderId, PaymentId, Place, QuoteId, Version, ZoneId};
+use pannier_contracts::{
+    Currency, CustomerId, Lifecycle as _, MerchantId, Money, OrderId, PaymentId, Place, QuoteId, Version, ZoneId,
+};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
@@ -348,6 +350,17 @@ pub async fn load(conn: &mut Conn, id: OrderId, of: Of) -> Result<Order, Refusal
             Of::Anyone => true,
         })
         .ok_or(Refusal::NotFound("order"))
+}
+
+/// Where an order is, with its row locked: whoever moves it next waits, and sees what was written meanwhile.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn lock_state(conn: &mut Conn, id: OrderId) -> Result<OrderState, Refusal> {
+    let state: Option<String> =
+        orders::table.find(id.0).select(orders::state).for_no_key_update().first(conn).await.optional()?;
+    let state = state.ok_or(Refusal::NotFound("order"))?;
+    state.parse().map_err(|e: pannier_contracts::UnknownWord| Refusal::Bug(e.into()))
 }
 
 /// These orders, by id; those that are not there are left out.

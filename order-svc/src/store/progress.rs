@@ -88,11 +88,10 @@ pub struct Copy<'a> {
     pub cause: &'a Cause,
 }
 
-/// Keeps what the kitchen or dispatch told, for many orders at once, each order at most once. They are ours: nobody has
-/// a ticket or a delivery of an order that we did not announce.
+/// Keeps what the kitchen or dispatch told, for many orders at once, each order at most once.
 ///
 /// # Errors
-/// What the database refuses.
+/// `NotFound` when one of the orders is not there.
 pub async fn keep(conn: &mut Conn, part: Part, copies: &[Copy<'_>]) -> Result<(), Refusal> {
     #[derive(QueryableByName)]
     struct Kept {
@@ -108,9 +107,16 @@ pub async fn keep(conn: &mut Conn, part: Part, copies: &[Copy<'_>]) -> Result<()
     macro_rules! keep {
         ($column:literal) => {
             concat!(
-                "INSERT INTO progress AS p (order_id, version, ", $column, ")
-                 SELECT id, 1, copy::json FROM unnest($1, $2) AS news (id, copy) ORDER BY id
-                 ON CONFLICT (order_id) DO UPDATE SET version = p.version + 1, ", $column, " = excluded.", $column, "
+                "INSERT INTO progress AS p (order_id, version, ",
+                $column,
+                ")
+                 SELECT id, 1, copy::json FROM unnest($1, $2) AS news (id, copy)
+                 WHERE EXISTS (SELECT FROM orders o WHERE o.id = news.id) ORDER BY id
+                 ON CONFLICT (order_id) DO UPDATE SET version = p.version + 1, ",
+                $column,
+                " = excluded.",
+                $column,
+                "
                  RETURNING order_id, version, ticket::text AS ticket, delivery::text AS delivery"
             )
         };
@@ -125,6 +131,9 @@ pub async fn keep(conn: &mut Conn, part: Part, copies: &[Copy<'_>]) -> Result<()
         .prepared()
         .load(conn)
         .await?;
+    if kept.len() < copies.len() {
+        return Err(Refusal::NotFound("order"));
+    }
     let json = |text: Option<String>| {
         text.map(|text| serde_json::from_str(&text)).transpose().map_err(|e| Refusal::Bug(anyhow::Error::new(e)))
     };

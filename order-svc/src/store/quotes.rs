@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{CustomerId, MerchantId, QuoteId};
+use pannier_platform::retention::Forgotten;
 use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
@@ -38,6 +39,15 @@ pub struct Quote {
     pub promise_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
+
+/// A quote can become an order for ten minutes, and is looked up again only by a repeated request: two days are plenty.
+/// Ids grow with time, so the oldest are at the beginning of the table's key.
+pub const FORGOTTEN: Forgotten = Forgotten {
+    what: "quotes",
+    sql: "DELETE FROM quotes WHERE id = ANY(ARRAY(
+              SELECT id FROM (SELECT id, expires_at FROM quotes ORDER BY id LIMIT $1) AS oldest
+              WHERE expires_at < clock_timestamp() - interval '2 days'))",
+};
 
 /// Keeps a quote.
 ///

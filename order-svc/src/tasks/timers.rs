@@ -21,7 +21,8 @@ impl OnTimer for OrderTimers {
         let (trigger, reason) = match due.kind.as_str() {
             PAYMENT_TIMER => (Trigger::ExpirePayment, "not_paid_in_time"),
             ACCEPTANCE_TIMER => (Trigger::ExpireAcceptance, "not_answered_in_time"),
-            KITCHEN_TIMER if order.state == OrderState::Accepted => {
+            // Locked: an order that moves in this moment settles the alarm, and is not passed by it.
+            KITCHEN_TIMER if orders::lock_state(conn, order.id).await? == OrderState::Accepted => {
                 return alarms::raise(
                     conn,
                     "kitchen_late",

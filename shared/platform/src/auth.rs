@@ -1,6 +1,8 @@
 //! Who is calling: bearer JWTs, EdDSA, checked against a JWKS. `pannier up` makes the key and mints; there is no issuer process.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -46,10 +48,17 @@ pub struct Claims {
     pub iat: i64,
 }
 
+/// Clocks differ: a token is good for so many seconds more.
+const LEEWAY_S: i64 = 60;
+/// Tokens that are remembered; with more of them at once, all are checked anew.
+const MOST_CHECKED: usize = 20_000;
+
 /// Checks tokens.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Vec<(String, DecodingKey)>,
+    /// Tokens whose signatures were good.
+    checked: Arc<RwLock<HashMap<String, Claims>>>,
 }
 
 impl std::fmt::Debug for Verifier {
@@ -77,19 +86,34 @@ impl Verifier {
             keys.push((kid, DecodingKey::from_jwk(jwk).context("a key of the JWKS cannot be used")?));
         }
         anyhow::ensure!(!keys.is_empty(), "{source} holds no key");
-        Ok(Self { keys })
+        Ok(Self { keys, checked: Arc::default() })
     }
 
-    /// What a valid token says; `None` for any other.
+    /// What a valid token says; `None` for any other. A signature is checked once: the same bytes say the same until they
+    /// expire, and the keys do not change while this process runs.
     #[must_use]
     pub fn check(&self, token: &str) -> Option<Claims> {
+        let known = self.checked.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
+        if let Some(claims) = known {
+            return (chrono::Utc::now().timestamp() <= claims.exp + LEEWAY_S).then_some(claims);
+        }
+        let claims = self.check_signature(token)?;
+        let mut checked = self.checked.write().unwrap_or_else(PoisonError::into_inner);
+        if checked.len() >= MOST_CHECKED {
+            checked.clear();
+        }
+        checked.insert(token.to_owned(), claims.clone());
+        Some(claims)
+    }
+
+    fn check_signature(&self, token: &str) -> Option<Claims> {
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
         let (_, key) = self.keys.iter().find(|(known, _)| *known == kid)?;
         // The algorithm is ours, never the token's.
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        validation.leeway = 60;
+        validation.leeway = LEEWAY_S.cast_unsigned();
         jsonwebtoken::decode::<Claims>(token, key, &validation).ok().map(|t| t.claims)
     }
 }

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 
 use crate::db::{self, Outcome, RELOADS, SqlState};
 use crate::schema::idempotency;
-use crate::{Conn, Db, Refusal, Stop};
+use crate::{Conn, Db, Refusal};
 
 /// Who asked for what, under which key.
 #[derive(Debug, Clone)]
@@ -164,26 +164,4 @@ async fn after_unknown_commit(db: &Db, claim: &Claim, source: anyhow::Error) -> 
         }
     }
     Err(Refusal::Away { what: "the database", code: "database_away", source }.into())
-}
-
-/// Forgets answers older than 48 h, every ten minutes, until `stop`. Two processes doing so at once are harmless.
-pub async fn forget_old(db: Db, stop: Stop) {
-    loop {
-        let forgotten = db
-            .transaction(|conn| {
-                async move {
-                    let sql = "DELETE FROM idempotency WHERE created_at < clock_timestamp() - interval '48 h'";
-                    Ok(diesel::sql_query(sql).execute(conn).await?)
-                }
-                .boxed()
-            })
-            .await;
-        if let Err(refusal) = forgotten {
-            tracing::warn!(error = ?refusal, "old answers could not be forgotten; trying again later");
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(600)) => {}
-        }
-    }
 }

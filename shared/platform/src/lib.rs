@@ -20,6 +20,7 @@ pub mod logging;
 pub mod namespace;
 pub mod refusal;
 pub mod relay;
+pub mod retention;
 pub mod schema;
 pub mod service;
 pub mod stop;

@@ -14,7 +14,8 @@ use crate::event_log::EventLog;
 use crate::http::health::Health;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
-use crate::{Db, Namespace, Stop, Tasks, consumer, dead_letters, idempotency};
+use crate::retention::{self, Forgotten};
+use crate::{Db, Namespace, Stop, Tasks, consumer, dead_letters};
 
 /// Settings that every service has; flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +49,8 @@ pub struct Service {
     pub stop: Stop,
     /// The long-lived tasks.
     pub tasks: Tasks,
+    /// What it forgets beside what every service does.
+    pub forgets: &'static [Forgotten],
     verifier: Verifier,
     listener: TcpListener,
     workers: usize,
@@ -67,7 +70,7 @@ impl Service {
         let verifier = Verifier::load(&settings.auth_jwks).await?;
         let log = EventLog::new(db.clone());
         let tasks = Tasks::new(stop.clone());
-        Ok(Self { db, broker, log, stop, tasks, verifier, listener, workers: settings.http_workers })
+        Ok(Self { db, broker, log, stop, tasks, forgets: &[], verifier, listener, workers: settings.http_workers })
     }
 
     /// Where it listens.
@@ -98,7 +101,7 @@ impl Service {
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
         let blocked = Data::new(relay.blocked());
         self.tasks.essential("relay", relay.run(holder, stop.clone()));
-        self.tasks.essential("old answers", idempotency::forget_old(db.clone(), stop.clone()));
+        self.tasks.essential("retention", retention::run(db.clone(), self.forgets, stop.clone()));
         self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
 
         let health = Data::new(Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() });

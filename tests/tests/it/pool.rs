@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use diesel_async::RunQueryDsl as _;
+use diesel_async::SimpleAsyncConnection as _;
 use futures::FutureExt as _;
 use pannier_platform::{Db, Refusal};
 use pannier_testkit::{Servers, TestDb, eventually};
 use tokio::sync::Barrier;
 
 /// As many transactions at once as there are connections.
-async fn all_at_once(pool: &Db, count: usize) -> Vec<Result<usize, Refusal>> {
+async fn all_at_once(pool: &Db, count: usize) -> Vec<Result<(), Refusal>> {
     let barrier = Arc::new(Barrier::new(count));
     let transactions = (0..count).map(|_| {
         let (pool, barrier) = (pool.clone(), Arc::clone(&barrier));
@@ -18,7 +18,7 @@ async fn all_at_once(pool: &Db, count: usize) -> Vec<Result<usize, Refusal>> {
                 let barrier = Arc::clone(&barrier);
                 async move {
                     barrier.wait().await;
-                    Ok(diesel::sql_query("SELECT 1").execute(conn).await?)
+                    Ok(conn.batch_execute("SELECT 1").await?)
                 }
                 .boxed()
             })
@@ -51,15 +51,12 @@ async fn an_outage_is_told_from_a_bug_by_its_code() {
     let run = |sql: &'static str| {
         let pool = pool.clone();
         async move {
-            let done = pool.transaction(move |conn| {
-                async move { Ok(diesel::sql_query(sql).execute(conn).await?) }.boxed()
-            });
+            let done = pool.transaction(move |conn| async move { Ok(conn.batch_execute(sql).await?) }.boxed());
             done.await.unwrap_err()
         }
     };
     // Somebody holds the table: waiting runs out (55P03).
     let mut holder = db.connect().await;
-    use diesel_async::SimpleAsyncConnection as _;
     holder.batch_execute("BEGIN; LOCK TABLE orders.quotes IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let busy = run("SELECT count(*) FROM quotes").await;
     assert!(matches!(&busy, Refusal::Away { .. }), "{busy:?}");

@@ -15,7 +15,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{Array, BigInt, Nullable, HasSqlType, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, HasSqlType, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -295,13 +295,13 @@ async fn write(conn: &mut Conn, pending: Pending) -> Result<Flushed, Refusal> {
             .bind::<SmallInt, _>(status)
             .bind::<Text, _>(body.to_string());
     }
-    let outcome = if is_answer { " SELECT count(*) AS answered FROM answered" } else { " SELECT 0::bigint AS answered" };
-    let written: Written =
-        statement.query.sql(outcome).prepared().get_result(conn).await.map_err(|e| match e {
-            // Only events have a key that is not spoken for: a concurrent update announced this version.
-            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Refusal::Conflict,
-            e => e.into(),
-        })?;
+    let outcome =
+        if is_answer { " SELECT count(*) AS answered FROM answered" } else { " SELECT 0::bigint AS answered" };
+    let written: Written = statement.query.sql(outcome).prepared().get_result(conn).await.map_err(|e| match e {
+        // Only events have a key that is not spoken for: a concurrent update announced this version.
+        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Refusal::Conflict,
+        e => e.into(),
+    })?;
     Ok(if is_answer && written.answered == 0 { Flushed::AnsweredByTwin } else { Flushed::Written })
 }
 

@@ -109,7 +109,7 @@ impl diesel::deserialize::QueryableByName<diesel::pg::Pg> for Tail {
 
 /// There is at least one row, and all of them say the same snapshot.
 fn split(rows: Vec<Tail>) -> Result<(Vec<LoggedEvent>, TxSnapshot), Refusal> {
-    let next = rows.iter().next().map_or("", |row| row.next.as_str()).parse();
+    let next = rows.as_slice().first().map_or("", |row| row.next.as_str()).parse();
     let next = next.map_err(|e: super::tx_snapshot::InvalidSnapshot| Refusal::Bug(e.into()))?;
     Ok((rows.into_iter().filter_map(|row| row.event).collect(), next))
 }

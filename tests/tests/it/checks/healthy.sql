@@ -9,11 +9,14 @@ BEGIN
          FROM unnest($3) WITH ORDINALITY AS step (state, n)', schema) USING aggregate, id, states;
 END $$;
 
--- A row once more, with these columns changed.
+-- A row once more, with these columns changed. Generated columns make themselves.
 CREATE FUNCTION pg_temp.twin(relation regclass, changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    names text := (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+                   WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = '');
 BEGIN
-    EXECUTE format('INSERT INTO %1$s SELECT (jsonb_populate_record(r, $1)).* FROM (SELECT r FROM %1$s r LIMIT 1) AS one', relation)
-        USING changes;
+    EXECUTE format('INSERT INTO %1$s (%2$s) SELECT %2$s FROM (SELECT (jsonb_populate_record(r, $1)).* FROM %1$s r LIMIT 1) AS one',
+                   relation, names) USING changes;
 END $$;
 
 INSERT INTO dispatch.zones VALUES ('test', $zone, 'Test', '[]', '{}', 1);
