@@ -32,6 +32,9 @@ enum Command {
         /// How many times faster than real time the demo city lives.
         #[arg(long, default_value_t = 30.0)]
         speed: f64,
+        /// Processes of each service, behind one address each: 1 to 4.
+        #[arg(long, default_value_t = 1, value_parser = commands::instances())]
+        instances: usize,
     },
     /// Stops what `up` started.
     Down,
@@ -100,11 +103,11 @@ struct List {
 async fn run(cli: Cli) -> Result<()> {
     let data = cli.data.filter(|data| !data.as_os_str().is_empty()).unwrap_or_else(DataDir::default_path);
     match cli.command {
-        Command::Up { no_demo, speed } => {
+        Command::Up { no_demo, speed, instances } => {
             if !(speed > 0.0 && speed <= 1_000.0) {
                 return Err(Failure::usage("--speed must be between 0 and 1000"));
             }
-            commands::up::run(commands::up::Up { data_dir: data, demo: !no_demo, speed }).await
+            commands::up::run(commands::up::Up { data_dir: data, demo: !no_demo, speed, instances }).await
         }
         Command::Down => commands::down::run(&data),
         Command::Status { list } => commands::status::run(&data, list.output),

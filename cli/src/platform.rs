@@ -2,8 +2,9 @@
 //! top, a replay runs one for itself.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,10 +13,11 @@ use pannier_migrations::ServiceUrls;
 use pannier_platform::auth::Signer;
 use tokio_util::sync::CancellationToken;
 
+use crate::balancer::Balancer;
 use crate::client::Service;
 use crate::data_dir::DataDir;
 use crate::servers::{self, Durability, Given, ServerUrls};
-use crate::supervisor::{Spec, Supervisor, Watch};
+use crate::supervisor::{Spec, Supervisor, Watch, lock};
 use crate::ui::Ui;
 
 const READY: Duration = Duration::from_secs(60);
@@ -34,6 +36,8 @@ pub struct Options {
     pub given: Given,
     /// Whether the data outlives a crash of the machine.
     pub durability: Durability,
+    /// Processes of each service.
+    pub instances: usize,
 }
 
 /// A running platform.
@@ -43,6 +47,7 @@ pub struct Platform {
     /// Makes its tokens.
     pub signer: Signer,
     supervisor: Supervisor,
+    balancers: Mutex<Vec<Balancer>>,
 }
 
 impl Platform {
@@ -54,7 +59,7 @@ impl Platform {
         let data = Arc::new(DataDir::lock(&options.data_dir)?);
         let signer = Signer::load_or_create(&data.path("keys"))?;
         let supervisor = Supervisor::start(data.clone(), ui.clone())?;
-        let platform = Self { data, signer, supervisor };
+        let platform = Self { data, signer, supervisor, balancers: Mutex::default() };
         let up = tokio::select! {
             up = platform.bring_up(options, ui) => up,
             () = stop.cancelled() => Err(anyhow::anyhow!("stopped before it was ready")),
@@ -84,9 +89,10 @@ impl Platform {
 
     /// Stops everything, within 20 s: the bots and services first, so that they can finish with their servers.
     pub async fn stop(&self) {
-        let mut first = vec![DEMO, GATEWAY];
-        first.extend(Service::ALL.map(Service::name));
+        let names = self.supervisor.names();
+        let first: Vec<&str> = names.iter().map(String::as_str).filter(|name| !servers::NAMES.contains(name)).collect();
         self.supervisor.stop(&first).await;
+        lock(&self.balancers).clear();
         self.supervisor.stop(&servers::NAMES).await;
         // The state file only informs; a stale one is recognised by its pids.
         let _ = self.supervisor.finish();
@@ -102,24 +108,27 @@ impl Platform {
         let databases =
             pannier_migrations::migrate_all(&urls.database).await.context("the database cannot be migrated")?;
         ui.doing("starting the services");
-        let watches = self.start_services(options, &urls, &databases)?;
+        let places = Places::new(&self.data, options.instances)?;
+        let processes = self.start_services(options, &places, &urls, &databases)?;
+        for service in Service::ALL.into_iter().filter(|_| options.instances > 1) {
+            let balancer = Balancer::start(places.port(service.name()), places.instances(service)).await?;
+            lock(&self.balancers).push(balancer);
+        }
         let client = reqwest::Client::new();
-        for (url, watch) in &watches {
-            let path = if watch.name() == GATEWAY { "livez" } else { "readyz" };
+        for process in &processes {
+            let name = process.name();
+            let url = format!("{}/{}", places.url(name), if name == GATEWAY { "livez" } else { "readyz" });
             let probe = async || {
-                let answer = client.get(format!("{url}/{path}")).timeout(Duration::from_secs(2)).send().await;
+                let answer = client.get(&url).timeout(Duration::from_secs(2)).send().await;
                 answer.is_ok_and(|answer| answer.status().is_success())
             };
-            watch.ready(READY, probe).await?;
+            process.ready(READY, probe).await?;
         }
         self.supervisor.publish(|state| {
-            let mut set = |name: &str, url: &str| state.urls.insert(name.to_owned(), url.to_owned());
-            set("postgres", &urls.database);
-            set("rabbitmq", &urls.amqp);
-            set("redis", &urls.redis);
-            for (url, watch) in &watches {
-                set(watch.name(), url);
-            }
+            let servers = [("postgres", &urls.database), ("rabbitmq", &urls.amqp), ("redis", &urls.redis)];
+            let servers = servers.into_iter().map(|(name, url)| (name.to_owned(), url.clone()));
+            let ours = places.ports.keys().map(|name| (name.clone(), places.url(name)));
+            state.urls.extend(servers.chain(ours));
             state.ready = true;
         })
     }
@@ -127,21 +136,15 @@ impl Platform {
     fn start_services(
         &self,
         options: &Options,
+        places: &Places,
         urls: &ServerUrls,
         databases: &ServiceUrls,
-    ) -> Result<Vec<(String, Watch)>> {
+    ) -> Result<Vec<Watch>> {
         let programs = own_folder()?;
-        let mut ports = BTreeMap::new();
-        for name in [GATEWAY].into_iter().chain(Service::ALL.map(Service::name)) {
-            ports.insert(name, self.data.port(name)?);
-        }
-        let bind = |name: &str| format!("127.0.0.1:{}", ports[name]);
-        let url = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
         let root = self.data.root();
-
         let gateway = Spec::new(GATEWAY, programs.join("pannier-gateway"), root).args([
             "--bind".into(),
-            bind(GATEWAY).into(),
+            places.bind(GATEWAY).into(),
             "--data".into(),
             root.join(GATEWAY).into_os_string(),
         ]);
@@ -154,20 +157,65 @@ impl Platform {
                 Service::Dispatch => &databases.dispatch,
             };
             let own = match service {
-                Service::Order => ("ORDER_GATEWAY_URL", url(GATEWAY)),
-                Service::Merchant => ("MERCHANT_ORDER_URL", url(Service::Order.name())),
+                Service::Order => ("ORDER_GATEWAY_URL", places.url(GATEWAY)),
+                Service::Merchant => ("MERCHANT_ORDER_URL", places.url(Service::Order.name())),
                 Service::Dispatch => ("DISPATCH_REDIS_URL", urls.redis.clone()),
             };
-            let spec = Spec::new(service.name(), programs.join(service.name()), root)
-                .env(&format!("{prefix}_DATABASE_URL"), database)
-                .env(&format!("{prefix}_AMQP_URL"), &urls.amqp)
-                .env(&format!("{prefix}_NAMESPACE"), &options.namespace)
-                .env(&format!("{prefix}_HTTP_BIND"), bind(service.name()))
-                .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
-                .env(own.0, own.1);
-            specs.push(spec);
+            for name in names(service, options.instances) {
+                let spec = Spec::new(&name, programs.join(service.name()), root)
+                    .env(&format!("{prefix}_DATABASE_URL"), database)
+                    .env(&format!("{prefix}_AMQP_URL"), &urls.amqp)
+                    .env(&format!("{prefix}_NAMESPACE"), &options.namespace)
+                    .env(&format!("{prefix}_HTTP_BIND"), places.bind(&name))
+                    .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
+                    .env(&format!("{prefix}_INSTANCE"), &name)
+                    .env(own.0, &own.1);
+                specs.push(spec);
+            }
         }
-        specs.into_iter().map(|spec| Ok((url(&spec.name), self.supervisor.keep(spec)?))).collect()
+        specs.into_iter().map(|spec| self.supervisor.keep(spec)).collect()
+    }
+}
+
+/// The processes of a service: its name, or `name-1`, `name-2` and so on where there are several.
+fn names(service: Service, instances: usize) -> Vec<String> {
+    match instances {
+        1 => vec![service.name().to_owned()],
+        _ => (1..=instances).map(|n| format!("{}-{n}", service.name())).collect(),
+    }
+}
+
+/// The ports of everything that answers HTTP: gateway, services, and their instances where there are several.
+struct Places {
+    ports: BTreeMap<String, u16>,
+    instances: usize,
+}
+
+impl Places {
+    fn new(data: &DataDir, instances: usize) -> Result<Self> {
+        let services = Service::ALL.into_iter().flat_map(|service| names(service, instances));
+        let fronts = Service::ALL.map(|service| service.name().to_owned());
+        let mut ports = BTreeMap::new();
+        for name in services.chain(fronts).chain([GATEWAY.to_owned()]) {
+            ports.insert(name.clone(), data.port(&name)?);
+        }
+        Ok(Self { ports, instances })
+    }
+
+    fn port(&self, name: &str) -> u16 {
+        self.ports[name]
+    }
+
+    fn bind(&self, name: &str) -> String {
+        format!("127.0.0.1:{}", self.port(name))
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("http://{}", self.bind(name))
+    }
+
+    fn instances(&self, service: Service) -> Vec<SocketAddr> {
+        names(service, self.instances).iter().map(|name| ([127, 0, 0, 1], self.port(name)).into()).collect()
     }
 }
 

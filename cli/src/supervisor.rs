@@ -347,7 +347,8 @@ fn tail(log: &Path, from: u64) -> String {
     lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// Locks, also after somebody panicked with it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -53,7 +53,7 @@ impl App {
         anyhow::ensure!((1..=10_000).contains(&settings.plan_budget_ms), "plan_budget_ms is 1 to 10000");
         let service = Service::build(&settings.service, stop.clone()).await?;
         let db = service.db.clone();
-        let holder = service.address()?.to_string();
+        let holder = service.instance.clone();
         let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;
 
         service.consume(OnOrder);

@@ -41,7 +41,7 @@ impl App {
         let mut service = Service::build(&settings.service, stop.clone()).await?;
         service.forgets = &[quotes::FORGOTTEN];
         let db = service.db.clone();
-        let holder = service.address()?.to_string();
+        let holder = service.instance.clone();
 
         service.consume(messaging::on_ticket::OnTicket);
         service.consume(messaging::on_delivery::OnDelivery);

@@ -56,6 +56,7 @@ pub fn settings(servers: &Servers, namespace: &Namespace, url: &str) -> service:
     service::Settings {
         http_bind: "127.0.0.1:0".to_owned(),
         http_workers: 1,
+        instance: String::new(),
         database_url: SecretString::from(url.to_owned()),
         pool_size: 12,
         amqp_url: SecretString::from(servers.amqp_url.clone()),

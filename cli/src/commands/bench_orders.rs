@@ -40,6 +40,9 @@ pub struct BenchOrders {
     /// Measures this rate alone, orders a second, instead of looking for the highest.
     #[arg(long)]
     rate: Option<f64>,
+    /// Processes of each service: 1 to 4.
+    #[arg(long, default_value_t = 1, value_parser = super::instances())]
+    instances: usize,
     /// Riders on shift, instead of as many as suit the rate.
     #[arg(long)]
     riders: Option<usize>,
@@ -174,6 +177,7 @@ async fn measure_alone(
         namespace: "bench".to_owned(),
         given: Given::default(),
         durability: Durability::Measured,
+        instances: what.instances,
     };
     let started = Platform::start(&options, ui, stop).await;
     ui.clear();

@@ -15,3 +15,10 @@ pub mod status;
 pub mod test;
 pub mod token;
 pub mod up;
+
+use clap::builder::{RangedU64ValueParser, TypedValueParser as _};
+
+/// How many processes of each service a machine may run.
+pub fn instances() -> impl clap::builder::TypedValueParser<Value = usize> {
+    RangedU64ValueParser::<u8>::new().range(1..=4).map(usize::from)
+}

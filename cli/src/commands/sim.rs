@@ -42,6 +42,9 @@ pub enum Sim {
         /// A folder for `summary.json` and the journal.
         #[arg(long)]
         report: Option<PathBuf>,
+        /// Processes of each service on the private platform: 1 to 4.
+        #[arg(long, default_value_t = 1, value_parser = super::instances(), conflicts_with = "target")]
+        instances: usize,
         /// A running platform, as a file with what `status --output json` prints. Without it, a private one is started.
         #[arg(long)]
         target: Option<PathBuf>,
@@ -65,7 +68,7 @@ pub enum Sim {
 /// The platform does not start, or a check found something: status 1.
 pub async fn run(data: &Path, what: Sim) -> Result<()> {
     match what {
-        Sim::Replay { dir, speed, policy, report, target } => {
+        Sim::Replay { dir, speed, policy, report, instances, target } => {
             let instance_dir = dir.clone();
             let options = |target| ReplayOptions { instance_dir, speed, dispatch: policy, report_dir: report, target };
             match target {
@@ -73,7 +76,7 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
                 None => {
                     // Before a platform is started for nothing.
                     pannier_sim::instance::Instance::load(&dir)?;
-                    replay_alone(data, options).await
+                    replay_alone(data, instances, options).await
                 }
             }
         }
@@ -97,7 +100,7 @@ async fn replay_on(options: ReplayOptions) -> Result<()> {
     if summary.is_clean() { Ok(()) } else { Err(Failure::Silent(1).into()) }
 }
 
-async fn replay_alone(data: &Path, options: impl FnOnce(Target) -> ReplayOptions) -> Result<()> {
+async fn replay_alone(data: &Path, instances: usize, options: impl FnOnce(Target) -> ReplayOptions) -> Result<()> {
     let stop = stop_token()?;
     let ui = Ui::new();
     let data_dir = data.join(format!("replay-{}", std::process::id()));
@@ -106,6 +109,7 @@ async fn replay_alone(data: &Path, options: impl FnOnce(Target) -> ReplayOptions
         namespace: "replay".to_owned(),
         given: Given::default(),
         durability: Durability::Durable,
+        instances,
     };
     let started = Platform::start(&what, &ui, &stop).await;
     ui.clear();

@@ -56,6 +56,7 @@ fn as_table(data: &DataDir, state: &State) -> String {
             let pid = match process {
                 Some(id) if id.is_alive() => id.pid.to_string(),
                 Some(_) => "restarting".to_owned(),
+                None if state.processes.contains_key(&format!("{name}-1")) => "its instances".to_owned(),
                 None => "not ours".to_owned(),
             };
             vec![name.clone(), pid, state.urls.get(name).map_or_else(|| "-".to_owned(), |url| masked(url))]

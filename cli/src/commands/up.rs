@@ -31,6 +31,8 @@ pub struct Up {
     pub demo: bool,
     /// How many times faster than real time the city lives.
     pub speed: f64,
+    /// Processes of each service.
+    pub instances: usize,
 }
 
 /// Starts everything and runs until Ctrl-C.
@@ -46,6 +48,7 @@ pub async fn run(options: Up) -> Result<()> {
         namespace: "pannier".to_owned(),
         given: Given::from_env(),
         durability: Durability::Durable,
+        instances: options.instances,
     };
     let started = Platform::start(&what, &ui, &stop).await;
     ui.clear();

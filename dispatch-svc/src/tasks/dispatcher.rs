@@ -14,8 +14,8 @@ use pannier_contracts::zone::{self, DispatchPolicy};
 use pannier_contracts::{DeliveryId, RiderId, ZoneId};
 use pannier_engine::{self as engine, Decision, HoldReason, Kind, NobodyReason, Outcome};
 use pannier_platform::event_log::EventLog;
-use pannier_platform::leases::{Lease, Share};
-use pannier_platform::{Cause, Db, Refusal, Stop, alarms};
+use pannier_platform::leases::Lease;
+use pannier_platform::{Cause, Db, Instance, Refusal, Stop, alarms};
 use tokio::task::JoinSet;
 
 use super::gather::{City, Gathered, lately};
@@ -70,9 +70,8 @@ impl Dispatcher {
     }
 
     /// Dispatches every zone whose lease this process holds, until `stop`.
-    pub async fn run(self, log: EventLog, holder: String, stop: Stop) {
+    pub async fn run(self, log: EventLog, holder: Instance, stop: Stop) {
         let (mut zones, mut running) = (HashSet::new(), JoinSet::new());
-        let share = Share::default();
         let heard = tokio::spawn({
             let (city, stop) = (Arc::clone(&self.city), stop.clone());
             async move { city.listen(log, stop).await }
@@ -82,12 +81,12 @@ impl Dispatcher {
                 Ok(mut found) => {
                     found.retain(|zone| zones.insert(zone.clone()));
                     // Every process asks for them in an order of its own, so that they spread.
-                    found.sort_by_cached_key(|zone| rank(&holder, zone));
+                    found.sort_by_cached_key(|zone| rank(holder.name(), zone));
                     for (n, zone) in (0..).zip(found) {
                         // From now on its events are known to be somebody's.
                         let _ = self.city.wake(&zone);
-                        let (this, stop, share) = (self.clone(), stop.clone(), share.clone());
-                        let lease = Lease::new(self.db.clone(), format!("zone:{zone}"), holder.clone()).sharing(share);
+                        let (this, stop) = (self.clone(), stop.clone());
+                        let lease = Lease::new(self.db.clone(), format!("zone:{zone}"), holder.clone());
                         running.spawn(async move {
                             tokio::time::sleep(SPREAD * n).await;
                             let work = AssertUnwindSafe(lease.run(stop, |held| this.work(&zone, held)));

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, RiderId};
 use pannier_platform::leases::Lease;
-use pannier_platform::{Cause, Conn, Db, Refusal, Stop, timers};
+use pannier_platform::{Cause, Conn, Db, Instance, Refusal, Stop, timers};
 use uuid::Uuid;
 
 use crate::commands::advance::set_moments;
@@ -26,7 +26,7 @@ const STALE_S: i64 = 60;
 const SILENT_S: i64 = 300;
 
 /// Sweeps whenever this process holds the lease, until `stop`.
-pub async fn run(db: Db, holder: String, stop: Stop) {
+pub async fn run(db: Db, holder: Instance, stop: Stop) {
     let lease = Lease::new(db.clone(), "sweeper", holder);
     lease
         .run(stop, |held| {

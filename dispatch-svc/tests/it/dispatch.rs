@@ -62,6 +62,7 @@ impl Dispatch {
             service: service::Settings {
                 http_bind: "127.0.0.1:0".to_owned(),
                 http_workers: 1,
+                instance: String::new(),
                 database_url: db.urls.dispatch.clone().into(),
                 pool_size: 8,
                 amqp_url: "amqp://nobody@127.0.0.1:1/%2f".to_owned().into(),

@@ -7,7 +7,7 @@ use diesel::sql_types::Uuid as SqlUuid;
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use pannier_platform::leases::Lease;
-use pannier_platform::{Conn, Db, Prepare as _, Refusal, Stop};
+use pannier_platform::{Conn, Db, Instance, Prepare as _, Refusal, Stop};
 use uuid::Uuid;
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -22,7 +22,7 @@ fn first_id_of(time: DateTime<Utc>) -> Uuid {
 }
 
 /// Sweeps every ten seconds while this process holds the lease, until `stop`.
-pub async fn run(db: Db, holder: String, stop: Stop) {
+pub async fn run(db: Db, holder: Instance, stop: Stop) {
     let swept = db.clone();
     Lease::new(db, "sweeper", holder)
         .run(stop, move |held| {

@@ -1,21 +1,24 @@
 //! Leases: who does a job that one process at a time should do. Correctness never hangs on them; they only save double work.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
+use tokio::time::Instant;
 
 use crate::db::Prepare as _;
-use crate::{Db, Refusal, Stop};
+use crate::{Db, Instance, Refusal, Stop};
 
 const RENEW: Duration = Duration::from_secs(3);
 /// Shorter than the lease itself (10 s, by the database's clock): a holder that cannot renew stops before another may start.
 const TRUST: Duration = Duration::from_secs(8);
+/// After giving a lease back: longer than anybody who wants it takes to ask.
+const OTHERS_FIRST: Duration = Duration::from_secs(5);
+/// A lease that nobody took when it was given back is kept for so long before it is offered again.
+const OFFERED_AGAIN: Duration = Duration::from_secs(600);
 
 #[derive(QueryableByName)]
 struct Epoch {
@@ -23,50 +26,26 @@ struct Epoch {
     epoch: i64,
 }
 
-/// A named job, and this process's name as its holder.
+/// A named job, and the instance that would do it.
 ///
-/// The holder's name is the process's place (its address), not its run: restarted after a crash it takes its own
-/// lease up again at once, with a new epoch.
+/// The holder is the instance's name, not its run: restarted after a crash it takes its own lease up again at once, with
+/// a new epoch. Instances share: whoever holds more than its part gives one back.
 #[derive(Debug, Clone)]
 pub struct Lease {
     db: Db,
     name: String,
-    holder: String,
-    shared: Share,
-}
-
-/// How many leases of one kind this process holds: whoever has more asks later, so that they spread.
-#[derive(Debug, Clone, Default)]
-pub struct Share(Arc<AtomicUsize>);
-
-impl Share {
-    /// So many.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        AtomicUsize::load(&self.0, Ordering::Relaxed)
-    }
-
-    /// A moment for others to ask first.
-    fn wait(&self) -> Duration {
-        Duration::from_millis(150) * u32::try_from(self.held()).unwrap_or(u32::MAX).min(20)
-    }
+    holder: Instance,
 }
 
 impl Lease {
-    /// The lease on job `name`, to be held as `holder`.
+    /// The lease on job `name`, to be held by `holder`.
     #[must_use]
-    pub fn new(db: Db, name: impl Into<String>, holder: impl Into<String>) -> Self {
-        Self { db, name: name.into(), holder: holder.into(), shared: Share::default() }
-    }
-
-    /// Counts among leases of one kind that are to spread over the processes.
-    #[must_use]
-    pub fn sharing(self, shared: Share) -> Self {
-        Self { shared, ..self }
+    pub fn new(db: Db, name: impl Into<String>, holder: Instance) -> Self {
+        Self { db, name: name.into(), holder }
     }
 
     async fn acquire(&self) -> Result<Option<i64>, Refusal> {
-        let (name, holder) = (self.name.clone(), self.holder.clone());
+        let (name, holder) = (self.name.clone(), self.holder.name().to_owned());
         self.db
             .read(move |conn| {
                 async move {
@@ -92,7 +71,7 @@ impl Lease {
     }
 
     async fn set_until(&self, epoch: i64, sql: &'static str) -> Result<bool, Refusal> {
-        let (name, holder) = (self.name.clone(), self.holder.clone());
+        let (name, holder) = (self.name.clone(), self.holder.name().to_owned());
         self.db
             .read(move |conn| {
                 async move {
@@ -118,36 +97,52 @@ impl Lease {
         .await
     }
 
-    /// Does `job` whenever this process holds the lease, until `stop`. The job gets a signal of its own: lost or stopped.
+    /// Does `job` whenever this process holds the lease, until `stop`. The job gets a signal of its own: lost, given back
+    /// or stopped.
     pub async fn run<F, Fut>(self, stop: Stop, job: F)
     where
         F: Fn(Stop) -> Fut,
         Fut: Future<Output = ()>,
     {
+        let _asking = self.holder.asks();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = self.holder.has_name() => {}
+        }
+        let mut given_back = None;
         while !stop.is_cancelled() {
+            // Whoever holds more asks later.
+            let held = u32::try_from(self.holder.held()).unwrap_or(u32::MAX).min(20);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(self.shared.wait()) => {}
+                () = tokio::time::sleep(Duration::from_millis(150) * held) => {}
             }
             match self.acquire().await {
                 Ok(Some(epoch)) => {
                     tracing::info!(lease = %self.name, epoch, "holding the {} lease", self.name);
-                    self.shared.0.fetch_add(1, Ordering::Relaxed);
                     let held = stop.child_token();
-                    tokio::join!(
+                    let may_give_back = given_back.is_none_or(|at: Instant| at.elapsed() > OFFERED_AGAIN);
+                    let (_, is_given_back) = tokio::join!(
                         async {
                             job(held.clone()).await;
                             held.cancel();
                         },
-                        self.keep(epoch, held.clone()),
+                        self.keep(epoch, held.clone(), may_give_back),
                     );
-                    self.shared.0.fetch_sub(1, Ordering::Relaxed);
                     let _ = self
                         .set_until(
                             epoch,
                             "UPDATE leases SET until = clock_timestamp() WHERE name = $1 AND holder = $2 AND epoch = $3",
                         )
                         .await;
+                    if is_given_back {
+                        tracing::info!(lease = %self.name, epoch, "gave the {} lease back", self.name);
+                        given_back = Some(Instant::now());
+                        tokio::select! {
+                            () = stop.cancelled() => return,
+                            () = tokio::time::sleep(OTHERS_FIRST) => {}
+                        }
+                    }
                 }
                 Ok(None) => {}
                 Err(e) => tracing::warn!(lease = %self.name, error = ?e, "cannot ask for the {} lease", self.name),
@@ -159,21 +154,27 @@ impl Lease {
         }
     }
 
-    async fn keep(&self, epoch: i64, held: Stop) {
-        let mut trusted_until = tokio::time::Instant::now() + TRUST;
+    /// Renews until `held` ends, or ends it: when the lease is lost, or given back (then true).
+    async fn keep(&self, epoch: i64, held: Stop, may_give_back: bool) -> bool {
+        let counted = self.holder.holds();
+        let mut trusted_until = Instant::now() + TRUST;
         loop {
             tokio::select! {
-                () = held.cancelled() => return,
+                () = held.cancelled() => return false,
                 () = tokio::time::sleep(RENEW) => {}
             }
+            if may_give_back && counted.is_too_many() {
+                held.cancel();
+                return true;
+            }
             match self.renew(epoch).await {
-                Ok(true) => trusted_until = tokio::time::Instant::now() + TRUST,
+                Ok(true) => trusted_until = Instant::now() + TRUST,
                 Ok(false) => {
                     tracing::warn!(lease = %self.name, epoch, "lost the {} lease", self.name);
-                    return held.cancel();
+                    held.cancel();
                 }
-                Err(_) if tokio::time::Instant::now() < trusted_until => {}
-                Err(_) => return held.cancel(),
+                Err(_) if Instant::now() < trusted_until => {}
+                Err(_) => held.cancel(),
             }
         }
     }

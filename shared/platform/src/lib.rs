@@ -15,6 +15,7 @@ pub mod event_log;
 pub mod events;
 pub mod http;
 pub mod idempotency;
+pub mod instance;
 pub mod leases;
 pub mod logging;
 pub mod namespace;
@@ -28,6 +29,7 @@ pub mod timers;
 
 pub use cause::Cause;
 pub use db::{Conn, Db, Prepare};
+pub use instance::Instance;
 pub use namespace::Namespace;
 pub use refusal::Refusal;
 pub use service::Service;

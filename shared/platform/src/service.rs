@@ -15,7 +15,7 @@ use crate::http::health::Health;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
 use crate::retention::{self, Forgotten};
-use crate::{Db, Namespace, Stop, Tasks, consumer, dead_letters};
+use crate::{Db, Instance, Namespace, Stop, Tasks, consumer, dead_letters};
 
 /// Settings that every service has; flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Settings {
     pub pool_size: usize,
     /// `amqp://…`.
     pub amqp_url: SecretString,
+    /// The instance's name, unique among those of this service that run. Empty: the machine's name and the port.
+    #[serde(default)]
+    pub instance: String,
     /// Prefix of everything shared.
     pub namespace: Namespace,
     /// File or URL of the keys that tokens are checked with.
@@ -39,6 +42,8 @@ pub struct Settings {
 /// A service before it runs: connected to nothing yet, listening already.
 #[derive(Debug)]
 pub struct Service {
+    /// This process, which leases are held by.
+    pub instance: Instance,
     /// The database.
     pub db: Db,
     /// The broker.
@@ -54,6 +59,7 @@ pub struct Service {
     verifier: Verifier,
     listener: TcpListener,
     workers: usize,
+    database_url: SecretString,
 }
 
 impl Service {
@@ -64,13 +70,19 @@ impl Service {
     pub async fn build(settings: &Settings, stop: Stop) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(&settings.http_bind)
             .with_context(|| format!("cannot listen on {}", settings.http_bind))?;
-        let db = Db::new(settings.database_url.expose_secret(), settings.pool_size)?;
+        let instance = Instance::named(match settings.instance.trim() {
+            "" => format!("{}:{}", host_name(), listener.local_addr()?.port()),
+            name => name.to_owned(),
+        });
+        let database_url = settings.database_url.clone();
+        let db = Db::new(database_url.expose_secret(), settings.pool_size)?;
         let broker =
             Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
         let verifier = Verifier::load(&settings.auth_jwks).await?;
         let log = EventLog::new(db.clone());
         let tasks = Tasks::new(stop.clone());
-        Ok(Self { db, broker, log, stop, tasks, forgets: &[], verifier, listener, workers: settings.http_workers })
+        let workers = settings.http_workers;
+        Ok(Self { instance, db, broker, log, stop, tasks, forgets: &[], verifier, listener, workers, database_url })
     }
 
     /// Where it listens.
@@ -89,18 +101,26 @@ impl Service {
     /// Publishes into `exchange`, collects `consumer`'s dead letters, serves HTTP; until `stop`, then all ends within ten seconds.
     ///
     /// # Errors
-    /// When the HTTP server cannot start.
+    /// When the HTTP server cannot start, or another process runs under this instance's name.
     pub async fn run<F>(self, exchange: &'static str, consumer: &'static str, routes: F) -> anyhow::Result<()>
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
-        let holder = self.address()?.to_string();
-        tracing::info!(address = holder, "{exchange} service listens on {holder}");
+        let (instance, address) = (self.instance.clone(), self.address()?);
+        tracing::info!(instance = instance.name(), %address, "{exchange} service listens on {address}");
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
+        self.tasks.essential("instance", {
+            let (instance, url, stop) = (instance.clone(), self.database_url, stop.clone());
+            async move {
+                if let Err(e) = instance.keep(url.expose_secret(), stop).await {
+                    tracing::error!(error = format!("{e:#}"), "the instance has no name");
+                }
+            }
+        });
         self.tasks.essential("event log", self.log.clone().run(stop.clone()));
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
         let blocked = Data::new(relay.blocked());
-        self.tasks.essential("relay", relay.run(holder, stop.clone()));
+        self.tasks.essential("relay", relay.run(instance.clone(), stop.clone()));
         self.tasks.essential("retention", retention::run(db.clone(), self.forgets, stop.clone()));
         self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
 
@@ -121,6 +141,16 @@ impl Service {
         })
         .await?;
         self.tasks.finish(Duration::from_secs(4)).await;
+        anyhow::ensure!(
+            !instance.is_refused(),
+            "another process runs as instance '{}' on this database: give each a name of its own (setting `instance`)",
+            instance.name()
+        );
         Ok(())
     }
+}
+
+/// The machine's name: a pod's in a cluster.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

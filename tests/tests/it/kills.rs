@@ -1,5 +1,5 @@
-//! A bad night: a recorded day is replayed through the real processes, and each of them is killed in the middle.
-//! Everything comes back by itself, and the day's proof is as clean as on a good one.
+//! A bad night: a recorded day is replayed through the real processes, two of each service, and each kind of them is
+//! killed in the middle. Everything comes back by itself, and the day's proof is as clean as on a good one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,14 +8,16 @@ use std::time::Duration;
 use pannier_testkit::eventually;
 use serde_json::Value;
 
-/// Who is killed, in this order, and with which signal. PostgreSQL's SIGQUIT is its *immediate* stop: no farewell, no checkpoint.
-const NIGHT: [(&str, &str); 6] = [
-    ("order-svc", "KILL"),
-    ("rabbitmq", "KILL"),
-    ("merchant-svc", "KILL"),
-    ("postgres", "QUIT"),
-    ("dispatch-svc", "KILL"),
-    ("redis", "KILL"),
+/// Who is killed together, in this order, and with which signal: a whole service, or one of its two instances.
+/// PostgreSQL's SIGQUIT is its *immediate* stop: no farewell, no checkpoint.
+const NIGHT: [(&[&str], &str); 7] = [
+    (&["order-svc-1", "order-svc-2"], "KILL"),
+    (&["rabbitmq"], "KILL"),
+    (&["merchant-svc-1"], "KILL"),
+    (&["postgres"], "QUIT"),
+    (&["dispatch-svc-1", "dispatch-svc-2"], "KILL"),
+    (&["order-svc-1", "merchant-svc-2", "dispatch-svc-1"], "KILL"),
+    (&["redis"], "KILL"),
 ];
 
 /// A replay in a process of its own; killed if the test fails.
@@ -41,7 +43,7 @@ impl Replay {
         let child = Command::new(pannier)
             .args(["sim", "replay"])
             .arg(instance)
-            .args(["--speed", "60", "--report"])
+            .args(["--speed", "60", "--instances", "2", "--report"])
             .arg(report)
             .env("PANNIER_DATA", &data)
             .stdin(Stdio::null())
@@ -59,14 +61,19 @@ impl Replay {
         self.state()?["processes"][name]["pid"].as_u64()
     }
 
-    /// The process group: RabbitMQ is a shell and the machine below it.
-    async fn kill(&self, name: &str, signal: &str) {
-        let pid = eventually(&format!("{name} runs"), || async { self.pid(name) }).await;
-        let target = if signal == "KILL" { format!("-{pid}") } else { pid.to_string() };
-        let killed = Command::new("kill").args([&format!("-{signal}"), "--", &target]).status().expect("kill runs");
-        assert!(killed.success(), "{name} could be killed");
-        eprintln!("killed {name}");
-        eventually(&format!("{name} is back"), || async { self.pid(name).filter(|again| *again != pid) }).await;
+    /// The process groups: RabbitMQ is a shell and the machine below it.
+    async fn kill(&self, names: &[&str], signal: &str) {
+        let mut pids = Vec::new();
+        for name in names {
+            pids.push(eventually(&format!("{name} runs"), || async { self.pid(name) }).await);
+        }
+        let target = |pid: &u64| if signal == "KILL" { format!("-{pid}") } else { pid.to_string() };
+        let killed = Command::new("kill").arg(format!("-{signal}")).arg("--").args(pids.iter().map(target)).status();
+        assert!(killed.expect("kill runs").success(), "{names:?} could be killed");
+        eprintln!("killed {names:?}");
+        for (name, pid) in names.iter().zip(pids) {
+            eventually(&format!("{name} is back"), || async { self.pid(name).filter(|again| *again != pid) }).await;
+        }
     }
 }
 
@@ -76,24 +83,24 @@ fn acknowledged(report: &Path) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_survives_the_death_of_every_process() {
+async fn a_day_survives_the_death_of_every_kind_of_process() {
     let instance = Path::new(env!("CARGO_MANIFEST_DIR")).join("instances/harbour");
     let data = std::env::temp_dir().join(format!("pannier-night-{}", std::process::id()));
     let report = data.join("report");
     let mut replay = Replay::start(&instance, data.clone(), &report);
     let mut seen = 0;
-    for (name, signal) in NIGHT {
+    for (names, signal) in NIGHT {
         // In the middle of the work: some calls further than at the last kill.
         let deadline = tokio::time::Instant::now() + Duration::from_secs(120);
         while acknowledged(&report) < seen + 12 {
             assert!(
                 replay.child.try_wait().expect("it can be asked").is_none(),
-                "the replay ended before {name} was killed"
+                "the replay ended before {names:?} were killed"
             );
-            assert!(tokio::time::Instant::now() < deadline, "the day goes on before {name} is killed");
+            assert!(tokio::time::Instant::now() < deadline, "the day goes on before {names:?} are killed");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        replay.kill(name, signal).await;
+        replay.kill(names, signal).await;
         seen = acknowledged(&report);
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(400);

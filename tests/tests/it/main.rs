@@ -5,6 +5,7 @@ mod checks;
 mod ends;
 mod event_log;
 mod idempotency;
+mod instances;
 mod kills;
 mod load;
 mod manners;

@@ -16,9 +16,11 @@ use tokio_postgres::{Config, NoTls};
 use super::Conn;
 use super::sqlstate::{LastError, Tapped};
 
-/// Every connection gets these: nothing waits for ever, and nobody keeps a transaction open.
+/// Every connection gets these: nothing waits for ever, nobody keeps a transaction open, and the session of a machine
+/// that vanished ends, with all its locks.
 const SESSION: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
-                       SET idle_in_transaction_session_timeout = '10s'; SET TIME ZONE 'UTC'";
+                       SET idle_in_transaction_session_timeout = '10s'; SET TIME ZONE 'UTC'; \
+                       SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2";
 
 /// A silent peer is probed after so long, and every so often …
 const KEEPALIVE: Duration = Duration::from_secs(5);

@@ -22,7 +22,7 @@ use self::set_aside::SetAside;
 use crate::broker::Broker;
 use crate::event_log::{self, Batch, EventLog, LoggedEvent, TxSnapshot};
 use crate::leases::Lease;
-use crate::{Db, Refusal, Stop};
+use crate::{Db, Instance, Refusal, Stop};
 
 /// Outstanding confirms: measured, a window of 256 publishes thirty times what one by one does.
 const WINDOW: usize = 256;
@@ -86,14 +86,14 @@ impl Relay {
     }
 
     /// Publishes while this process holds the relay lease, until `stop`.
-    pub async fn run(self, holder: String, stop: Stop) {
+    pub async fn run(self, holder: Instance, stop: Stop) {
         Lease::new(self.db.clone(), "relay", holder).run(stop, |held| self.clone().lead(held)).await;
     }
 
     async fn lead(self, held: Stop) {
         let mut wait = Duration::from_millis(200);
         while !held.is_cancelled() {
-            let led = Leading::start(&self, &mut wait).await;
+            let led = Leading::start(&self, &held, &mut wait).await;
             let ended = match led {
                 Ok(mut leading) => {
                     let ended = leading.publish_until_broken(&held).await;
@@ -135,8 +135,8 @@ struct Leading<'a> {
 }
 
 impl<'a> Leading<'a> {
-    async fn start(relay: &'a Relay, wait: &mut Duration) -> anyhow::Result<Self> {
-        let publisher = Publisher::connect(&relay.broker, relay.exchange, relay.blocked.clone()).await?;
+    async fn start(relay: &'a Relay, held: &Stop, wait: &mut Duration) -> anyhow::Result<Self> {
+        let publisher = Publisher::connect(&relay.broker, relay.exchange, relay.blocked.clone(), held.clone()).await?;
         let cursor = cursor::load(&relay.db).await?;
         *wait = Duration::from_millis(200);
         tracing::info!("the relay publishes into {}", relay.exchange);

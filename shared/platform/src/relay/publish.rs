@@ -11,6 +11,7 @@ use pannier_contracts::{Envelope, EventId, Version};
 use serde_json::value::RawValue;
 
 use super::Blocked;
+use crate::Stop;
 use crate::broker::{self, Broker, DEADLINE};
 use crate::event_log::LoggedEvent;
 
@@ -28,18 +29,19 @@ pub(super) struct Publisher {
     /// The queues that this exchange feeds.
     queues: Vec<String>,
     blocked: Blocked,
+    stop: Stop,
 }
 
 /// More messages than this in a queue, and a fresh one would wait noticeably.
 const KEEPS_UP: u32 = 200;
 
 impl Publisher {
-    pub(super) async fn connect(broker: &Broker, exchange: &str, blocked: Blocked) -> anyhow::Result<Self> {
+    pub(super) async fn connect(broker: &Broker, exchange: &str, blocked: Blocked, stop: Stop) -> anyhow::Result<Self> {
         let connection = broker.connect("relay").await?;
         let channel = broker.publishing_channel(&connection).await?;
         let fed = ROUTES.iter().filter(|route| route.exchange == exchange);
         let queues = fed.map(|route| broker.namespace.of(route.queue)).collect();
-        Ok(Self { connection, channel, exchange: broker.namespace.of(exchange), queues, blocked })
+        Ok(Self { connection, channel, exchange: broker.namespace.of(exchange), queues, blocked, stop })
     }
 
     /// Publishes those that anybody subscribes to; all of them are sent before the first confirm is awaited.
@@ -109,7 +111,10 @@ impl Publisher {
         while self.connection.status().blocked() {
             self.blocked.set(true);
             anyhow::ensure!(self.connection.status().connected(), "the connection is gone");
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::select! {
+                () = self.stop.cancelled() => anyhow::bail!("the broker took nothing more before the end"),
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            }
         }
         self.blocked.set(false);
         Ok(())
