@@ -19,23 +19,23 @@ pub fn name(cell: CellIndex) -> String {
     cell.to_string()
 }
 
-/// The cells at exactly `k` steps.
+/// The cells that have anything within so many metres of a place.
 #[must_use]
-pub fn ring(centre: CellIndex, k: u32) -> Vec<CellIndex> {
-    if k == 0 { vec![centre] } else { centre.grid_ring(k) }
+pub fn within(centre: &Place, metres: f64) -> Vec<CellIndex> {
+    let home = of(centre);
+    let edges: Vec<f64> = home.edges().map(h3o::DirectedEdgeIndex::length_m).collect();
+    let (shortest, longest) = edges.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), m| (low.min(*m), high.max(*m)));
+    // Cells differ a little from their neighbours, hence the margins.
+    let (shortest, corner_m) = (0.9 * shortest, 1.2 * longest);
+    // From a corner of the home cell, one ring reaches as far as an edge, and every further ring one and a half edges more.
+    let rings = 1.0 + ((metres / shortest - 1.0) / 1.5).ceil().max(0.0);
+    let disk: Vec<CellIndex> = home.grid_disk(rings as u32);
+    disk.into_iter().filter(|cell| *cell == home || middle(*cell).distance_m(centre) <= metres + corner_m).collect()
 }
 
-/// Everything within so many metres of any place in `centre` lies in the first `k` rings.
-///
-/// From a corner of the centre, one ring reaches as far as an edge, and every further ring at least one and a half edges
-/// more. Edges differ a little from cell to cell, hence the margin.
-#[must_use]
-pub fn covered_m(centre: CellIndex, k: u32) -> f64 {
-    let edge_m = centre.edges().map(h3o::DirectedEdgeIndex::length_m).fold(f64::INFINITY, f64::min);
-    if k == 0 || !edge_m.is_finite() {
-        return 0.0;
-    }
-    0.9 * edge_m * (1.0 + 1.5 * f64::from(k - 1))
+fn middle(cell: CellIndex) -> Place {
+    let middle = LatLng::from(cell);
+    Place::new(middle.lat(), middle.lng()).unwrap_or_else(|_| unreachable!("a cell is on the earth"))
 }
 
 #[cfg(test)]
@@ -46,27 +46,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_nearer_than_covered_is_in_the_rings(
+        fn whatever_is_within_reach_is_in_one_of_the_cells(
             lat in -60.0..60.0f64, lng in -179.0..179.0f64, bearing in 0.0..std::f64::consts::TAU,
-            part in 0.0..1.0f64, k in 1u32..5,
+            part in 0.0..1.0f64, reach_m in 100.0..20_000.0f64,
         ) {
             let from = Place::new(lat, lng).unwrap();
-            let centre = of(&from);
-            let metres = covered_m(centre, k) * part;
+            let metres = reach_m * part;
             let north = metres * bearing.cos() / 111_195.0;
             let east = metres * bearing.sin() / (111_195.0 * lat.to_radians().cos());
             let to = Place::new(lat + north, lng + east).unwrap();
             // The flat step is not exactly as long on the sphere.
-            prop_assume!(from.distance_m(&to) <= covered_m(centre, k));
-            let disk: Vec<CellIndex> = (0..=k).flat_map(|k| ring(centre, k)).collect();
-            prop_assert!(disk.contains(&of(&to)));
+            prop_assume!(from.distance_m(&to) <= reach_m);
+            prop_assert!(within(&from, reach_m).contains(&of(&to)));
         }
     }
 
     #[test]
-    fn three_rings_are_a_few_kilometres() {
-        let berlin = of(&Place::new(52.52, 13.4).unwrap());
-        assert_eq!((ring(berlin, 0).len(), ring(berlin, 1).len(), ring(berlin, 3).len()), (1, 6, 18));
-        assert!((3_000.0..6_000.0).contains(&covered_m(berlin, 3)), "{}", covered_m(berlin, 3));
+    fn few_cells_are_near_and_not_many_more_are_far() {
+        let berlin = Place::new(52.52, 13.4).unwrap();
+        let counts = [500.0, 2_000.0, 5_000.0].map(|metres| within(&berlin, metres).len());
+        assert!(counts[0] <= 7 && counts[1] <= 19 && counts[2] <= 37, "{counts:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The connection, and what is written through it.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +11,7 @@ use h3o::CellIndex;
 use pannier_contracts::{Place, RiderId};
 use pannier_platform::Namespace;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Pipeline, RedisError};
+use redis::{Client, Pipeline, RedisError, Script};
 
 use super::cells;
 use super::keys::Keys;
@@ -64,6 +65,7 @@ pub struct Fix {
 #[derive(Clone)]
 pub struct Fleet {
     manager: ConnectionManager,
+    take: Arc<Script>,
     pub(super) keys: Keys,
     /// Until when Redis is left alone, milliseconds since 1970. Shared by all clones.
     resting_until_ms: Arc<AtomicI64>,
@@ -89,7 +91,8 @@ impl Fleet {
             .set_min_delay(Duration::from_millis(50))
             .set_max_delay(Duration::from_millis(200));
         let manager = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
-        Ok(Self { manager, keys: Keys::new(namespace), resting_until_ms: Arc::default() })
+        let take = Arc::new(Script::new(TAKE));
+        Ok(Self { manager, take, keys: Keys::new(namespace), resting_until_ms: Arc::default() })
     }
 
     /// Runs one pipeline, in time.
@@ -126,26 +129,27 @@ impl Fleet {
             return Ok(());
         }
         let mut take = redis::pipe();
+        // Once for all of them: a Redis that was started again does not know it any more.
+        take.load_script(&self.take).ignore();
         for fix in fixes {
-            take.cmd("EVAL")
-                .arg(TAKE)
-                .arg(1)
-                .arg(self.keys.rider(fix.rider))
-                .arg(fix.seq)
-                .arg(cells::name(cells::of(&fix.place)))
-                .arg(i32::from(fix.begins))
-                .arg(RIDER_TTL_S);
+            take.invoke_script(
+                self.take
+                    .key(self.keys.rider(fix.rider))
+                    .arg(fix.seq)
+                    .arg(cells::name(cells::of(&fix.place)))
+                    .arg(i32::from(fix.begins))
+                    .arg(RIDER_TTL_S),
+            );
         }
         let was: Vec<Option<String>> = self.run(&take).await?;
-        let mut put = redis::pipe();
+        let (mut put, mut touched) = (redis::pipe(), BTreeSet::new());
         for (fix, was) in fixes.iter().zip(was) {
             let Some(was) = was else { continue };
             let (cell, id) = (cells::of(&fix.place), member(fix.rider));
             let (geo, seen) = (self.keys.geo(cell), self.keys.seen(cell));
             put.cmd("GEOADD").arg(&geo).arg(fix.place.lng()).arg(fix.place.lat()).arg(&id).ignore();
             put.cmd("ZADD").arg(&seen).arg(fix.seen_ms).arg(&id).ignore();
-            put.cmd("EXPIRE").arg(&geo).arg(CELL_TTL_S).ignore();
-            put.cmd("EXPIRE").arg(&seen).arg(CELL_TTL_S).ignore();
+            touched.extend([geo, seen]);
             // Out of the old cell after into the new one: in between they are in both, and readers take the newer fix.
             if let Some(old) = was.parse::<CellIndex>().ok().filter(|old| *old != cell) {
                 self.remove_from(&mut put, old, &id);
@@ -154,6 +158,9 @@ impl Fleet {
         // All of them were old.
         if put.is_empty() {
             return Ok(());
+        }
+        for key in touched {
+            put.cmd("EXPIRE").arg(key).arg(CELL_TTL_S).ignore();
         }
         self.run::<()>(&put).await
     }

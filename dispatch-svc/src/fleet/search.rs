@@ -1,4 +1,4 @@
-//! Who is near: ring by ring, until the wanted number is nearer than what the rings cover.
+//! Who is near: within a reach that doubles until the wanted number is nearer than what was looked at.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,11 @@ use super::redis::{Away, Fleet};
 const FRESH_MS: i64 = 60_000;
 /// Fixes older than this are swept out by whoever meets them, milliseconds.
 const FORGOTTEN_MS: i64 = 600_000;
-/// Riders of one cell that are looked at, at most.
-const PER_CELL: usize = 1_000;
+/// How far the first look reaches, metres: in a busy city there are dozens, and elsewhere looking costs little.
+const FIRST_M: f64 = 500.0;
+/// Riders of one cell that a look reads at first, and how many times more the next one reads where there were more.
+const PER_CELL: usize = 64;
+const MORE: usize = 4;
 
 /// A rider as Redis knows them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,16 +27,26 @@ pub struct Found {
     pub rider: RiderId,
     /// Where.
     pub place: Place,
+    /// How far from the place that was asked about, in a straight line.
+    pub metres: f64,
     /// When they were last heard of, milliseconds since 1970.
     pub seen_ms: i64,
+}
+
+/// What one look saw.
+struct Looked {
+    /// Nearest first.
+    found: Vec<Found>,
+    /// Nobody nearer than this is missing.
+    complete_m: f64,
 }
 
 /// One member of a GEO answer: name, distance in metres, (longitude, latitude).
 type Near = (String, f64, (f64, f64));
 
 impl Fleet {
-    /// The riders within `radius_m` of a place, nearest first, at least `wanted` of those that `counts` if there are so many.
-    /// Nobody found means: unknown.
+    /// Riders within `radius_m` of a place, nearest first: all up to the `wanted`th of those that `counts`, and perhaps
+    /// some behind. Nobody found means: unknown.
     ///
     /// # Errors
     /// [`Away`].
@@ -44,55 +57,54 @@ impl Fleet {
         wanted: usize,
         counts: impl Fn(RiderId) -> bool,
     ) -> Result<Vec<Found>, Away> {
-        let home = cells::of(centre);
-        let mut found: HashMap<RiderId, Found> = HashMap::new();
-        let mut k = 0;
+        let (mut reach_m, mut per_cell) = (FIRST_M.min(radius_m), PER_CELL);
         loop {
-            // The first look takes the middle and its neighbours at once: the middle alone covers nothing.
-            let ring =
-                if k == 0 { [cells::ring(home, 0), cells::ring(home, 1)].concat() } else { cells::ring(home, k) };
-            k = k.max(1);
-            for near in self.in_cells(centre, radius_m, &ring).await? {
-                let newest = found.entry(near.rider).or_insert(near);
-                if newest.seen_ms < near.seen_ms {
-                    *newest = near;
-                }
+            let looked = self.look(centre, reach_m, per_cell).await?;
+            let near_enough = looked.found.iter().filter(|f| f.metres <= looked.complete_m && counts(f.rider)).count();
+            if near_enough >= wanted || looked.complete_m >= radius_m {
+                return Ok(looked.found);
             }
-            let covered_m = cells::covered_m(home, k);
-            let near_enough =
-                found.values().filter(|f| f.place.distance_m(centre) <= covered_m && counts(f.rider)).count();
-            if covered_m >= radius_m || near_enough >= wanted {
-                break;
+            if looked.complete_m < reach_m {
+                per_cell *= MORE;
+            } else {
+                reach_m = (reach_m * 2.0).min(radius_m);
             }
-            k += 1;
         }
-        let mut found: Vec<Found> = found.into_values().collect();
-        found.sort_by(|a, b| {
-            a.place.distance_m(centre).total_cmp(&b.place.distance_m(centre)).then_with(|| a.rider.cmp(&b.rider))
-        });
-        Ok(found)
     }
 
-    async fn in_cells(&self, centre: &Place, radius_m: f64, cells: &[CellIndex]) -> Result<Vec<Found>, Away> {
+    /// One look: the nearest `per_cell` of each cell.
+    async fn look(&self, centre: &Place, reach_m: f64, per_cell: usize) -> Result<Looked, Away> {
+        let cells = cells::within(centre, reach_m);
         let mut pipe = redis::pipe();
-        for cell in cells {
+        for cell in &cells {
             pipe.cmd("GEOSEARCH")
                 .arg(self.keys.geo(*cell))
                 .arg("FROMLONLAT")
                 .arg(centre.lng())
                 .arg(centre.lat())
                 .arg("BYRADIUS")
-                .arg(radius_m)
+                .arg(reach_m)
                 .arg("m")
                 .arg("ASC")
                 .arg("COUNT")
-                .arg(PER_CELL)
+                .arg(per_cell)
                 .arg("WITHDIST")
                 .arg("WITHCOORD");
         }
         let answers: Vec<Vec<Near>> = self.run(&pipe).await?;
         let full: Vec<(CellIndex, Vec<Near>)> =
-            cells.iter().copied().zip(answers).filter(|(_, members)| !members.is_empty()).collect();
+            cells.into_iter().zip(answers).filter(|(_, members)| !members.is_empty()).collect();
+        // Where a cell had more than were read, nothing is known behind the last of them.
+        let cut =
+            full.iter().filter(|(_, members)| members.len() >= per_cell).filter_map(|(_, members)| members.last());
+        let complete_m = cut.map(|(_, metres, _)| *metres).fold(reach_m, f64::min);
+        let mut found = self.fresh(full).await?;
+        found.sort_by(|a, b| a.metres.total_cmp(&b.metres).then_with(|| a.rider.cmp(&b.rider)));
+        Ok(Looked { found, complete_m })
+    }
+
+    /// Those of them who were heard of lately, by their newest fix. Sweeps out who was not for long.
+    async fn fresh(&self, full: Vec<(CellIndex, Vec<Near>)>) -> Result<Vec<Found>, Away> {
         if full.is_empty() {
             return Ok(Vec::new());
         }
@@ -105,9 +117,9 @@ impl Fleet {
         }
         let scores: Vec<Vec<Option<f64>>> = self.run(&pipe).await?;
         let now_ms = Utc::now().timestamp_millis();
-        let (mut found, mut old) = (Vec::new(), redis::pipe());
+        let (mut found, mut old) = (HashMap::new(), redis::pipe());
         for ((cell, members), scores) in full.iter().zip(scores) {
-            for ((id, _, (lng, lat)), seen) in members.iter().zip(scores) {
+            for ((id, metres, (lng, lat)), seen) in members.iter().zip(scores) {
                 // Milliseconds since 1970 are whole numbers far below 2^53.
                 let seen_ms = seen.unwrap_or(0.0) as i64;
                 if now_ms - seen_ms > FORGOTTEN_MS {
@@ -115,13 +127,18 @@ impl Fleet {
                 }
                 let (Ok(rider), Ok(place)) = (Uuid::try_parse(id), Place::new(*lat, *lng)) else { continue };
                 if now_ms - seen_ms <= FRESH_MS {
-                    found.push(Found { rider: RiderId(rider), place, seen_ms });
+                    // Who rides from one cell into another is in both for a moment.
+                    let near = Found { rider: RiderId(rider), place, metres: *metres, seen_ms };
+                    let newest = found.entry(near.rider).or_insert(near);
+                    if newest.seen_ms < near.seen_ms {
+                        *newest = near;
+                    }
                 }
             }
         }
         if !old.is_empty() {
             self.run::<()>(&old).await?;
         }
-        Ok(found)
+        Ok(found.into_values().collect())
     }
 }

@@ -38,6 +38,20 @@ async fn riders_are_found_across_cells_the_nearest_first() {
 }
 
 #[tokio::test]
+async fn a_crowd_that_does_not_count_hides_nobody() {
+    let fleet = a_fleet();
+    let crowd: Vec<RiderId> = (0..300).map(|_| RiderId::generate()).collect();
+    let behind = RiderId::generate();
+    let mut fixes: Vec<Fix> = crowd.iter().zip(0..).map(|(r, n)| fix(*r, 1, north(f64::from(n)))).collect();
+    fixes.push(fix(behind, 1, north(400.0)));
+    fleet.write(&fixes).await.expect("Redis takes it");
+    let found = fleet.near(&north(0.0), 3_000.0, 1, |r| r == behind).await.expect("Redis answers");
+    assert!(found.iter().any(|f| f.rider == behind), "{} found", found.len());
+    let all: Vec<RiderId> = crowd.into_iter().chain([behind]).collect();
+    assert_eq!(near(&fleet, 3_000.0).await, all, "nearest first, nobody left out");
+}
+
+#[tokio::test]
 async fn an_older_ping_never_wins_and_a_new_session_does() {
     let fleet = a_fleet();
     let rider = RiderId::generate();
