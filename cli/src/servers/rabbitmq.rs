@@ -140,7 +140,7 @@ fn environment(
         // Few schedulers that do not spin: the node shares the machine with everything else.
         (
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-            "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
+            "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}".to_owned(),
         ),
     ] {
         set(name, value.into());
