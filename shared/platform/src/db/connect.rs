@@ -16,12 +16,13 @@ use tokio_postgres::{Config, NoTls};
 use super::Conn;
 use super::sqlstate::{LastError, Tapped};
 
-/// Every connection gets these: nothing waits for ever, nobody keeps a transaction open, the session of a machine that
-/// vanished ends, with all its locks, and a prepared statement is planned once. The server would plan it anew for each
-/// of its first five uses and compare; all of ours find rows by an index, whatever the values.
+/// Every connection gets these: nothing waits for ever, nobody keeps a transaction open, and the session of a machine that
+/// vanished ends, with all its locks. A prepared statement is planned once, not for each of its first five uses, and by
+/// index: all of ours find rows so, whatever the values, and a plan that was made while a table was empty must do when it
+/// is not.
 const SESSION: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
                        SET idle_in_transaction_session_timeout = '10s'; SET TIME ZONE 'UTC'; \
-                       SET plan_cache_mode = force_generic_plan; \
+                       SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                        SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2";
 
 /// A silent peer is probed after so long, and every so often …
