@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::payments::gateway::HttpGateway;
 use crate::payments::reconciler::Reconciler;
 use crate::store::quotes;
+use crate::store::zones::Zones;
 use crate::tasks::sweeper;
 use crate::tasks::timers::OrderTimers;
 use crate::{http, messaging};
@@ -76,10 +77,10 @@ impl App {
     /// # Errors
     /// When the HTTP server cannot start.
     pub async fn run(self) -> anyhow::Result<()> {
-        let log = Data::new(self.service.log.clone());
+        let (log, zones) = (Data::new(self.service.log.clone()), Data::new(Zones::default()));
         self.service
             .run("order", "order", move |config| {
-                config.app_data(log.clone()).configure(http::routes);
+                config.app_data(log.clone()).app_data(zones.clone()).configure(http::routes);
             })
             .await
     }

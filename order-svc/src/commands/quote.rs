@@ -6,9 +6,9 @@ use pannier_contracts::{CustomerId, MerchantId, Place, QuoteId};
 use pannier_platform::{Conn, Refusal, timers};
 
 use crate::domain::pricing::{self, NoPrice, WantedLine};
-use crate::domain::zones::contains;
 use crate::store;
 use crate::store::quotes::Quote;
+use crate::store::zones::Zones;
 
 /// How long a quote can become an order.
 const VALID: Duration = Duration::from_secs(10 * 60);
@@ -29,16 +29,16 @@ pub struct Basket {
 ///
 /// # Errors
 /// `NotFound` without such a shop, `Invalid` when it cannot be priced, with the field that is wrong.
-pub async fn quote(conn: &mut Conn, customer: CustomerId, basket: &Basket) -> Result<Quote, Refusal> {
+pub async fn quote(conn: &mut Conn, zones: &Zones, customer: CustomerId, basket: &Basket) -> Result<Quote, Refusal> {
     let shop = store::copies::find_merchant(conn, basket.merchant_id).await?.ok_or(Refusal::NotFound("merchant"))?;
-    let zone = store::copies::zone_at(conn, basket.dropoff)
-        .await?
-        .filter(|zone| contains(&zone.outline, shop.place))
-        .ok_or_else(|| Refusal::Invalid {
-        code: "outside_zone",
-        detail: "we do not deliver from this shop to this place".to_owned(),
-        pointer: Some("/dropoff".to_owned()),
-    })?;
+    let zone =
+        zones.at(conn, basket.dropoff).await?.filter(|zone| zone.outline.contains(shop.place)).ok_or_else(|| {
+            Refusal::Invalid {
+                code: "outside_zone",
+                detail: "we do not deliver from this shop to this place".to_owned(),
+                pointer: Some("/dropoff".to_owned()),
+            }
+        })?;
     let priced = pricing::price(&shop, &basket.lines, basket.dropoff, &zone.policy).map_err(|e| no_price(&e))?;
     let now = timers::now(conn).await?;
     let json = |v: serde_json::Result<serde_json::Value>| v.map_err(|e| Refusal::Bug(e.into()));

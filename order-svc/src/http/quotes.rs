@@ -10,11 +10,18 @@ use serde_json::json;
 
 use crate::commands::quote::{Basket, quote};
 use crate::store::quotes::Quote;
+use crate::store::zones::Zones;
 
 /// A customer asks for a price.
-pub(super) async fn create(who: Customer, db: Data<Db>, cmd: Command<Basket>) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(
+    who: Customer,
+    db: Data<Db>,
+    zones: Data<Zones>,
+    cmd: Command<Basket>,
+) -> Result<HttpResponse, Problem> {
     cmd.once_with(StatusCode::CREATED, &db, move |conn, cmd| {
-        async move { Ok(view(quote(conn, who.id, &cmd.body).await?)) }.boxed()
+        let zones = zones.clone();
+        async move { Ok(view(quote(conn, &zones, who.id, &cmd.body).await?)) }.boxed()
     })
     .await
 }

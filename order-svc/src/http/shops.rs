@@ -9,6 +9,7 @@ use pannier_platform::{Db, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::store::copies;
+use crate::store::zones::Zones;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Here {
@@ -28,13 +29,18 @@ pub struct ShopView {
 }
 
 /// Shops that deliver to a place, nearest first.
-pub(super) async fn near(_who: Customer, db: Data<Db>, here: Query<Here>) -> Result<Json<Page<ShopView>>, Problem> {
+pub(super) async fn near(
+    _who: Customer,
+    db: Data<Db>,
+    zones: Data<Zones>,
+    here: Query<Here>,
+) -> Result<Json<Page<ShopView>>, Problem> {
     let here = Place::new(here.lat, here.lng).map_err(|e| Problem::bad_request("place_invalid", e.to_string()))?;
     let shops = db
         .read(move |conn| {
             async move {
-                match copies::zone_at(conn, here).await? {
-                    Some(zone) => copies::merchants_within(conn, &zone.outline).await,
+                match zones.at(conn, here).await? {
+                    Some(zone) => copies::shops_near(conn, here, &zone.corners).await,
                     None => Ok(Vec::new()),
                 }
             }
@@ -43,13 +49,13 @@ pub(super) async fn near(_who: Customer, db: Data<Db>, here: Query<Here>) -> Res
         .await?;
     let mut data: Vec<_> = shops
         .into_iter()
-        .map(|m| ShopView {
-            distance_m: m.place.distance_m(&here).round() as i64,
-            id: m.id,
-            name: m.name,
-            place: m.place,
-            status: m.status,
-            prep_ms: m.prep_ms,
+        .map(|shop| ShopView {
+            distance_m: shop.place.distance_m(&here).round() as i64,
+            id: shop.id,
+            name: shop.name,
+            place: shop.place,
+            status: shop.status,
+            prep_ms: shop.prep_ms,
         })
         .collect();
     data.sort_by_key(|shop| (shop.distance_m, shop.id));

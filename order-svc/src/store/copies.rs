@@ -1,15 +1,19 @@
 //! Our copies of shops and zones. Newest version wins, so news may come twice and in any order.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Double, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
-use pannier_contracts::merchant::MerchantSnapshot;
-use pannier_contracts::zone::{Policy, ZoneSnapshot};
-use pannier_contracts::{MerchantId, Place, Version, ZoneId};
-use pannier_platform::{Conn, Refusal};
+use pannier_contracts::merchant::{MerchantSnapshot, MerchantStatus};
+use pannier_contracts::zone::ZoneSnapshot;
+use pannier_contracts::{MerchantId, Place, Version};
+use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
 use super::schema::{merchants, zones};
-use crate::domain::zones::{contains, size};
+use crate::domain::zones::Outline;
+
+/// The longest list of shops.
+const SHOPS: usize = 500;
 
 /// A shop's row.
 type MerchantRow = (Uuid, i64, String, f64, f64, String, i64, String, serde_json::Value);
@@ -78,40 +82,68 @@ pub async fn find_merchant(conn: &mut Conn, id: MerchantId) -> Result<Option<Mer
     row.map(merchant).transpose()
 }
 
-/// Shops inside an outline, at most 500.
+/// A shop in a list: without its menu, which may be long.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// Which shop.
+    pub id: MerchantId,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// Whether it takes orders.
+    pub status: MerchantStatus,
+    /// How long its kitchen usually takes, milliseconds.
+    pub prep_ms: i64,
+}
+
+/// The shops of an outline, those nearest to a place first, at most 500.
 ///
 /// # Errors
 /// What the database says.
-pub async fn merchants_within(conn: &mut Conn, outline: &[Place]) -> Result<Vec<MerchantSnapshot>, Refusal> {
+pub async fn shops_near(conn: &mut Conn, here: Place, outline: &[Place]) -> Result<Vec<Shop>, Refusal> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+        #[diesel(sql_type = Text)]
+        name: String,
+        #[diesel(sql_type = Double)]
+        lat: f64,
+        #[diesel(sql_type = Double)]
+        lng: f64,
+        #[diesel(sql_type = Text)]
+        status: String,
+        #[diesel(sql_type = BigInt)]
+        prep_ms: i64,
+    }
     let range = |of: fn(&Place) -> f64| {
         outline.iter().map(of).fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)))
     };
-    let (south, north) = range(Place::lat);
-    let (west, east) = range(Place::lng);
-    let rows: Vec<MerchantRow> = merchants::table
-        .filter(merchants::lat.between(south, north).and(merchants::lng.between(west, east)))
-        .limit(500)
-        .load(conn)
-        .await?;
-    let mut inside = Vec::with_capacity(rows.len());
-    for row in rows {
-        let shop = merchant(row)?;
-        if contains(outline, shop.place) {
-            inside.push(shop);
-        }
-    }
-    Ok(inside)
-}
-
-/// A zone as we know it: what pricing needs of it.
-#[derive(Debug, Clone)]
-pub struct Zone {
-    /// Which zone.
-    pub id: ZoneId,
-    /// Its outline.
-    pub outline: Vec<Place>,
-    /// What is promised there.
-    pub policy: Policy,
+    let ((south, north), (west, east)) = (range(Place::lat), range(Place::lng));
+    // The box around the outline by an index. On a zone's scale the earth is flat, and a degree of longitude shorter.
+    let rows: Vec<Row> = diesel::sql_query(
+        "SELECT id, name, lat, lng, status, prep_ms FROM merchants
+         WHERE lat BETWEEN $1 AND $2 AND lng BETWEEN $3 AND $4
+         ORDER BY (lat - $5) ^ 2 + ((lng - $6) * cos(radians($5))) ^ 2 LIMIT $7",
+    )
+    .bind::<Double, _>(south)
+    .bind::<Double, _>(north)
+    .bind::<Double, _>(west)
+    .bind::<Double, _>(east)
+    .bind::<Double, _>(here.lat())
+    .bind::<Double, _>(here.lng())
+    .bind::<BigInt, _>(4 * SHOPS as i64)
+    .prepared()
+    .load(conn)
+    .await?;
+    let outline = Outline::new(outline);
+    let shop = |row: Row| -> anyhow::Result<Shop> {
+        let place = Place::new(row.lat, row.lng)?;
+        Ok(Shop { id: MerchantId(row.id), name: row.name, place, status: row.status.parse()?, prep_ms: row.prep_ms })
+    };
+    let shops = rows.into_iter().map(shop).filter(|shop| shop.as_ref().map_or(true, |s| outline.contains(s.place)));
+    shops.take(SHOPS).collect::<anyhow::Result<_>>().map_err(Refusal::Bug)
 }
 
 /// Keeps a zone's snapshot, unless we have a newer one.
@@ -139,28 +171,4 @@ pub async fn keep_zone(conn: &mut Conn, z: &ZoneSnapshot) -> Result<(), Refusal>
         .execute(conn)
         .await?;
     Ok(())
-}
-
-/// The zone that holds a place; of several, the smallest.
-///
-/// # Errors
-/// What the database says.
-pub async fn zone_at(conn: &mut Conn, place: Place) -> Result<Option<Zone>, Refusal> {
-    let rows: Vec<(String, i64, serde_json::Value, serde_json::Value)> =
-        zones::table.order(zones::id).load(conn).await?;
-    let mut found: Option<Zone> = None;
-    for (id, _, polygon, policy) in rows {
-        let zone = || -> anyhow::Result<Zone> {
-            Ok(Zone {
-                id: id.parse()?,
-                outline: serde_json::from_value(polygon)?,
-                policy: serde_json::from_value(policy)?,
-            })
-        };
-        let zone = zone().map_err(Refusal::Bug)?;
-        if contains(&zone.outline, place) && found.as_ref().is_none_or(|f| size(&zone.outline) < size(&f.outline)) {
-            found = Some(zone);
-        }
-    }
-    Ok(found)
 }

@@ -6,3 +6,4 @@ pub mod payments;
 pub mod progress;
 pub mod quotes;
 pub mod schema;
+pub mod zones;

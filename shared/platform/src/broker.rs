@@ -26,6 +26,11 @@ pub const ATTEMPTS: &str = "x-pannier-attempts";
 /// Header: what the last try said.
 pub const REASON: &str = "x-pannier-reason";
 
+/// Whoever declares a queue that somebody else is just making is told that it is there, and consuming from it then fails
+/// (541): inside a process, one after the other. Between processes that start together on an empty broker it may happen
+/// still; the consumer connects again.
+static DECLARING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Where the broker is, and under which namespace we use it.
 #[derive(Debug, Clone)]
 pub struct Broker {
@@ -69,6 +74,7 @@ impl Broker {
     /// When the broker is away, or holds a queue of ours with other arguments.
     pub async fn channel(&self, connection: &Connection) -> anyhow::Result<Channel> {
         let channel = in_time("open a channel", connection.create_channel()).await?;
+        let _one_at_a_time = DECLARING.lock().await;
         self.declare(&channel).await?;
         Ok(channel)
     }

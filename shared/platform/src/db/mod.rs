@@ -1,5 +1,6 @@
 //! The database: a pool, and the one way to write.
 
+pub(crate) mod clock;
 mod connect;
 mod prepared;
 mod scope;
@@ -18,10 +19,12 @@ use tokio::sync::Notify;
 pub use self::prepared::{Prepare, Prepared};
 pub use self::scope::ring_after_commit;
 pub(crate) use self::scope::{
-    FireAt, NewEvent, add_event, change_timer, keep_answer, last_sqlstate, resolve_alarms, resolve_alarms_now,
+    FireAt, NewEvent, add_event, change_timer, keep_answer, known_time, last_sqlstate, resolve_alarms,
+    resolve_alarms_now,
 };
 pub use self::sqlstate::SqlState;
 
+use self::clock::Clock;
 use self::connect::{Manager, Pooled};
 use self::scope::{Flushed, Scope};
 use crate::Refusal;
@@ -63,6 +66,7 @@ pub struct Db {
     pool: Pool<Manager>,
     runtime: Handle,
     bells: Arc<Bells>,
+    clock: Arc<Clock>,
 }
 
 impl std::fmt::Debug for Db {
@@ -99,13 +103,18 @@ impl Db {
             .recycle_timeout(patience)
             .runtime(deadpool::Runtime::Tokio1)
             .build()?;
-        Ok(Self { pool, runtime: Handle::try_current()?, bells: Arc::default() })
+        Ok(Self { pool, runtime: Handle::try_current()?, bells: Arc::default(), clock: Arc::default() })
     }
 
     /// Rings after commits that concern its listener. There is one listener per bell and process.
     #[must_use]
     pub fn bell(&self, bell: Bell) -> Arc<Notify> {
         Arc::clone(self.bells.of(bell))
+    }
+
+    /// What is known of the database's clock.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     async fn pooled(&self) -> Result<Object<Manager>, Refusal> {
@@ -124,7 +133,7 @@ impl Db {
         let db = self.clone();
         self.spawned(async move {
             let mut pooled = db.pooled().await?;
-            let scope = Scope::of_read(Arc::clone(&pooled.last_error));
+            let scope = Scope::of_read(Arc::clone(&pooled.last_error), Arc::clone(&db.clock));
             let done = tokio::time::timeout(DEADLINE, scope.run(body(&mut pooled.conn))).await;
             done.unwrap_or_else(|_| Err(give_up(pooled)))
         })
@@ -145,7 +154,7 @@ impl Db {
         self.spawned(async move {
             let mut pooled = db.begin().await?;
             let mut committing = false;
-            let scope = Scope::of_transaction(Arc::clone(&pooled.last_error));
+            let scope = Scope::of_transaction(Arc::clone(&pooled.last_error), Arc::clone(&db.clock));
             let work = scope.run(run(&mut pooled.conn, body, &mut committing));
             match tokio::time::timeout(DEADLINE, work).await {
                 Ok(Ok((outcome, bells))) => {

@@ -19,6 +19,7 @@ use diesel::sql_types::{Array, BigInt, HasSqlType, Nullable, SmallInt, Text, Tim
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::clock::Clock;
 use super::prepared::Prepare as _;
 use super::sqlstate::{LastError, SqlState};
 use super::{Bell, Conn};
@@ -32,17 +33,18 @@ tokio::task_local! {
 /// One use of a connection.
 pub(super) struct Scope {
     last_error: Arc<LastError>,
+    clock: Arc<Clock>,
     /// Nothing is collected for reads.
     pending: Option<RefCell<Pending>>,
 }
 
 impl Scope {
-    pub(super) fn of_read(last_error: Arc<LastError>) -> Self {
-        Self { last_error, pending: None }
+    pub(super) fn of_read(last_error: Arc<LastError>, clock: Arc<Clock>) -> Self {
+        Self { last_error, clock, pending: None }
     }
 
-    pub(super) fn of_transaction(last_error: Arc<LastError>) -> Self {
-        Self { last_error, pending: Some(RefCell::default()) }
+    pub(super) fn of_transaction(last_error: Arc<LastError>, clock: Arc<Clock>) -> Self {
+        Self { last_error, clock, pending: Some(RefCell::default()) }
     }
 
     pub(super) async fn run<F: Future>(self, work: F) -> F::Output {
@@ -94,6 +96,11 @@ impl Pending {
 /// The SQLSTATE of the newest error on the connection in use.
 pub(crate) fn last_sqlstate() -> Option<SqlState> {
     SCOPE.try_with(|scope| scope.last_error.get()).ok().flatten()
+}
+
+/// The database's time, if it is known without asking.
+pub(crate) fn known_time() -> Option<DateTime<Utc>> {
+    SCOPE.try_with(|scope| scope.clock.now()).ok().flatten()
 }
 
 /// Lets `change` collect; false when nothing collects here, and it has to be written at once.

@@ -144,7 +144,17 @@ impl EventLog {
         };
         *is_sure = true;
         let seen = Arc::clone(&place.seen);
-        let (events, next) = self.db.read(move |conn| async move { read::since(conn, &seen).await }.boxed()).await?;
+        let db = self.db.clone();
+        let read = self.db.read(move |conn| {
+            async move {
+                let asked_at = std::time::Instant::now();
+                let (events, next, time) = read::since(conn, &seen).await?;
+                db.clock().heard(asked_at, time);
+                Ok((events, next))
+            }
+            .boxed()
+        });
+        let (events, next) = read.await?;
         let found = !events.is_empty();
         let to = Arc::new(next);
         if found {

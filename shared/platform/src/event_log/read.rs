@@ -90,6 +90,8 @@ macro_rules! columns {
 struct TailRow {
     #[diesel(sql_type = Text)]
     next: String,
+    #[diesel(sql_type = Timestamptz)]
+    time: DateTime<Utc>,
     #[diesel(sql_type = Nullable<BigInt>)]
     is_event: Option<i64>,
 }
@@ -97,13 +99,15 @@ struct TailRow {
 /// A tail row is the snapshot alone, or with an event.
 struct Tail {
     next: String,
+    /// By the database's clock.
+    time: DateTime<Utc>,
     event: Option<LoggedEvent>,
 }
 
 impl diesel::deserialize::QueryableByName<diesel::pg::Pg> for Tail {
     fn build<'a>(row: &impl diesel::row::NamedRow<'a, diesel::pg::Pg>) -> diesel::deserialize::Result<Self> {
-        let TailRow { next, is_event } = TailRow::build(row)?;
-        Ok(Self { next, event: is_event.map(|_| LoggedEvent::build(row)).transpose()? })
+        let TailRow { next, time, is_event } = TailRow::build(row)?;
+        Ok(Self { next, time, event: is_event.map(|_| LoggedEvent::build(row)).transpose()? })
     }
 }
 
@@ -114,16 +118,19 @@ fn split(rows: Vec<Tail>) -> Result<(Vec<LoggedEvent>, TxSnapshot), Refusal> {
     Ok((rows.into_iter().filter_map(|row| row.event).collect(), next))
 }
 
-/// What became visible since `seen`, in the order to show it in, and what is visible now.
+/// What became visible since `seen`, in the order to show it in, what is visible now, and the database's time.
 ///
 /// # Errors
 /// What the database refuses.
-pub(super) async fn since(conn: &mut Conn, seen: &TxSnapshot) -> Result<(Vec<LoggedEvent>, TxSnapshot), Refusal> {
+pub(super) async fn since(
+    conn: &mut Conn,
+    seen: &TxSnapshot,
+) -> Result<(Vec<LoggedEvent>, TxSnapshot, DateTime<Utc>), Refusal> {
     // Exactly what `seen` does not see: later transactions, and those that were in progress. One that stays open for
     // hours costs one look-up in an index. The upper bound keeps out rows that a restore brought from the future.
     let rows: Vec<Tail> = diesel::sql_query(concat!(
-        "SELECT now.snapshot::text AS next, e.seq AS is_event, e.*
-         FROM (SELECT pg_current_snapshot() AS snapshot) AS now LEFT JOIN LATERAL (
+        "SELECT now.snapshot::text AS next, now.time, e.seq AS is_event, e.*
+         FROM (SELECT pg_current_snapshot() AS snapshot, clock_timestamp() AS time) AS now LEFT JOIN LATERAL (
              SELECT ",
         columns!(),
         " FROM events WHERE events.tx >= $1::xid8 AND events.tx < pg_snapshot_xmax(now.snapshot)
@@ -138,7 +145,9 @@ pub(super) async fn since(conn: &mut Conn, seen: &TxSnapshot) -> Result<(Vec<Log
     .prepared()
     .load(conn)
     .await?;
-    split(rows)
+    let time = rows.as_slice().first().map_or(DateTime::UNIX_EPOCH, |row| row.time);
+    let (events, next) = split(rows)?;
+    Ok((events, next, time))
 }
 
 /// One audience's events since `seen`, at most `limit` of them, and what is visible now.
@@ -152,8 +161,8 @@ pub(crate) async fn of_audience_since(
     limit: i64,
 ) -> Result<(Vec<LoggedEvent>, TxSnapshot), Refusal> {
     let rows: Vec<Tail> = diesel::sql_query(concat!(
-        "SELECT now.snapshot::text AS next, e.seq AS is_event, e.*
-         FROM (SELECT pg_current_snapshot() AS snapshot) AS now LEFT JOIN LATERAL (
+        "SELECT now.snapshot::text AS next, now.time, e.seq AS is_event, e.*
+         FROM (SELECT pg_current_snapshot() AS snapshot, clock_timestamp() AS time) AS now LEFT JOIN LATERAL (
              SELECT * FROM (
                  SELECT ",
         columns!(),
