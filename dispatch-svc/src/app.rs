@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
+use pannier_platform::retention::Forgets;
 use pannier_platform::{Service, Stop, service, timers};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 use crate::fleet::{Fleet, Locations, locations};
 use crate::http;
 use crate::messaging::on_order::OnOrder;
+use crate::store::{IS_OPEN, rounds};
 use crate::tasks::dispatcher::Dispatcher;
 use crate::tasks::gather::City;
 use crate::tasks::planner::Planner;
@@ -51,7 +53,8 @@ impl App {
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let budget = Duration::from_millis(settings.plan_budget_ms);
         anyhow::ensure!((1..=10_000).contains(&settings.plan_budget_ms), "plan_budget_ms is 1 to 10000");
-        let service = Service::build(&settings.service, stop.clone()).await?;
+        let mut service = Service::build(&settings.service, stop.clone()).await?;
+        service.forgets = Forgets { tables: &[rounds::FORGOTTEN], is_open: Some(IS_OPEN) };
         let db = service.db.clone();
         let holder = service.instance.clone();
         let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;

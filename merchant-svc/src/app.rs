@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use actix_web::web::Data;
+use pannier_platform::retention::Forgets;
 use pannier_platform::{Service, Stop, service};
 use serde::Deserialize;
 
 use crate::order_service::OrderService;
+use crate::store::IS_OPEN;
 use crate::{http, messaging};
 
 /// See `config/default.toml`.
@@ -32,7 +34,8 @@ impl App {
     /// # Errors
     /// A sentence that names what is wrong with the settings.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
-        let service = Service::build(&settings.service, stop).await?;
+        let mut service = Service::build(&settings.service, stop).await?;
+        service.forgets = Forgets { tables: &[], is_open: Some(IS_OPEN) };
         let orders = OrderService::new(&settings.order_url)?;
         service.consume(messaging::on_order::OnOrder);
         service.consume(messaging::on_delivery::OnDelivery);

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::web::Data;
+use pannier_platform::retention::Forgets;
 use pannier_platform::{Service, Stop, service, timers};
 use serde::Deserialize;
 use tokio::sync::Notify;
 
 use crate::payments::gateway::HttpGateway;
 use crate::payments::reconciler::Reconciler;
-use crate::store::quotes;
 use crate::store::zones::Zones;
+use crate::store::{IS_OPEN, quotes};
 use crate::tasks::sweeper;
 use crate::tasks::timers::OrderTimers;
 use crate::{http, messaging};
@@ -40,7 +41,7 @@ impl App {
     /// A sentence that names what is wrong with the settings.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let mut service = Service::build(&settings.service, stop.clone()).await?;
-        service.forgets = &[quotes::FORGOTTEN];
+        service.forgets = Forgets { tables: &[quotes::FORGOTTEN], is_open: Some(IS_OPEN) };
         let db = service.db.clone();
         let holder = service.instance.clone();
 

@@ -1,7 +1,19 @@
--- A rider with more orders than fit: accepted intervals over each other, counted when each begins; and a load that is not what it counts.
+-- A rider with more orders than fitted then: accepted intervals over each other, counted when each begins; and a load that
+-- is not what it counts.
+WITH room AS (
+    -- What the rider's own story said at that time; before its first word, that word.
+    SELECT a.id, coalesce(
+        (SELECT (e.data ->> 'capacity')::int FROM dispatch.events e
+         WHERE e.aggregate = 'rider' AND e.aggregate_id = a.rider_id AND e.data ->> 'capacity' IS NOT NULL AND e.occurred_at <= a.accepted_at
+         ORDER BY e.version DESC LIMIT 1),
+        (SELECT (e.data ->> 'capacity')::int FROM dispatch.events e
+         WHERE e.aggregate = 'rider' AND e.aggregate_id = a.rider_id AND e.data ->> 'capacity' IS NOT NULL ORDER BY e.version LIMIT 1),
+        r.capacity) AS capacity
+    FROM dispatch.offers a JOIN dispatch.riders r ON r.id = a.rider_id WHERE a.accepted_at IS NOT NULL
+)
 SELECT 'rider ' || a.rider_id || ' had ' || count(*) || ' orders at ' || a.accepted_at || ', room for ' || r.capacity AS detail, 1::bigint AS amount
 FROM dispatch.offers a
-JOIN dispatch.riders r ON r.id = a.rider_id
+JOIN room r ON r.id = a.id
 JOIN dispatch.offers b ON b.rider_id = a.rider_id AND b.accepted_at IS NOT NULL
     AND b.accepted_at <= a.accepted_at AND coalesce(b.ended_at, 'infinity') > a.accepted_at
 WHERE a.accepted_at IS NOT NULL

@@ -1,5 +1,6 @@
 -- Illegal edges, version gaps, rows that their log contradicts, assignments that nobody accepted, end states that do not fit
--- each other, copies that are not the owner's newest.
+-- each other, payments that their ledger contradicts, parts without a whole, copies that are not the owner's newest, and
+-- cancellations by whoever tidied up that dispatch had no reason for.
 WITH log AS (
     SELECT aggregate, aggregate_id, version, data ->> 'state' AS state FROM orders.events
     UNION ALL SELECT aggregate, aggregate_id, version, data ->> 'state' FROM merchant.events
@@ -100,6 +101,11 @@ owned AS (
     UNION ALL SELECT 'rider', id, version, NULL FROM dispatch.riders
     UNION ALL SELECT 'zone', uid, version, NULL FROM dispatch.zones
 ),
+-- Old events of what is over are forgotten as a whole, and of what never ends all but the newest.
+forgotten AS (
+    SELECT bool_or(tx <> '0') AS any_is FROM (SELECT tx FROM orders.forgotten_events UNION ALL SELECT tx FROM merchant.forgotten_events
+                                              UNION ALL SELECT tx FROM dispatch.forgotten_events) f
+),
 ended AS (
     SELECT o.id, o.state AS o, t.state AS t, d.state AS d, p.state AS p
     FROM orders.orders o
@@ -115,11 +121,12 @@ WHERE state_before IS NOT NULL AND state <> state_before
   AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.aggregate = s.aggregate AND e.a = s.state_before AND e.b = s.state)
 UNION ALL
 SELECT 'gap: ' || aggregate || ' ' || aggregate_id || ' goes from version ' || coalesce(version_before, 0) || ' to ' || version, 1
-FROM steps WHERE version <> coalesce(version_before, 0) + 1
+FROM steps, forgotten WHERE version <> coalesce(version_before, 0) + 1 AND NOT (version_before IS NULL AND any_is)
 UNION ALL
 SELECT 'unannounced: ' || w.aggregate || ' ' || w.id || ' is at version ' || w.version || ', its log at ' || coalesce(max(l.version), 0), 1
 FROM owned w LEFT JOIN log l ON l.aggregate = w.aggregate AND l.aggregate_id = w.id
-GROUP BY w.aggregate, w.id, w.version HAVING max(l.version) IS DISTINCT FROM w.version
+GROUP BY w.aggregate, w.id, w.version
+HAVING max(l.version) IS DISTINCT FROM w.version AND NOT (max(l.version) IS NULL AND (SELECT any_is FROM forgotten))
 UNION ALL
 SELECT 'contradiction: ' || w.aggregate || ' ' || w.id || ' is ' || w.state || ', its log says ' || coalesce(l.state, 'nothing'), 1
 FROM owned w JOIN log l ON l.aggregate = w.aggregate AND l.aggregate_id = w.id AND l.version = w.version
@@ -161,3 +168,38 @@ FROM merchant.tickets t LEFT JOIN orders.progress p USING (order_id) WHERE (p.ti
 UNION ALL
 SELECT 'copy: order ' || d.order_id || ' shows its delivery at version ' || coalesce(p.delivery ->> 'version', 'none') || ', it is at ' || d.version, 1
 FROM dispatch.deliveries d LEFT JOIN orders.progress p USING (order_id) WHERE (p.delivery ->> 'version')::bigint IS DISTINCT FROM d.version
+UNION ALL
+SELECT 'payment: order ' || p.order_id || ' is ' || p.state || ', and the ledger has no ' || needs.kind, 1
+FROM orders.payments p
+-- Whatever was never held can be voided without an entry.
+JOIN (VALUES ('authorised', 'authorise'), ('captured', 'authorise'), ('captured', 'capture'), ('refunded', 'capture'),
+             ('refunded', 'refund'), ('voided', 'void')) AS needs (state, kind) ON needs.state = p.state
+WHERE NOT EXISTS (SELECT 1 FROM orders.ledger l WHERE l.order_id = p.order_id AND l.kind = needs.kind)
+  AND (p.state <> 'voided' OR EXISTS (SELECT 1 FROM orders.ledger l WHERE l.order_id = p.order_id AND l.kind = 'authorise'))
+UNION ALL
+SELECT 'payment: order ' || o.id || ' was delivered and not paid, and nobody owes it', 1
+FROM orders.orders o JOIN orders.payments p ON p.order_id = o.id
+WHERE o.state = 'delivered' AND p.state = 'failed'
+  AND NOT EXISTS (SELECT 1 FROM orders.ledger l WHERE l.order_id = o.id AND l.kind = 'receivable')
+UNION ALL
+SELECT 'payment: order ' || o.id || ' costs ' || o.total || ' ' || o.currency || ', its payment is ' || p.amount || ' ' || p.currency, 1
+FROM orders.orders o JOIN orders.payments p ON p.order_id = o.id WHERE p.amount <> o.total OR p.currency <> o.currency
+UNION ALL
+SELECT 'no order: ticket ' || id || ' is of ' || order_id, 1
+FROM merchant.tickets t WHERE NOT EXISTS (SELECT 1 FROM orders.orders o WHERE o.id = t.order_id)
+UNION ALL
+SELECT 'no order: delivery ' || id || ' is of ' || order_id, 1
+FROM dispatch.deliveries d WHERE NOT EXISTS (SELECT 1 FROM orders.orders o WHERE o.id = d.order_id)
+UNION ALL
+SELECT 'tidied up: order ' || c.order_id || ' was cancelled ' || CASE
+           WHEN d.id IS NULL THEN 'and dispatch never heard of it'
+           ELSE 'and dispatch had said ' || coalesce(r.outcome, 'nothing') || ' about delivery ' || d.id END, 1
+FROM tidied_up c
+LEFT JOIN dispatch.deliveries d ON d.order_id = c.order_id
+LEFT JOIN LATERAL (SELECT outcome FROM dispatch.rounds WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) r ON true
+WHERE d.id IS NULL
+   -- Its newest word is that nobody can, or not yet; it was asking somebody in this moment; or it was too early to look.
+   OR NOT (coalesce(r.outcome, 'none') IN ('nobody', 'hold')
+           OR EXISTS (SELECT 1 FROM dispatch.offers f WHERE f.delivery_id = d.id AND f.state = 'revoked')
+           OR r.outcome IS NULL AND NOT EXISTS (
+               SELECT 1 FROM dispatch.events e WHERE e.aggregate = 'delivery' AND e.aggregate_id = d.id AND e.data ->> 'state' = 'searching'))

@@ -57,6 +57,8 @@ pub fn settings(servers: &Servers, namespace: &Namespace, url: &str) -> service:
         http_bind: "127.0.0.1:0".to_owned(),
         http_workers: 1,
         instance: String::new(),
+        keep_days: 90,
+        keep_answers_hours: 48,
         database_url: SecretString::from(url.to_owned()),
         pool_size: 12,
         amqp_url: SecretString::from(servers.amqp_url.clone()),

@@ -12,3 +12,8 @@ pub use deliveries::Delivery;
 pub use offers::Offer;
 pub use riders::Rider;
 pub use zones::Zone;
+
+/// Whether an event `p` belongs to a delivery that is not over, or to an offer of it.
+pub const IS_OPEN: &str = "
+    EXISTS (SELECT 1 FROM deliveries d WHERE d.id = p.aggregate_id AND d.is_open)
+    OR EXISTS (SELECT 1 FROM offers f JOIN deliveries d ON d.id = f.delivery_id WHERE f.id = p.aggregate_id AND d.is_open)";

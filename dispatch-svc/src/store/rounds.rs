@@ -6,11 +6,22 @@ use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamp
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{DeliveryId, RiderId, RoundId};
 use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION, explain};
+use pannier_platform::retention::{After, Forgotten};
 use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
 use super::json::Json;
 use super::schema::rounds;
+
+/// Rounds of deliveries that are over. Ids grow with time.
+pub const FORGOTTEN: Forgotten = Forgotten {
+    what: "rounds",
+    after: After::History,
+    sql: "DELETE FROM rounds WHERE id = ANY(ARRAY(
+              SELECT r.id FROM (SELECT id, delivery_id, at FROM rounds ORDER BY id LIMIT $1) AS r
+              JOIN deliveries d ON d.id = r.delivery_id
+              WHERE r.at < clock_timestamp() - $2 * interval '1 s' AND NOT d.is_open))",
+};
 
 /// A round.
 #[derive(Debug, Clone, Queryable, Selectable)]

@@ -63,6 +63,8 @@ impl Dispatch {
                 http_bind: "127.0.0.1:0".to_owned(),
                 http_workers: 1,
                 instance: String::new(),
+                keep_days: 90,
+                keep_answers_hours: 48,
                 database_url: db.urls.dispatch.clone().into(),
                 pool_size: 8,
                 amqp_url: "amqp://nobody@127.0.0.1:1/%2f".to_owned().into(),

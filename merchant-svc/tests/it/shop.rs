@@ -94,7 +94,7 @@ impl Shop {
         let order_side =
             Arc::new(Mutex::new(OrderSide { says: Says::Broken, calls: Vec::new(), answered: HashMap::new() }));
         let settings: Settings = serde_json::from_value(json!({
-            "http_bind": "127.0.0.1:0", "http_workers": 1, "pool_size": 8, "namespace": db.name,
+            "http_bind": "127.0.0.1:0", "http_workers": 1, "pool_size": 8, "keep_days": 90, "keep_answers_hours": 48, "namespace": db.name,
             "database_url": db.urls.merchant, "amqp_url": "amqp://127.0.0.1:1/%2f",
             "auth_jwks": keys.join("jwks.json"), "order_url": serve_orders(Arc::clone(&order_side)),
         }))

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{CustomerId, MerchantId, QuoteId};
-use pannier_platform::retention::Forgotten;
+use pannier_platform::retention::{After, Forgotten};
 use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
@@ -40,13 +40,14 @@ pub struct Quote {
     pub expires_at: DateTime<Utc>,
 }
 
-/// A quote can become an order for ten minutes, and is looked up again only by a repeated request: two days are plenty.
+/// A quote can become an order for ten minutes, and is looked up again only by a repeated request: it is kept as long as answers are.
 /// Ids grow with time, so the oldest are at the beginning of the table's key.
 pub const FORGOTTEN: Forgotten = Forgotten {
     what: "quotes",
+    after: After::Answers,
     sql: "DELETE FROM quotes WHERE id = ANY(ARRAY(
               SELECT id FROM (SELECT id, expires_at FROM quotes ORDER BY id LIMIT $1) AS oldest
-              WHERE expires_at < clock_timestamp() - interval '2 days'))",
+              WHERE expires_at < clock_timestamp() - $2 * interval '1 s'))",
 };
 
 /// Keeps a quote.

@@ -29,6 +29,15 @@ impl Route {
         }
     }
 
+    /// SQL LIKE patterns of the event types that the queue gets.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<String> {
+        match self.events {
+            None => vec![format!("{}.%", self.aggregate)],
+            Some(events) => events.iter().map(|event| format!("{}.{event}.%", self.aggregate)).collect(),
+        }
+    }
+
     /// Does the queue get events of this type, such as `order.accepted.v1`?
     #[must_use]
     pub fn takes(&self, kind: &str) -> bool {
@@ -67,6 +76,10 @@ pub const ROUTES: &[Route] = &[
     Route { exchange: "dispatch", aggregate: "zone", queue: "order.zone", events: None },
 ];
 
+/// Aggregates that never end: of these the newest news always counts, however old it is. All others end, and are
+/// forgotten some time afterwards.
+pub const STANDING: [&str; 3] = ["merchant", "rider", "zone"];
+
 /// The waits of the retry ladder, seconds: one queue each, because mixed waits in one queue block each other at its head.
 pub const RETRY_LADDER_S: &[u32] = &[5, 30, 300];
 
@@ -79,11 +92,7 @@ pub fn is_subscribed(kind: &str) -> bool {
 /// SQL LIKE patterns of the event types that any queue gets.
 #[must_use]
 pub fn subscribed_patterns() -> Vec<String> {
-    let patterns = |route: &Route| match route.events {
-        None => vec![format!("{}.%", route.aggregate)],
-        Some(events) => events.iter().map(|event| format!("{}.{event}.%", route.aggregate)).collect(),
-    };
-    ROUTES.iter().flat_map(patterns).collect()
+    ROUTES.iter().flat_map(Route::patterns).collect()
 }
 
 /// The queue where a message waits before its next try.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::broker::{self, Broker, REASON};
+use crate::retention::Kept;
 use crate::schema::{applied, dead_letters};
 use crate::{Conn, Db, Refusal, Stop};
 
@@ -180,11 +181,17 @@ pub async fn is_obsolete(conn: &mut Conn, letter: &DeadLetter) -> QueryResult<bo
     .await
 }
 
-/// Puts a dead letter back into its queue, without its failed attempts, or drops it when it is obsolete. Says which.
+/// When the event in a letter occurred, if it can be read.
+fn occurred_at(letter: &DeadLetter) -> Option<DateTime<Utc>> {
+    serde_json::from_str::<Envelope<serde_json::Value>>(&letter.body).ok().map(|event| event.occurred_at)
+}
+
+/// Puts a dead letter back into its queue, without its failed attempts, or drops it when it is obsolete, or so old that
+/// nobody knows any more whether it is. Says which.
 ///
 /// # Errors
 /// `NotFound` when it is not open; `Away` when the broker is.
-pub async fn replay(db: &Db, broker: &Broker, id: Uuid, dry_run: bool) -> Result<&'static str, Refusal> {
+pub async fn replay(db: &Db, broker: &Broker, kept: Kept, id: Uuid, dry_run: bool) -> Result<&'static str, Refusal> {
     let (letter, obsolete) = db
         .read(move |conn| {
             async move {
@@ -202,11 +209,17 @@ pub async fn replay(db: &Db, broker: &Broker, id: Uuid, dry_run: bool) -> Result
             .boxed()
         })
         .await?;
+    let is_remembered =
+        occurred_at(&letter).is_none_or(|at| kept.remembers(letter.aggregate.as_deref().unwrap_or_default(), at));
+    let (outcome, would) = match (obsolete, is_remembered) {
+        (true, _) => ("obsolete", "would_drop_obsolete"),
+        (false, false) => ("forgotten", "would_drop_forgotten"),
+        (false, true) => ("replayed", "would_replay"),
+    };
     if dry_run {
-        return Ok(if obsolete { "would_drop_obsolete" } else { "would_replay" });
+        return Ok(would);
     }
-    let outcome = if obsolete { "obsolete" } else { "replayed" };
-    if !obsolete {
+    if outcome == "replayed" {
         // Published before it is settled: dying in between replays it twice, and the second is obsolete.
         let put = async {
             let connection = broker.connect("replay").await?;

@@ -14,7 +14,7 @@ use crate::event_log::EventLog;
 use crate::http::health::Health;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
-use crate::retention::{self, Forgotten};
+use crate::retention::{self, Forgets, Kept};
 use crate::{Db, Instance, Namespace, Stop, Tasks, consumer, dead_letters};
 
 /// Settings that every service has; flattened into its own. Secrets print as `[REDACTED]`.
@@ -33,6 +33,10 @@ pub struct Settings {
     /// The instance's name, unique among those of this service that run. Empty: the machine's name and the port.
     #[serde(default)]
     pub instance: String,
+    /// Days that what has happened is kept: events, rounds, what was applied, late events, settled dead letters.
+    pub keep_days: u64,
+    /// Hours that answers are kept for requests that come again; quotes, too.
+    pub keep_answers_hours: u64,
     /// Prefix of everything shared.
     pub namespace: Namespace,
     /// File or URL of the keys that tokens are checked with.
@@ -55,7 +59,9 @@ pub struct Service {
     /// The long-lived tasks.
     pub tasks: Tasks,
     /// What it forgets beside what every service does.
-    pub forgets: &'static [Forgotten],
+    pub forgets: Forgets,
+    /// How long things are kept.
+    pub kept: Kept,
     verifier: Verifier,
     listener: TcpListener,
     workers: usize,
@@ -82,7 +88,21 @@ impl Service {
         let log = EventLog::new(db.clone());
         let tasks = Tasks::new(stop.clone());
         let workers = settings.http_workers;
-        Ok(Self { instance, db, broker, log, stop, tasks, forgets: &[], verifier, listener, workers, database_url })
+        let kept = Kept::new(settings.keep_days, settings.keep_answers_hours)?;
+        Ok(Self {
+            instance,
+            db,
+            broker,
+            log,
+            stop,
+            tasks,
+            forgets: Forgets::default(),
+            kept,
+            verifier,
+            listener,
+            workers,
+            database_url,
+        })
     }
 
     /// Where it listens.
@@ -95,7 +115,10 @@ impl Service {
 
     /// Consumes news of one foreign aggregate while the service runs.
     pub fn consume<H: consumer::Handler>(&self, handler: H) {
-        self.tasks.essential(H::QUEUE, consumer::run(self.db.clone(), self.broker.clone(), handler, self.stop.clone()));
+        self.tasks.essential(
+            H::QUEUE,
+            consumer::run(self.db.clone(), self.broker.clone(), self.kept, handler, self.stop.clone()),
+        );
     }
 
     /// Publishes into `exchange`, collects `consumer`'s dead letters, serves HTTP; until `stop`, then all ends within ten seconds.
@@ -121,12 +144,12 @@ impl Service {
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
         let blocked = Data::new(relay.blocked());
         self.tasks.essential("relay", relay.run(instance.clone(), stop.clone()));
-        self.tasks.essential("retention", retention::run(db.clone(), self.forgets, stop.clone()));
+        self.tasks.essential("retention", retention::run(db.clone(), self.kept, self.forgets, stop.clone()));
         self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
 
         let health = Data::new(Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() });
         let (db, broker, verifier) = (Data::new(db), Data::new(broker), Data::new(self.verifier));
-        let stop_data = Data::new(stop.clone());
+        let (stop_data, kept) = (Data::new(stop.clone()), Data::new(self.kept));
         server::serve(self.listener, stop, self.workers, move |config| {
             config
                 .app_data(health.clone())
@@ -135,6 +158,7 @@ impl Service {
                 .app_data(blocked.clone())
                 .app_data(verifier.clone())
                 .app_data(stop_data.clone())
+                .app_data(kept.clone())
                 .configure(health::routes)
                 .configure(ops::routes)
                 .configure(routes.clone());

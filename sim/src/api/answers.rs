@@ -1,7 +1,7 @@
 //! What the platform answers, as far as the bots read it.
 
 use chrono::{DateTime, Utc};
-use pannier_contracts::delivery::DeliverySnapshot;
+use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
 use pannier_contracts::merchant::MerchantStatus;
 use pannier_contracts::order::OrderState;
 use pannier_contracts::{
@@ -91,6 +91,8 @@ pub struct OrderTicket {
 pub struct OrderDelivery {
     /// Which delivery.
     pub id: DeliveryId,
+    /// Where it is.
+    pub state: DeliveryState,
     /// Who carries it.
     #[serde(default)]
     pub rider_id: Option<RiderId>,

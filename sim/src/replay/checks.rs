@@ -1,19 +1,21 @@
 //! The proof, by SQL over the three schemas, the gateway's ledger and the bots' journal.
 //!
 //! Each check is one SELECT that finds violations: a row each, with its `detail`; a check that measures has a column
-//! `amount` which is added up. The statements see two temporary tables: `gateway_ledger` and `journal_orders`.
+//! `amount` which is added up. The statements see temporary tables with what the platform is held to: the gateway's
+//! ledger, what the bots were told, and who subscribes to what.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use pannier_contracts::OrderId;
-use serde::{Deserialize, Serialize};
+use pannier_contracts::topology::ROUTES;
+use serde::Serialize;
 use serde_json::Value;
-use uuid::Uuid;
 
+use super::evidence::{Evidence, GatewayEntry};
 use crate::Target;
 use crate::journal::Journal;
 
@@ -28,10 +30,16 @@ pub const CHECKS: [(&str, &str); 7] = [
     ("invariant_violations", include_str!("../../../tests/checks/invariant_violations.sql")),
 ];
 
+/// What must not be there when the day is over and nobody has tidied up yet; counted with `stuck`.
+pub const BEFORE_TIDYING: &str = include_str!("../../../tests/checks/stuck_before_cleaning.sql");
+
 /// The tables that the checks compare the platform with.
-pub const TEMP_TABLES: &str = "
+const TEMP_TABLES: &str = "
     CREATE TEMP TABLE gateway_ledger (reference text, kind text, amount bigint, currency text, operation_key text);
     CREATE TEMP TABLE journal_orders (idempotency_key text, order_id uuid);
+    CREATE TEMP TABLE acknowledged (aggregate text, aggregate_id uuid, state text);
+    CREATE TEMP TABLE tidied_up (order_id uuid);
+    CREATE TEMP TABLE subscriptions (queue text, aggregate text, types text[]);
 ";
 
 /// How many details of one check are kept for the report.
@@ -48,21 +56,6 @@ pub struct Finding {
     pub details: Vec<String>,
 }
 
-/// One movement in the gateway's ledger.
-#[derive(Debug, Clone, Deserialize)]
-pub struct GatewayEntry {
-    /// The payment.
-    pub reference: String,
-    /// What happened.
-    pub kind: String,
-    /// Minor units.
-    pub amount: i64,
-    /// ISO 4217.
-    pub currency: String,
-    /// Our operation id.
-    pub operation_key: String,
-}
-
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(sql_type = Jsonb)]
@@ -75,15 +68,34 @@ struct Row {
 /// When the database or the gateway cannot be read, or a statement is wrong.
 pub async fn run(target: &Target, journal: &Path) -> anyhow::Result<Vec<Finding>> {
     let ledger = read_ledger(&target.gateway_url).await.context("the gateway's ledger cannot be read")?;
-    let orders = placed_orders(journal)?;
-    let mut db =
-        AsyncPgConnection::establish(&target.admin_database_url).await.context("the checks need a database")?;
-    load(&mut db, &ledger, &orders).await?;
+    let evidence = Evidence { ledger, ..Evidence::of(&Journal::read(journal)?)? };
+    let mut db = connect(target).await?;
+    load(&mut db, &evidence).await?;
     let mut findings = Vec::new();
     for (name, sql) in CHECKS {
         findings.push(check(&mut db, name, sql).await?);
     }
     Ok(findings)
+}
+
+/// What is stuck when the day is over, before anything is tidied up. What a kill at the last minute has left gets a moment.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn before_tidying(target: &Target) -> anyhow::Result<Finding> {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut db = connect(target).await?;
+        let finding = check(&mut db, "stuck", BEFORE_TIDYING).await?;
+        if finding.count == 0 || Instant::now() > until {
+            return Ok(finding);
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+async fn connect(target: &Target) -> anyhow::Result<AsyncPgConnection> {
+    AsyncPgConnection::establish(&target.admin_database_url).await.context("the checks need a database")
 }
 
 /// What `stuck` found: the one check that a platform still at work may fail for a moment.
@@ -96,12 +108,9 @@ pub fn stuck(findings: &[Finding]) -> i64 {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn load(
-    db: &mut AsyncPgConnection,
-    ledger: &[GatewayEntry],
-    orders: &[(String, Uuid)],
-) -> anyhow::Result<()> {
+pub async fn load(db: &mut AsyncPgConnection, evidence: &Evidence) -> anyhow::Result<()> {
     db.batch_execute(TEMP_TABLES).await.context("the temporary tables cannot be made")?;
+    let Evidence { ledger, orders, acknowledged, tidied_up } = evidence;
     let column = |of: fn(&GatewayEntry) -> &str| ledger.iter().map(of).map(str::to_owned).collect::<Vec<_>>();
     diesel::sql_query("INSERT INTO gateway_ledger SELECT * FROM unnest($1, $2, $3, $4, $5)")
         .bind::<Array<Text>, _>(column(|e| &e.reference))
@@ -118,6 +127,25 @@ pub async fn load(
         .execute(db)
         .await
         .context("the journal cannot be loaded")?;
+    diesel::sql_query("INSERT INTO acknowledged SELECT * FROM unnest($1, $2, $3)")
+        .bind::<Array<Text>, _>(acknowledged.iter().map(|tap| tap.aggregate).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(acknowledged.iter().map(|tap| tap.id).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(acknowledged.iter().map(|tap| tap.state).collect::<Vec<_>>())
+        .execute(db)
+        .await
+        .context("the journal's taps cannot be loaded")?;
+    diesel::sql_query("INSERT INTO tidied_up SELECT * FROM unnest($1)")
+        .bind::<Array<SqlUuid>, _>(tidied_up)
+        .execute(db)
+        .await?;
+    for route in ROUTES {
+        diesel::sql_query("INSERT INTO subscriptions VALUES ($1, $2, $3)")
+            .bind::<Text, _>(route.queue)
+            .bind::<Text, _>(route.aggregate)
+            .bind::<Array<Text>, _>(route.patterns())
+            .execute(db)
+            .await?;
+    }
     Ok(())
 }
 
@@ -141,21 +169,11 @@ pub async fn check(db: &mut AsyncPgConnection, name: &'static str, sql: &str) ->
 }
 
 async fn read_ledger(gateway_url: &str) -> anyhow::Result<Vec<GatewayEntry>> {
-    #[derive(Deserialize)]
+    #[derive(serde::Deserialize)]
     struct Ledger {
         data: Vec<GatewayEntry>,
     }
     let url = format!("{}/v1/ledger", gateway_url.trim_end_matches('/'));
     let ledger: Ledger = reqwest::get(url).await?.error_for_status()?.json().await?;
     Ok(ledger.data)
-}
-
-/// The orders that their customers were told to have.
-fn placed_orders(journal: &Path) -> anyhow::Result<Vec<(String, Uuid)>> {
-    let lines = Journal::read(journal)?.into_iter().filter(|l| l.call == "POST /v1/orders");
-    let order = |line: crate::journal::Acknowledged| {
-        let id: OrderId = line.id.context("an order was acknowledged without an id")?.parse()?;
-        Ok((line.key.unwrap_or_default(), id.0))
-    };
-    lines.map(order).collect()
 }

@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pannier_contracts::OrderId;
-use pannier_contracts::order::OrderState;
+use pannier_contracts::delivery::DeliveryState;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::cast::{Cast, SKU, real_speed_mps};
+use super::checks::{self, Finding};
 use super::progress::Progress;
-use crate::api::{Api, CallError, Ops, Rider, Shop};
+use crate::api::{Api, CallError, Ops, OrderView, Rider, Shop};
 use crate::bots::{Counters, Directory, RiderBot, Services, ShopBot, Wish, follow, place};
 use crate::clock::Clock;
 use crate::instance::Instance;
@@ -30,6 +31,8 @@ const PATIENCE_MINUTES: f64 = 3.0;
 pub struct Played {
     /// By the orders' order in the instance: its id, or why it was not placed.
     pub orders: Vec<Result<OrderId, String>>,
+    /// What did not move when the day was over, before anything was cancelled.
+    pub stuck_before: Finding,
     /// What should not happen on a good day.
     pub troubles: Vec<String>,
     /// Until then the platform may still be finishing something.
@@ -65,6 +68,10 @@ pub async fn play(
             () = progress.tick() => {}
         }
     }
+    let stuck_before = tokio::select! {
+        () = shutdown.cancelled() => anyhow::bail!("stopped"),
+        found = checks::before_tidying(api.target()) => found?,
+    };
     let settle_until = Instant::now() + SETTLE_WITHIN;
     tokio::select! {
         () = shutdown.cancelled() => anyhow::bail!("stopped"),
@@ -90,7 +97,7 @@ pub async fn play(
     while let Some(ended) = staff.join_next().await {
         ended?;
     }
-    Ok(Played { orders, troubles: counters.troubles(), settle_until })
+    Ok(Played { orders, stuck_before, troubles: counters.troubles(), settle_until })
 }
 
 fn open_shops(
@@ -181,7 +188,8 @@ fn send_customers(
     Ok(())
 }
 
-/// Cancels what no rider came for, then waits until nothing is open.
+/// Cancels what no rider came for, then waits until nothing is open. What a rider has said yes to comes to its end by
+/// itself; whatever else is open, and should not be, stays open and counts as stuck.
 async fn close(api: &Arc<Api>, cast: &Cast) {
     let ops = Ops::new(api, "replay");
     loop {
@@ -194,9 +202,14 @@ async fn close(api: &Arc<Api>, cast: &Cast) {
     }
 }
 
+fn is_unassigned(state: DeliveryState) -> bool {
+    matches!(state, DeliveryState::Scheduled | DeliveryState::Searching | DeliveryState::Offered)
+}
+
 async fn close_once(ops: &Ops, cast: &Cast) -> Result<usize, CallError> {
     let open: Vec<_> = ops.open_orders().await?.into_iter().filter(|o| cast.shops.contains(&o.merchant_id)).collect();
-    for order in open.iter().filter(|o| o.state != OrderState::Delivering) {
+    let is_unassigned = |order: &&OrderView| order.delivery.as_ref().is_some_and(|d| is_unassigned(d.state));
+    for order in open.iter().filter(is_unassigned) {
         match ops.cancel(order.id, order.version, "no_rider").await {
             // It moved meanwhile: the next look shows where to.
             Ok(_) | Err(CallError::Refused(_)) => {}

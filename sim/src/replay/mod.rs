@@ -3,6 +3,7 @@
 mod cast;
 pub mod checks;
 mod day;
+pub mod evidence;
 mod progress;
 mod report;
 
@@ -77,6 +78,11 @@ pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow:
     while checks::stuck(&findings) > 0 && Instant::now() < placed.settle_until && !shutdown.is_cancelled() {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         findings = checks::run(&options.target, &journal_path).await?;
+    }
+    // What did not move before anybody helped is as stuck as what is left afterwards.
+    if let Some(stuck) = findings.iter_mut().find(|finding| finding.name == placed.stuck_before.name) {
+        stuck.count += placed.stuck_before.count;
+        stuck.details.extend(placed.stuck_before.details.iter().map(|detail| format!("before tidying up: {detail}")));
     }
     let report = Report::new(&instance, clock, options.dispatch, endings, findings, placed.troubles, started.elapsed());
     report.print();

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use pannier_contracts::Lifecycle;
-use pannier_sim::replay::checks::{CHECKS, Finding, check, load};
+use pannier_sim::replay::checks::{BEFORE_TIDYING, CHECKS, Finding, check, load};
+use pannier_sim::replay::evidence::Evidence;
 use pannier_testkit::{Servers, TestDb};
 use plants::{BAD_ENDS, GOOD_ENDS, PLANTS};
 
@@ -25,13 +26,14 @@ fn with_ids(sql: &str) -> String {
 async fn healthy(servers: &Servers) -> (TestDb, AsyncPgConnection) {
     let db = TestDb::create(servers).await;
     let mut conn = db.connect().await;
-    load(&mut conn, &[], &[]).await.unwrap();
+    load(&mut conn, &Evidence::default()).await.unwrap();
     conn.batch_execute(&with_ids(include_str!("checks/healthy.sql"))).await.unwrap();
     (db, conn)
 }
 
 async fn run(conn: &mut AsyncPgConnection, name: &str) -> Finding {
-    let (name, sql) = CHECKS.iter().find(|c| c.0 == name).unwrap();
+    let before = ("stuck before", BEFORE_TIDYING);
+    let (name, sql) = CHECKS.iter().chain([&before]).find(|c| c.0 == name).unwrap();
     check(conn, name, sql).await.unwrap()
 }
 
@@ -49,9 +51,9 @@ async fn a_database_in_which_nothing_went_wrong_passes() {
     let servers = Servers::from_env();
     let empty = TestDb::create(&servers).await;
     let mut conn = empty.connect().await;
-    load(&mut conn, &[], &[]).await.unwrap();
+    load(&mut conn, &Evidence::default()).await.unwrap();
     let (healthy, mut healthy_conn) = healthy(&servers).await;
-    for (name, _) in CHECKS {
+    for (name, _) in CHECKS.into_iter().chain([("stuck before", BEFORE_TIDYING)]) {
         let nothing = Finding { name, count: 0, details: Vec::new() };
         assert_eq!(run(&mut conn, name).await, nothing, "an empty database");
         assert_eq!(run(&mut healthy_conn, name).await, nothing, "one order that was delivered");
@@ -79,7 +81,7 @@ async fn every_violation_is_counted() {
         );
     }
     assert!(wrong.is_empty(), "{wrong}");
-    for (name, _) in CHECKS {
+    for (name, _) in CHECKS.into_iter().chain([("stuck before", BEFORE_TIDYING)]) {
         assert!(PLANTS.iter().any(|p| p.check == name), "nothing was planted for {name}");
     }
     db.remove(&servers).await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pannier_sim::replay::checks::{CHECKS, GatewayEntry, check, load};
+use pannier_sim::replay::checks::{CHECKS, check, load};
+use pannier_sim::replay::evidence::{Evidence, GatewayEntry};
 use pannier_testkit::eventually;
 use pannier_tests::city::text;
 use pannier_tests::{Answer, Caller, TestCity};
@@ -99,7 +100,7 @@ async fn nothing_is_wrong(city: &TestCity) {
     let ledger: Vec<GatewayEntry> = serde_json::from_value(ledger["data"].clone()).unwrap();
     assert!(ledger.len() > 8, "{ledger:?}");
     let db = tokio::sync::Mutex::new(city.db.connect().await);
-    load(&mut *db.lock().await, &ledger, &[]).await.unwrap();
+    load(&mut *db.lock().await, &Evidence { ledger, ..Evidence::default() }).await.unwrap();
     for (name, sql) in CHECKS {
         let last = std::sync::Mutex::new(None);
         let quiet = eventually(name, || async {

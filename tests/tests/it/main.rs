@@ -14,4 +14,5 @@ mod orders;
 mod pool;
 mod races;
 mod relay;
+mod retention;
 mod streams;

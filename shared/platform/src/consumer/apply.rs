@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{Effect, Handler, News, Processed};
 use crate::db::Prepare as _;
+use crate::retention::Kept;
 use crate::schema::late_events;
 use crate::{Cause, Conn, Db, Refusal};
 
@@ -26,10 +27,14 @@ pub(super) struct Event<S> {
 /// Reads a message.
 ///
 /// # Errors
-/// `Invalid` when the bytes are no such event.
-pub(super) fn read<H: Handler>(bytes: &[u8]) -> Result<Event<H::Snapshot>, Refusal> {
+/// `Invalid` when the bytes are no such event, or one from before what is remembered.
+pub(super) fn read<H: Handler>(bytes: &[u8], kept: Kept) -> Result<Event<H::Snapshot>, Refusal> {
     let envelope: Envelope<H::Snapshot> =
         serde_json::from_slice(bytes).map_err(|e| Refusal::invalid("unreadable_event", e.to_string()))?;
+    if !kept.remembers(&envelope.aggregate, envelope.occurred_at) {
+        let detail = format!("{} of {} is older than what is remembered here", envelope.kind, envelope.occurred_at);
+        return Err(Refusal::invalid("event_forgotten", detail));
+    }
     let cause = Cause::continuing(format!("consumer:{}", H::QUEUE), envelope.traceparent.as_deref());
     Ok(Event { envelope, cause })
 }
@@ -39,7 +44,8 @@ pub(super) fn read<H: Handler>(bytes: &[u8]) -> Result<Event<H::Snapshot>, Refus
 /// # Errors
 /// As [`Handler::handle`]; `Invalid` when the bytes are no such event.
 pub async fn process<H: Handler>(db: &Db, handler: &Arc<H>, bytes: &[u8]) -> Result<Processed, Refusal> {
-    let processed = apply(db, handler, vec![Arc::new(read::<H>(bytes)?)]).await?;
+    let kept = Kept::default();
+    let processed = apply(db, handler, vec![Arc::new(read::<H>(bytes, kept)?)]).await?;
     Ok(processed.into_iter().next().unwrap_or(Processed::Obsolete))
 }
 
@@ -106,7 +112,7 @@ async fn apply_newest<H: Handler>(
     let newer: Vec<Newer> = diesel::sql_query(
         "INSERT INTO applied (consumer, aggregate, aggregate_id, version)
          SELECT $1, $2, id, version FROM unnest($3, $4) AS news (id, version)
-         ON CONFLICT (consumer, aggregate, aggregate_id) DO UPDATE SET version = excluded.version
+         ON CONFLICT (consumer, aggregate, aggregate_id) DO UPDATE SET version = excluded.version, at = excluded.at
          WHERE applied.version < excluded.version
          RETURNING aggregate_id",
     )

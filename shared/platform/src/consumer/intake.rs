@@ -16,6 +16,7 @@ use super::park::park;
 use super::{Handler, Processed};
 use crate::broker::{self, Broker};
 use crate::db::Prepare as _;
+use crate::retention::Kept;
 use crate::{Db, Refusal, Stop};
 
 /// Messages in hand per consumer.
@@ -27,11 +28,11 @@ const BATCH: usize = 16;
 const HELD_AT_MOST: Duration = Duration::from_secs(20 * 60);
 
 /// Consumes `H`'s queue until `stop`, reconnecting as long as it takes.
-pub async fn run<H: Handler>(db: Db, broker: Broker, handler: H, stop: Stop) {
+pub async fn run<H: Handler>(db: Db, broker: Broker, kept: Kept, handler: H, stop: Stop) {
     let handler = Arc::new(handler);
     let mut wait = Duration::from_millis(200);
     while !stop.is_cancelled() {
-        match Intake::open(&db, &broker, &handler).await {
+        match Intake::open(&db, &broker, kept, &handler).await {
             Ok(mut intake) => {
                 wait = Duration::from_millis(200);
                 match intake.consume(&stop).await {
@@ -61,6 +62,7 @@ pub async fn run<H: Handler>(db: Db, broker: Broker, handler: H, stop: Stop) {
 
 struct Intake<H> {
     db: Db,
+    kept: Kept,
     handler: Arc<H>,
     connection: Connection,
     channel: Channel,
@@ -77,7 +79,7 @@ enum Handled {
 }
 
 impl<H: Handler> Intake<H> {
-    async fn open(db: &Db, broker: &Broker, handler: &Arc<H>) -> anyhow::Result<Self> {
+    async fn open(db: &Db, broker: &Broker, kept: Kept, handler: &Arc<H>) -> anyhow::Result<Self> {
         let connection = broker.connect(H::QUEUE).await?;
         let channel = broker.publishing_channel(&connection).await?;
         broker::in_time("set prefetch", channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
@@ -86,7 +88,7 @@ impl<H: Handler> Intake<H> {
         let consuming = channel.basic_consume(queue.as_str().into(), "".into(), options, arguments);
         let messages = broker::in_time("consume", consuming).await?;
         tracing::info!(queue = H::QUEUE, "consuming {}", H::QUEUE);
-        Ok(Self { db: db.clone(), handler: Arc::clone(handler), connection, channel, queue, messages })
+        Ok(Self { db: db.clone(), kept, handler: Arc::clone(handler), connection, channel, queue, messages })
     }
 
     /// What is in hand and not acknowledged goes back to the queue with the connection.
@@ -127,7 +129,7 @@ impl<H: Handler> Intake<H> {
     async fn handle(&self, batch: &[Delivery], stop: &Stop) -> anyhow::Result<Handled> {
         let mut events = Vec::with_capacity(batch.len());
         for message in batch {
-            match read::<H>(&message.data) {
+            match read::<H>(&message.data, self.kept) {
                 Ok(event) => events.push((message, Arc::new(event))),
                 Err(refusal) => park(&self.channel, &self.queue, message, &refusal).await?,
             }

@@ -115,6 +115,12 @@ impl<F: Feed> Reader<F> {
     /// Shows what came after the cursor; `None` when it is not ours or too old, then the present is shown instead.
     async fn resume(&self, place: &Place, cursor: Option<&str>) -> Result<Option<TxSnapshot>, End> {
         let Some(from) = cursor.and_then(|cursor| read_cursor(place, cursor)) else { return Ok(None) };
+        let seen = from.clone();
+        let has_all =
+            self.db.read(move |conn| async move { event_log::has_all_since(conn, &seen).await }.boxed()).await?;
+        if !has_all {
+            return Ok(None);
+        }
         let (rows, now) = self.missed(&from).await?;
         if from.is_after(&now) || rows.len() as i64 > BACKLOG {
             return Ok(None);

@@ -56,3 +56,6 @@ INSERT INTO dispatch.rounds VALUES ($round, $delivery, now(), 'offer', NULL, NUL
 INSERT INTO dispatch.offers VALUES ($offer, $delivery, $order, $rider, 1, 'accepted', 2, $round, now(),
     '2026-11-20 11:59Z', '2026-11-20 12:00:20Z', '2026-11-20 12:00Z', '2026-11-20 13:00Z', NULL);
 SELECT pg_temp.log('dispatch', 'offer', $offer, 'sent', 'accepted');
+
+INSERT INTO orders.applied VALUES ('order.ticket', 'ticket', $ticket, 4), ('order.merchant', 'merchant', $merchant, 1),
+    ('order.delivery', 'delivery', $delivery, 8), ('order.zone', 'zone', $zone, 1);

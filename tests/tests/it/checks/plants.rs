@@ -176,6 +176,112 @@ pub const PLANTS: &[Plant] = &[
     ),
     plant("capacity_breaches", 1, "a load of nothing", "UPDATE dispatch.riders SET active = 1"),
     plant("capacity_breaches", 1, "an order that is not counted", "UPDATE dispatch.offers SET ended_at = NULL"),
+    plant("stuck before", 1, "an order that nobody accepts", "UPDATE orders.orders SET state = 'paid', placed_at = now() - interval '61 s'"),
+    plant("stuck before", 0, "an order that was just paid", "UPDATE orders.orders SET state = 'paid', placed_at = now() - interval '5 s'"),
+    plant(
+        "stuck before",
+        1,
+        "an order that dispatch never heard of",
+        "UPDATE orders.orders SET state = 'ready';
+         UPDATE orders.events SET type = 'order.accepted.v1', occurred_at = now() - interval '61 s' WHERE aggregate = 'order' AND version = 3;
+         UPDATE dispatch.deliveries SET order_id = $other; UPDATE dispatch.offers SET order_id = $other",
+    ),
+    plant(
+        "stuck before",
+        1,
+        "a delivery that nobody looks at any more",
+        "UPDATE dispatch.deliveries SET state = 'searching', rider_id = NULL, state_since = now() - interval '31 s';
+         UPDATE dispatch.rounds SET at = now() - interval '31 s', outcome = 'nobody'",
+    ),
+    plant(
+        "stuck before",
+        0,
+        "a delivery that waits for a moment to come, or was just looked at",
+        "UPDATE dispatch.deliveries SET state = 'searching', rider_id = NULL, state_since = now() - interval '99 s';
+         UPDATE dispatch.rounds SET at = now() - interval '31 s', outcome = 'hold', until_at = now() + interval '9 s'",
+    ),
+    plant(
+        "stuck before",
+        1,
+        "a delivery whose search nobody will begin",
+        "UPDATE dispatch.deliveries SET state = 'scheduled', rider_id = NULL",
+    ),
+    plant(
+        "stuck before",
+        1,
+        "an offer that outlived its time",
+        "UPDATE dispatch.offers SET state = 'sent', accepted_at = NULL, ended_at = NULL, expires_at = now() - interval '31 s'",
+    ),
+    plant(
+        "stuck before",
+        1,
+        "a ticket that rings for an order that is over",
+        "UPDATE merchant.tickets SET state = 'accepted'; UPDATE orders.events SET occurred_at = now() - interval '31 s'",
+    ),
+    plant("stuck before", 1, "a payment that nobody looks at", "UPDATE orders.payments SET next_attempt_at = now() - interval '61 s'"),
+    plant(
+        "stuck before",
+        2,
+        "old news that did not leave, and a timer that did not fire",
+        "UPDATE orders.events SET tx = pg_current_xact_id(), occurred_at = now() - interval '31 s' WHERE aggregate = 'order' AND version = 3;
+         INSERT INTO orders.timers VALUES ('order', $order, 'acceptance', now() - interval '31 s')",
+    ),
+    plant(
+        "lost",
+        3,
+        "taps that were acknowledged and never happened",
+        "INSERT INTO acknowledged VALUES ('ticket', $ticket, 'rejected'), ('offer', $other, 'accepted'), ('order', $order, 'cancelled')",
+    ),
+    plant(
+        "lost",
+        0,
+        "taps that happened",
+        "INSERT INTO acknowledged VALUES ('ticket', $ticket, 'accepted'), ('offer', $offer, 'accepted'), ('delivery', $delivery, 'picked_up')",
+    ),
+    plant("lost", 1, "news that was overtaken before it was applied", "UPDATE orders.applied SET version = 7 WHERE consumer = 'order.delivery'"),
+    plant("lost", 1, "news that nobody applied", "DELETE FROM orders.applied WHERE consumer = 'order.ticket'"),
+    plant(
+        "capacity_breaches",
+        1,
+        "a second order for one hand, which has become two since",
+        "UPDATE dispatch.events SET data = '{\"capacity\": 1}', occurred_at = '2026-11-20 10:00Z' WHERE aggregate = 'rider';
+         SELECT pg_temp.twin('dispatch.offers', jsonb_build_object('id', $other, 'accepted_at', '2026-11-20 12:10Z'))",
+    ),
+    plant(
+        "invariant_violations",
+        1,
+        "captured, and booked on neither side",
+        "DELETE FROM orders.ledger WHERE kind = 'capture'; DELETE FROM gateway_ledger WHERE kind = 'capture'",
+    ),
+    plant(
+        "invariant_violations",
+        1,
+        "another price than the order's",
+        "UPDATE orders.payments SET amount = 1400",
+    ),
+    plant(
+        "invariant_violations",
+        2,
+        "a ticket and a delivery of no order",
+        "UPDATE merchant.tickets SET order_id = $other; UPDATE dispatch.deliveries SET order_id = $another;
+         UPDATE orders.orders SET state = 'delivering';
+         UPDATE orders.events SET data = '{\"state\": \"delivering\"}' WHERE aggregate = 'order' AND version = 6;
+         INSERT INTO orders.progress SELECT $other, 1, ticket, NULL FROM orders.progress WHERE order_id = $order;
+         INSERT INTO orders.progress SELECT $another, 1, NULL, delivery FROM orders.progress WHERE order_id = $order;
+         SELECT pg_temp.log('orders', 'progress', $other, NULL), pg_temp.log('orders', 'progress', $another, NULL)",
+    ),
+    plant(
+        "invariant_violations",
+        2,
+        "cancelled by whoever tidied up, although dispatch had a rider, or never heard of it",
+        "INSERT INTO tidied_up VALUES ($order), ($other)",
+    ),
+    plant(
+        "invariant_violations",
+        0,
+        "cancelled by whoever tidied up, because there was nobody",
+        "INSERT INTO tidied_up VALUES ($order); UPDATE dispatch.rounds SET outcome = 'nobody'",
+    ),
     plant("ledger_difference", 1500, "not in our ledger", "DELETE FROM orders.ledger WHERE kind = 'capture'"),
     plant("ledger_difference", 1500, "not in the gateway's", "DELETE FROM gateway_ledger WHERE kind = 'capture'"),
     plant("ledger_difference", 100, "less than was taken", "UPDATE orders.ledger SET amount = 1400 WHERE kind = 'capture'"),
@@ -236,7 +342,15 @@ pub const PLANTS: &[Plant] = &[
         "invariant_violations",
         1,
         "a row that says something else than its log",
-        "UPDATE orders.payments SET state = 'failed'",
+        "UPDATE orders.payments SET state = 'failed';
+         INSERT INTO orders.ledger VALUES ($order, 'receivable', $payment, 1500, 'EUR', 'capture-1.receivable')",
+    ),
+    plant(
+        "invariant_violations",
+        1,
+        "food that was delivered, refused by the gateway and owed by nobody",
+        "UPDATE orders.payments SET state = 'failed';
+         UPDATE orders.events SET data = '{\"state\": \"failed\"}' WHERE aggregate = 'payment' AND version = 3",
     ),
     plant(
         "invariant_violations",
