@@ -60,6 +60,14 @@ fn as_role(admin_url: &str, role: &str) -> anyhow::Result<String> {
 /// # Errors
 /// When the database is away, the user may not create roles, or a migration fails.
 pub async fn migrate_all(admin_url: &str) -> anyhow::Result<ServiceUrls> {
+    migrate_until(admin_url, None).await
+}
+
+/// [`migrate_all`], but only what is not newer than `last`: how a database looked then.
+///
+/// # Errors
+/// As [`migrate_all`].
+pub async fn migrate_until(admin_url: &str, last: Option<&str>) -> anyhow::Result<ServiceUrls> {
     let urls = ServiceUrls::of(admin_url)?;
     let mut admin = AsyncPgConnection::establish(admin_url).await.context("cannot reach the database to migrate it")?;
     // One migration at a time per server: roles are shared by all of its databases.
@@ -69,22 +77,33 @@ pub async fn migrate_all(admin_url: &str) -> anyhow::Result<ServiceUrls> {
         let conn = AsyncPgConnection::establish(&as_role(admin_url, schema.name)?)
             .await
             .with_context(|| format!("cannot log in as {}", schema.name))?;
-        let name = schema.name;
+        let (name, last) = (schema.name, last.map(str::to_owned));
         tokio::task::block_in_place(move || {
             let mut harness = AsyncMigrationHarness::new(conn);
             for migrations in [PLATFORM, schema.migrations] {
-                let done = harness
-                    .run_pending_migrations(migrations)
+                run(&mut harness, migrations, last.as_deref())
                     .map_err(|e| anyhow::anyhow!("migration of schema {name}: {e}"))?;
-                for version in done {
-                    tracing::info!(schema = name, %version, "migrated");
-                }
             }
             anyhow::Ok(())
         })?;
     }
     admin.batch_execute("SELECT pg_advisory_unlock(724001)").await?;
     Ok(urls)
+}
+
+fn run(
+    harness: &mut AsyncMigrationHarness<AsyncPgConnection>,
+    migrations: EmbeddedMigrations,
+    last: Option<&str>,
+) -> diesel::migration::Result<()> {
+    for migration in harness.pending_migrations(migrations)? {
+        if last.is_some_and(|last| migration.name().version().to_string().as_str() > last) {
+            continue;
+        }
+        let version = harness.run_migration(&migration)?;
+        tracing::info!(%version, "migrated");
+    }
+    Ok(())
 }
 
 async fn prepare(admin: &mut AsyncPgConnection, name: &str, admin_url: &str) -> anyhow::Result<()> {

@@ -18,7 +18,7 @@ use pannier_platform::leases::Lease;
 use pannier_platform::{Cause, Db, Instance, Refusal, Stop, alarms};
 use tokio::task::JoinSet;
 
-use super::gather::{City, Gathered, lately};
+use super::gather::{City, Seen, lately};
 use super::outlook::Lately;
 use super::planner::Planner;
 use crate::commands::send_offers::{Decided, send_offers};
@@ -252,7 +252,7 @@ fn policy(zone: &zone::Policy) -> engine::Policy {
 }
 
 /// Is it worth a row? A delivery may wait for long, and the dispatcher looks several times a second.
-fn is_news(decision: &Decision, planned: Option<RiderId>, seen: &Gathered, minute_ms: i64) -> bool {
+fn is_news(decision: &Decision, planned: Option<RiderId>, seen: &Seen, minute_ms: i64) -> bool {
     // Asked already: the round that asked says so.
     if decision.outcome.reason() == Some(NobodyReason::NoneWanted.as_str()) {
         return false;

@@ -12,7 +12,7 @@ use pannier_testkit::{Servers, TestDb};
 use plants::{BAD_ENDS, GOOD_ENDS, PLANTS};
 
 /// SQL with ids in the place of `$order`, `$rider` …
-fn with_ids(sql: &str) -> String {
+pub(crate) fn with_ids(sql: &str) -> String {
     let names = [
         "order", "payment", "quote", "customer", "merchant", "ticket", "delivery", "offer", "rider", "round", "zone",
         "other", "another",

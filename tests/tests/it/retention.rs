@@ -47,15 +47,15 @@ async fn what_is_over_is_forgotten_as_a_whole_and_what_is_open_is_not() {
         let db = &city.db;
         async move { db.count(&sql).await }
     };
-    let kept = events(&open).await;
-    assert!(kept > 0 && events(&over).await > 1);
+    let kept = events(open).await;
+    assert!(kept > 0 && events(over).await > 1);
     days_pass(&city, 8).await;
     let pool = pannier_platform::Db::new(&city.db.urls.order, 2).unwrap();
     let stop = Stop::new();
     let forgets = Forgets { tables: &[], is_open: Some(order_svc::store::IS_OPEN) };
     let forgetting = tokio::spawn(retention::run(pool, Kept::new(7, 24).unwrap(), forgets, stop.clone()));
-    eventually("what is over is forgotten", || async { (events(&over).await == 0).then_some(()) }).await;
-    assert_eq!(events(&open).await, kept, "what is open keeps its events");
+    eventually("what is over is forgotten", || async { (events(over).await == 0).then_some(()) }).await;
+    assert_eq!(events(open).await, kept, "what is open keeps its events");
     let standing = "SELECT count(*) AS n FROM orders.applied WHERE aggregate = 'merchant'";
     assert!(city.db.count(standing).await > 0, "what never ends is remembered");
     // The order itself is there, and its story is short.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use futures::FutureExt as _;
 use pannier_contracts::{DeliveryId, RiderId, ZoneId};
 use pannier_platform::event_log::{EventLog, LoggedEvent};
@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast};
 use uuid::Uuid;
 
-use super::{Gathered, zones};
+use super::{Gathered, Seen, zones};
 use crate::commands::send_offers::Sent;
 use crate::store;
 
@@ -195,7 +195,7 @@ impl City {
     ///
     /// # Errors
     /// What the database refuses: then all is read next time.
-    pub async fn look(&self) -> Result<Arc<Gathered>, Refusal> {
+    pub async fn look(&self) -> Result<Seen, Refusal> {
         let mut memory = self.memory.lock().await;
         let changed = {
             let mut changed = self.changed();
@@ -214,9 +214,8 @@ impl City {
             self.changed().all = true;
             return Err(refusal);
         }
-        let memory = memory.as_mut().expect("it was read");
-        Arc::make_mut(&mut memory.gathered).now = now(memory.ahead);
-        Ok(Arc::clone(&memory.gathered))
+        let memory = memory.as_ref().expect("it was read");
+        Ok(Seen { now: Utc::now() + memory.ahead, city: Arc::clone(&memory.gathered) })
     }
 
     async fn read_all(&self, memory: &mut Option<Memory>, changed: &Changed) -> Result<(), Refusal> {
@@ -232,7 +231,7 @@ impl City {
             }
         }
         self.changed().known.clear();
-        let ahead = gathered.now - Utc::now();
+        let ahead = gathered.read_at - Utc::now();
         *memory = Some(Memory { gathered: Arc::new(gathered), read_at: Instant::now(), ahead });
         Ok(())
     }
@@ -306,8 +305,4 @@ impl City {
             gathered.newest.insert(round.delivery_id, round);
         }
     }
-}
-
-fn now(ahead: TimeDelta) -> DateTime<Utc> {
-    Utc::now() + ahead
 }

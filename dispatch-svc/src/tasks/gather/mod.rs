@@ -7,6 +7,8 @@ mod fixes;
 mod snapshot;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
@@ -25,11 +27,26 @@ use crate::store::{self, Delivery, Offer, Rider};
 /// So many of the newest orders tell where orders are to be expected.
 const NEWEST: i64 = 3_000;
 
+/// The city at one moment. Whoever looks at the same time looks at the same memory.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// By the database's clock.
+    pub now: DateTime<Utc>,
+    city: Arc<Gathered>,
+}
+
+impl Deref for Seen {
+    type Target = Gathered;
+    fn deref(&self) -> &Gathered {
+        &self.city
+    }
+}
+
 /// What PostgreSQL says.
 #[derive(Debug, Clone)]
 pub struct Gathered {
-    /// By the database's clock.
-    pub now: DateTime<Utc>,
+    /// When it was read, by the database's clock.
+    read_at: DateTime<Utc>,
     /// Without a rider.
     deliveries: BTreeMap<DeliveryId, Delivery>,
     /// Their newest rounds.
@@ -54,7 +71,7 @@ impl Gathered {
         let riders = store::riders::on_shift(conn).await?;
         let zones = zones(conn).await?;
         let mut gathered = Self {
-            now: timers::now(conn).await?,
+            read_at: timers::now(conn).await?,
             deliveries: unassigned.into_iter().map(|d| (d.id, d)).collect(),
             newest: newest.into_iter().map(|r| (r.delivery_id, r)).collect(),
             carried: carried.into_iter().map(|d| ((d.assigned_at, d.id), d)).collect(),

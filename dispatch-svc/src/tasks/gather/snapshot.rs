@@ -10,7 +10,7 @@ use pannier_contracts::zone::Policy;
 use pannier_contracts::{DeliveryId, Place, RiderId, ZoneId};
 use pannier_engine::{self as engine, City, Plane, Ready};
 
-use super::Gathered;
+use super::Seen;
 use crate::domain::route::{Ahead, Leg, ahead};
 use crate::domain::zone::contains;
 use crate::fleet::Fleet;
@@ -31,7 +31,7 @@ fn city(minute_ms: i64) -> City {
     City { counter_ms: SERVICE_MIN * minute_ms, door_ms: SERVICE_MIN * minute_ms, ..City::default() }
 }
 
-impl Gathered {
+impl Seen {
     /// One zone as the engine looks at it: its deliveries that are not picked up, the riders around them, and whatever
     /// else those riders have to fetch or were asked for, so that nobody takes them for free. `None` without a delivery
     /// that wants a rider. With it, whether positions are Redis's.
