@@ -34,13 +34,31 @@ impl Publishers {
         let broker = Broker { url: servers.amqp_url.clone(), namespace };
         let mut this = Self { servers, db, broker, stop: Stop::new(), running: Vec::new(), url: String::new() };
         for _ in 0..count {
-            let service = settings(&this.servers, &this.broker.namespace, &this.db.urls.order);
-            let settings = order_svc::app::Settings { service, gateway_url: "http://127.0.0.1:9".to_owned() };
-            let app = order_svc::app::App::build(settings, this.stop.clone()).await.unwrap();
-            this.url = format!("http://{}", app.address().unwrap());
-            this.running.push(tokio::spawn(app.run()));
+            this.start_order_svc().await;
         }
         this
+    }
+
+    async fn start_order_svc(&mut self) {
+        let service = settings(&self.servers, &self.broker.namespace, &self.db.urls.order);
+        let settings = order_svc::app::Settings { service, gateway_url: "http://127.0.0.1:9".to_owned() };
+        let app = order_svc::app::App::build(settings, self.stop.clone()).await.unwrap();
+        self.url = format!("http://{}", app.address().unwrap());
+        self.running.push(tokio::spawn(app.run()));
+    }
+
+    async fn stop_services(&mut self) {
+        self.stop.cancel();
+        for service in std::mem::take(&mut self.running) {
+            service.await.unwrap().unwrap();
+        }
+    }
+
+    /// Both services, on what the others left. Somebody listens before they speak.
+    async fn start_again(&mut self) {
+        self.stop = Stop::new();
+        self.start_merchant_svc().await;
+        self.start_order_svc().await;
     }
 
     async fn start_merchant_svc(&mut self) {
@@ -80,11 +98,8 @@ impl Publishers {
         )
     }
 
-    async fn end(self) {
-        self.stop.cancel();
-        for service in self.running {
-            service.await.unwrap().unwrap();
-        }
+    async fn end(mut self) {
+        self.stop_services().await;
         remove_queues(&self.broker).await;
         self.db.remove(&self.servers).await;
     }
@@ -166,6 +181,39 @@ async fn two_relays_at_once_are_harmless() {
     let all_once =
         "SELECT count(*) AS n FROM (SELECT order_id FROM merchant.tickets GROUP BY order_id HAVING count(*) = 1) t";
     eventually("200 tickets", || async { (city.db.count(all_once).await == 200).then_some(()) }).await;
+    city.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_died_before_it_saved_its_place_costs_duplicates_and_nothing_else() {
+    let mut city = Publishers::start(1).await;
+    city.start_merchant_svc().await;
+    eventually("it publishes", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    city.db.execute("CREATE TABLE public.place_before AS SELECT * FROM orders.relay_cursor").await;
+    city.announce(40).await;
+    let tickets = "SELECT count(*) AS n FROM merchant.tickets";
+    let told = "SELECT count(*) AS n FROM merchant.events";
+    eventually("forty tickets", || async { (city.db.count(tickets).await == 40).then_some(()) }).await;
+    // Each is opened, and turned away at once: nobody has made that shop.
+    assert_eq!(city.db.count(told).await, 80);
+
+    // Killed after the last confirm: what the broker has, the cursor does not know.
+    city.stop_services().await;
+    city.db
+        .execute("UPDATE orders.relay_cursor c SET done = b.done, window_end = b.window_end, seq = b.seq FROM public.place_before b")
+        .await;
+    assert_eq!(city.unpublished().await, 40);
+    let mut heard = listen(&city.broker, "order.#").await;
+    city.start_again().await;
+    for _ in 0..40 {
+        heard.messages.next().await.unwrap().unwrap();
+    }
+    eventually("they are published again", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    city.announce(1).await;
+    eventually("and what is new", || async { (city.db.count(tickets).await == 41).then_some(()) }).await;
+    assert_eq!(city.db.count(told).await, 82, "nothing happened twice");
+    let dead = "SELECT count(*) AS n FROM merchant.dead_letters";
+    assert_eq!(city.db.count(dead).await, 0);
     city.end().await;
 }
 
