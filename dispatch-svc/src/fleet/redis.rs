@@ -15,6 +15,7 @@ use redis::{Client, Pipeline, RedisError, Script};
 
 use super::cells;
 use super::keys::Keys;
+use super::search::UsualReach;
 
 /// The longest that Redis may take for anything: slower, and it counts as away.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -66,6 +67,7 @@ pub struct Fix {
 pub struct Fleet {
     manager: ConnectionManager,
     take: Arc<Script>,
+    pub(super) usual_reach: Arc<UsualReach>,
     pub(super) keys: Keys,
     /// Until when Redis is left alone, milliseconds since 1970. Shared by all clones.
     resting_until_ms: Arc<AtomicI64>,
@@ -92,7 +94,13 @@ impl Fleet {
             .set_max_delay(Duration::from_millis(200));
         let manager = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
         let take = Arc::new(Script::new(TAKE));
-        Ok(Self { manager, take, keys: Keys::new(namespace), resting_until_ms: Arc::default() })
+        Ok(Self {
+            manager,
+            take,
+            usual_reach: Arc::default(),
+            keys: Keys::new(namespace),
+            resting_until_ms: Arc::default(),
+        })
     }
 
     /// Runs one pipeline, in time.

@@ -1,6 +1,7 @@
-//! Who is near: within a reach that doubles until the wanted number is nearer than what was looked at.
+//! Who is near: within the reach that usually suffices, doubled until the wanted number is nearer than what was looked at.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::Utc;
 use h3o::CellIndex;
@@ -14,8 +15,11 @@ use super::redis::{Away, Fleet};
 const FRESH_MS: i64 = 60_000;
 /// Fixes older than this are swept out by whoever meets them, milliseconds.
 const FORGOTTEN_MS: i64 = 600_000;
-/// How far the first look reaches, metres: in a busy city there are dozens, and elsewhere looking costs little.
+/// How far the very first look reaches, metres, and the least that any does.
 const FIRST_M: f64 = 500.0;
+const LEAST_M: f64 = 100.0;
+/// The usual reach goes so far beyond the last one who was wanted: the next shop's riders are a little farther.
+const BEYOND: f64 = 1.3;
 /// Riders of one cell that a look reads at first, and how many times more the next one reads where there were more.
 const PER_CELL: usize = 64;
 const MORE: usize = 4;
@@ -31,6 +35,28 @@ pub struct Found {
     pub metres: f64,
     /// When they were last heard of, milliseconds since 1970.
     pub seen_ms: i64,
+}
+
+/// How far lately had to be looked. It only saves looks: a wrong one costs one more, or some that were too many.
+#[derive(Debug)]
+pub(super) struct UsualReach(AtomicU64);
+
+impl Default for UsualReach {
+    fn default() -> Self {
+        Self(AtomicU64::new(FIRST_M.to_bits()))
+    }
+}
+
+impl UsualReach {
+    fn metres(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Half way to what was needed, as reaches go: a far corner does not spoil it for the middle of the city.
+    fn learn(&self, needed_m: f64) {
+        let usual_m = (self.metres() * needed_m.max(LEAST_M)).sqrt();
+        self.0.store(usual_m.to_bits(), Ordering::Relaxed);
+    }
 }
 
 /// What one look saw.
@@ -57,11 +83,13 @@ impl Fleet {
         wanted: usize,
         counts: impl Fn(RiderId) -> bool,
     ) -> Result<Vec<Found>, Away> {
-        let (mut reach_m, mut per_cell) = (FIRST_M.min(radius_m), PER_CELL);
+        let (mut reach_m, mut per_cell) = (self.usual_reach.metres().min(radius_m), PER_CELL);
         loop {
             let looked = self.look(centre, reach_m, per_cell).await?;
-            let near_enough = looked.found.iter().filter(|f| f.metres <= looked.complete_m && counts(f.rider)).count();
-            if near_enough >= wanted || looked.complete_m >= radius_m {
+            let mut near_enough = looked.found.iter().filter(|f| f.metres <= looked.complete_m && counts(f.rider));
+            let last_wanted = near_enough.nth(wanted.saturating_sub(1));
+            if last_wanted.is_some() || looked.complete_m >= radius_m {
+                self.usual_reach.learn(last_wanted.map_or(radius_m, |f| f.metres * BEYOND));
                 return Ok(looked.found);
             }
             if looked.complete_m < reach_m {
