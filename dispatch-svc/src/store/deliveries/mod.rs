@@ -1,21 +1,19 @@
-//! Deliveries: one per order, and from pickup on the row that decides.
+//! Deliveries: one per order, and from pickup on the row that decides. What is read is here; `steps.rs` writes.
+
+mod steps;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
-use pannier_contracts::order::OrderSnapshot;
-use pannier_contracts::{DeliveryId, Lifecycle as _, MerchantId, OfferId, OrderId, Place, RiderId, Version};
-use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
+use pannier_contracts::{DeliveryId, MerchantId, OfferId, OrderId, Place, RiderId, Version};
+use pannier_platform::{Conn, Refusal};
 use uuid::Uuid;
 
+pub use self::steps::{Times, advance, note_ready, offer_all, open, replan, watch};
 use super::json::Json;
-use super::offers::audience;
 use super::schema::{clock_timestamp, deliveries, offers};
 use super::zones::ZoneName;
-use crate::domain::actions;
-use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
 
 /// A delivery.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -336,198 +334,4 @@ pub async fn page(conn: &mut Conn, shown: Shown, after: Option<Uuid>, limit: i64
         query = query.filter(deliveries::is_open);
     }
     Ok(query.load(conn).await?)
-}
-
-/// Opens the delivery of an order, and tells.
-///
-/// # Errors
-/// `Conflict` when somebody else just opened it.
-pub async fn open(
-    conn: &mut Conn,
-    cause: &Cause,
-    order: &OrderSnapshot,
-    ready_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<Delivery, Refusal> {
-    let row: Option<Delivery> = diesel::insert_into(deliveries::table)
-        .values((
-            deliveries::id.eq(DeliveryId::generate().0),
-            deliveries::order_id.eq(order.id.0),
-            deliveries::merchant_id.eq(order.merchant_id.0),
-            deliveries::merchant_name.eq(&order.merchant_name),
-            deliveries::zone_id.eq(order.zone_id.as_str()),
-            deliveries::pickup.eq(Json(order.pickup)),
-            deliveries::dropoff.eq(Json(order.dropoff)),
-            deliveries::ready_at.eq(ready_at),
-            deliveries::stated_ready_at.eq(ready_at),
-            deliveries::promise_at.eq(order.promise_at),
-            deliveries::pin_hash.eq(&order.pin_hash),
-            deliveries::state.eq(DeliveryState::Scheduled.as_str()),
-            deliveries::version.eq(Version::FIRST.0),
-            deliveries::opened_at.eq(now),
-            deliveries::state_since.eq(now),
-        ))
-        .on_conflict_do_nothing()
-        .returning(Delivery::as_returning())
-        .get_result(conn)
-        .await
-        .optional()?;
-    let row = row.ok_or(Refusal::Conflict)?;
-    events::append(conn, cause, "opened", None, &row.snapshot()).await?;
-    Ok(row)
-}
-
-/// One step along the lifecycle: the row, if it is still at the version that was decided on, and its event.
-/// What a step brings with it is in [`crate::commands::advance`].
-///
-/// # Errors
-/// `Illegal` when there is no such step, `Conflict` when it has changed since it was loaded.
-pub async fn advance(
-    conn: &mut Conn,
-    cause: &Cause,
-    delivery: &Delivery,
-    trigger: Trigger,
-    now: DateTime<Utc>,
-    change: impl FnOnce(&mut Delivery),
-) -> Result<Delivery, Refusal> {
-    let to = DeliveryLifecycle::next(delivery.state, trigger)
-        .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_carried(delivery.state))))?;
-    let mut next = delivery.clone();
-    change(&mut next);
-    next.state = to;
-    next.state_since = now;
-    write(conn, cause, delivery, next, to.as_str()).await
-}
-
-/// When food is ready and expected.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// When the kitchen means to be done.
-    pub ready_at: DateTime<Utc>,
-    /// What the customer was told.
-    pub promise_at: DateTime<Utc>,
-    /// Since when the shop says that it is ready.
-    pub ready_seen_at: Option<DateTime<Utc>>,
-}
-
-/// Changes the times of a delivery and not its state, and tells.
-///
-/// # Errors
-/// `Conflict` when it has changed since it was loaded.
-pub async fn replan(conn: &mut Conn, cause: &Cause, delivery: &Delivery, times: Times) -> Result<Delivery, Refusal> {
-    let Times { ready_at, promise_at, ready_seen_at } = times;
-    let next = Delivery { ready_at, promise_at, ready_seen_at, ..delivery.clone() };
-    write(conn, cause, delivery, next, "replanned").await
-}
-
-/// Writes the steps of several deliveries that lead to being offered, in one statement, with an event per step. The caller
-/// holds their locks.
-///
-/// # Errors
-/// `Conflict` when one has changed since it was loaded: then none is written.
-pub async fn offer_all(
-    conn: &mut Conn,
-    cause: &Cause,
-    deliveries: &[Delivery],
-    now: DateTime<Utc>,
-) -> Result<Vec<Delivery>, Refusal> {
-    let mut offered = Vec::with_capacity(deliveries.len());
-    let mut steps = Vec::new();
-    for delivery in deliveries {
-        let mut at = delivery.clone();
-        for trigger in [Trigger::Search, Trigger::SendOffer] {
-            let Some(to) = DeliveryLifecycle::table(at.state, trigger) else { continue };
-            at = Delivery { state: to, state_since: now, version: at.version.next(), ..at };
-            steps.push(at.clone());
-        }
-        offered.push(at);
-    }
-    let changed: Vec<(&Delivery, &Delivery)> =
-        deliveries.iter().zip(&offered).filter(|(before, after)| before.version != after.version).collect();
-    if changed.is_empty() {
-        return Ok(offered);
-    }
-    let written = diesel::sql_query(
-        "UPDATE deliveries d SET state = new.state, version = new.version, state_since = $1
-         FROM unnest($2, $3, $4, $5) AS new (id, seen, version, state)
-         WHERE d.id = new.id AND d.version = new.seen",
-    )
-    .bind::<Timestamptz, _>(now)
-    .bind::<Array<SqlUuid>, _>(changed.iter().map(|(before, _)| before.id.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(changed.iter().map(|(before, _)| before.version.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(changed.iter().map(|(_, after)| after.version.0).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(changed.iter().map(|(_, after)| after.state.as_str()).collect::<Vec<_>>())
-    .prepared()
-    .execute(conn)
-    .await?;
-    if written < changed.len() {
-        return Err(Refusal::Conflict);
-    }
-    for step in &steps {
-        events::append(conn, cause, step.state.as_str(), None, &step.snapshot()).await?;
-    }
-    Ok(offered)
-}
-
-async fn write(
-    conn: &mut Conn,
-    cause: &Cause,
-    seen: &Delivery,
-    next: Delivery,
-    kind: &str,
-) -> Result<Delivery, Refusal> {
-    let next = Delivery { version: seen.version.next(), ..next };
-    let changed = diesel::update(deliveries::table.find(seen.id.0).filter(deliveries::version.eq(seen.version.0)))
-        .set((
-            deliveries::state.eq(next.state.as_str()),
-            deliveries::version.eq(next.version.0),
-            deliveries::ready_at.eq(next.ready_at),
-            deliveries::promise_at.eq(next.promise_at),
-            deliveries::attempt.eq(next.attempt),
-            deliveries::rider_id.eq(next.rider_id),
-            deliveries::reason.eq(&next.reason),
-            deliveries::state_since.eq(next.state_since),
-            deliveries::assigned_at.eq(next.assigned_at),
-            deliveries::at_pickup_at.eq(next.at_pickup_at),
-            deliveries::picked_up_at.eq(next.picked_up_at),
-            deliveries::at_dropoff_at.eq(next.at_dropoff_at),
-            deliveries::delivered_at.eq(next.delivered_at),
-            deliveries::watched_place.eq(next.watched_place.clone()),
-            deliveries::ready_seen_at.eq(next.ready_seen_at),
-        ))
-        .prepared()
-        .execute(conn)
-        .await?;
-    if changed == 0 {
-        return Err(Refusal::Conflict);
-    }
-    // Who loses it hears of it, too: the record no longer names them.
-    let told = next.rider_id.or(seen.rider_id).map(|rider| audience(RiderId(rider)));
-    events::append(conn, cause, kind, told, &next.snapshot()).await?;
-    Ok(next)
-}
-
-/// Notes that the shop says that it is ready: the first time counts. No version: nobody else sees it.
-///
-/// # Errors
-/// What the database says.
-pub async fn note_ready(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> Result<(), Refusal> {
-    diesel::update(deliveries::table.find(id.0).filter(deliveries::ready_seen_at.is_null()))
-        .set(deliveries::ready_seen_at.eq(now))
-        .prepared()
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Notes where the rider is, to see later whether they moved. No version: nobody else sees it.
-///
-/// # Errors
-/// What the database says.
-pub async fn watch(conn: &mut Conn, id: DeliveryId, place: Option<Place>) -> Result<(), Refusal> {
-    diesel::update(deliveries::table.find(id.0))
-        .set(deliveries::watched_place.eq(place.map(Json)))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
