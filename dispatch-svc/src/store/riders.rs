@@ -265,7 +265,7 @@ pub async fn silent(conn: &mut Conn, silent_s: i64, one: Option<RiderId>) -> Res
     let rows: Vec<Id> = diesel::sql_query(
         "SELECT id FROM riders
          WHERE status <> 'offline' AND ($2 IS NULL OR id = $2)
-               AND coalesce(last_seen_at, '-infinity') < clock_timestamp() - $1 * interval '1 s'
+               AND coalesce(last_seen_at, '-infinity') < statement_timestamp() - $1 * interval '1 s'
          ORDER BY id",
     )
     .bind::<BigInt, _>(silent_s)

@@ -20,7 +20,7 @@ pub const FORGOTTEN: Forgotten = Forgotten {
     sql: "DELETE FROM rounds WHERE id = ANY(ARRAY(
               SELECT r.id FROM (SELECT id, delivery_id, at FROM rounds ORDER BY id LIMIT $1) AS r
               JOIN deliveries d ON d.id = r.delivery_id
-              WHERE r.at < clock_timestamp() - $2 * interval '1 s' AND NOT d.is_open))",
+              WHERE r.at < statement_timestamp() - $2 * interval '1 s' AND NOT d.is_open))",
 };
 
 /// A round.

@@ -92,7 +92,7 @@ async fn list(conn: &mut Conn) -> Result<Vec<Found>, Refusal> {
     let offers = ids(
         conn,
         "SELECT DISTINCT delivery_id AS id FROM offers
-         WHERE state = 'sent' AND expires_at < clock_timestamp() - interval '2 s'
+         WHERE state = 'sent' AND expires_at < statement_timestamp() - interval '2 s'
          UNION
          SELECT d.id FROM deliveries d WHERE d.is_open AND d.state = 'offered'
              AND NOT EXISTS (SELECT FROM offers o WHERE o.delivery_id = d.id AND o.state = 'sent')",

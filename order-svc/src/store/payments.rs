@@ -210,8 +210,8 @@ pub async fn take_due(conn: &mut Conn, limit: i64) -> Result<Vec<Taken>, Refusal
     let rows: Vec<Row> = diesel::sql_query(
         "UPDATE payments p SET locked_until = clock_timestamp() + $1 * interval '1 s', fence = p.fence + 1,
                 asked_at = CASE WHEN p.operation IS NOT NULL THEN coalesce(p.asked_at, clock_timestamp()) END
-         FROM (SELECT id, asked_at FROM payments WHERE next_attempt_at <= clock_timestamp()
-                   AND (locked_until IS NULL OR locked_until < clock_timestamp())
+         FROM (SELECT id, asked_at FROM payments WHERE next_attempt_at <= statement_timestamp()
+                   AND (locked_until IS NULL OR locked_until < statement_timestamp())
                ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due, orders o
          WHERE p.id = due.id AND o.id = p.order_id
          RETURNING p.id, p.version, p.state, p.order_id, p.method, p.currency, p.amount, p.attempt, p.operation, p.operation_key,

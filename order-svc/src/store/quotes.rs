@@ -47,7 +47,7 @@ pub const FORGOTTEN: Forgotten = Forgotten {
     after: After::Answers,
     sql: "DELETE FROM quotes WHERE id = ANY(ARRAY(
               SELECT id FROM (SELECT id, expires_at FROM quotes ORDER BY id LIMIT $1) AS oldest
-              WHERE expires_at < clock_timestamp() - $2 * interval '1 s'))",
+              WHERE expires_at < statement_timestamp() - $2 * interval '1 s'))",
 };
 
 /// Keeps a quote.

@@ -51,7 +51,7 @@ pub async fn sweep(conn: &mut Conn) -> Result<(), Refusal> {
     let timers = diesel::sql_query(
         "INSERT INTO timers (aggregate, aggregate_id, kind, fire_at)
          SELECT 'order', id, CASE state WHEN 'pending_payment' THEN 'payment' ELSE 'acceptance' END, clock_timestamp()
-         FROM orders o WHERE is_open AND state IN ('pending_payment', 'paid') AND placed_at < clock_timestamp() - interval '1 h'
+         FROM orders o WHERE is_open AND state IN ('pending_payment', 'paid') AND placed_at < statement_timestamp() - interval '1 h'
              AND NOT EXISTS (SELECT 1 FROM timers t WHERE t.aggregate_id = o.id)
          ON CONFLICT DO NOTHING",
     )

@@ -95,7 +95,7 @@ const EVERYWHERE: [Forgotten; 4] = [
         what: "stored answers",
         after: After::Answers,
         sql: "DELETE FROM idempotency WHERE ctid = ANY(ARRAY(
-                  SELECT ctid FROM idempotency WHERE created_at < clock_timestamp() - $2 * interval '1 s'
+                  SELECT ctid FROM idempotency WHERE created_at < statement_timestamp() - $2 * interval '1 s'
                   ORDER BY created_at LIMIT $1))",
     },
     Forgotten {
@@ -103,13 +103,13 @@ const EVERYWHERE: [Forgotten; 4] = [
         after: After::History,
         sql: "DELETE FROM late_events WHERE id = ANY(ARRAY(
                   SELECT id FROM (SELECT id, at FROM late_events ORDER BY id LIMIT $1) AS oldest
-                  WHERE at < clock_timestamp() - $2 * interval '1 s'))",
+                  WHERE at < statement_timestamp() - $2 * interval '1 s'))",
     },
     Forgotten {
         what: "settled dead letters",
         after: After::History,
         sql: "DELETE FROM dead_letters WHERE ctid = ANY(ARRAY(
-                  SELECT ctid FROM dead_letters WHERE settled_at < clock_timestamp() - $2 * interval '1 s' LIMIT $1))",
+                  SELECT ctid FROM dead_letters WHERE settled_at < statement_timestamp() - $2 * interval '1 s' LIMIT $1))",
     },
     // Ids grow with time: for each consumer the oldest are at the beginning of the key. Those of long-lived things that
     // were heard of lately stay.
@@ -117,33 +117,44 @@ const EVERYWHERE: [Forgotten; 4] = [
         what: "applied versions",
         after: After::History,
         sql: "DELETE FROM applied WHERE ctid = ANY(ARRAY(
-                  SELECT a.ctid FROM (SELECT DISTINCT consumer, aggregate FROM applied
-                                      WHERE aggregate <> ALL ('{merchant,zone,rider}')) AS pair
-                  CROSS JOIN LATERAL (
+                  WITH RECURSIVE pair AS (
+                      (SELECT consumer, aggregate FROM applied ORDER BY consumer, aggregate LIMIT 1)
+                      UNION ALL
+                      SELECT next.consumer, next.aggregate FROM pair CROSS JOIN LATERAL (
+                          SELECT consumer, aggregate FROM applied
+                          WHERE (consumer, aggregate) > (pair.consumer, pair.aggregate)
+                          ORDER BY consumer, aggregate LIMIT 1) AS next)
+                  SELECT a.ctid FROM pair CROSS JOIN LATERAL (
                       SELECT ctid FROM applied
-                      WHERE consumer = pair.consumer AND aggregate = pair.aggregate AND at < clock_timestamp() - $2 * interval '1 s'
-                          AND aggregate_id < rpad(lpad(to_hex((extract(epoch FROM clock_timestamp() - $2 * interval '1 s')
+                      WHERE consumer = pair.consumer AND aggregate = pair.aggregate
+                          AND at < statement_timestamp() - $2 * interval '1 s'
+                          AND aggregate_id < rpad(lpad(to_hex((extract(epoch FROM statement_timestamp() - $2 * interval '1 s')
                                                   * 1000)::bigint), 12, '0'), 32, '0')::uuid
                       ORDER BY aggregate_id LIMIT $1) AS a
-                  LIMIT $1))",
+                  WHERE pair.aggregate <> ALL ('{merchant,zone,rider}') LIMIT $1))",
     },
 ];
 
 /// Forgets until `stop`, what every service has and what this one adds. Two processes doing so at once are harmless.
 pub async fn run(db: Db, kept: Kept, own: Forgets, stop: Stop) {
     loop {
-        for forgotten in EVERYWHERE.iter().chain(own.tables) {
-            if let Err(refusal) = forget(&db, kept, *forgotten, &stop).await {
-                tracing::warn!(what = forgotten.what, error = ?refusal, "{} could not be forgotten", forgotten.what);
-            }
-        }
-        if let Err(refusal) = event_log::forget(&db, kept.history, own.is_open, &stop).await {
-            tracing::warn!(error = ?refusal, "events could not be forgotten");
-        }
+        pass(&db, kept, own, &stop).await;
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
+    }
+}
+
+/// Forgets everything that can go now. What fails is said, and tried again next time.
+pub async fn pass(db: &Db, kept: Kept, own: Forgets, stop: &Stop) {
+    for forgotten in EVERYWHERE.iter().chain(own.tables) {
+        if let Err(refusal) = forget(db, kept, *forgotten, stop).await {
+            tracing::warn!(what = forgotten.what, error = ?refusal, "{} could not be forgotten", forgotten.what);
+        }
+    }
+    if let Err(refusal) = event_log::forget(db, kept.history, own.is_open, stop).await {
+        tracing::warn!(error = ?refusal, "events could not be forgotten");
     }
 }
 

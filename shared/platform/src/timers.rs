@@ -150,7 +150,8 @@ pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<Fired, Refusal>
                     "UPDATE timers SET claimed_until = clock_timestamp() + interval '30 s'
                      WHERE (aggregate_id, kind) IN (
                          SELECT aggregate_id, kind FROM timers
-                         WHERE fire_at <= clock_timestamp() AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+                         WHERE fire_at <= statement_timestamp()
+                             AND (claimed_until IS NULL OR claimed_until < statement_timestamp())
                          ORDER BY fire_at LIMIT $1 FOR UPDATE SKIP LOCKED)
                      RETURNING aggregate, aggregate_id, kind, fire_at",
                 )

@@ -1,11 +1,16 @@
 //! What `bench orders` does to a platform works, and what it reads and writes fits the tables.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
 use futures::FutureExt as _;
 use pannier_platform::auth::Role;
+use pannier_platform::retention::{self, Forgets, Kept};
+use pannier_platform::{Db, Stop};
 use pannier_sim::Target;
 use pannier_sim::load::city::{City, Tally};
 use pannier_sim::load::crew::Crew;
@@ -60,6 +65,63 @@ async fn people_who_tap_at_once_bring_an_order_to_the_door() {
     for (table, count) in [("orders.orders", 31), ("merchant.tickets", 31), ("dispatch.deliveries", 31)] {
         assert_eq!(platform.db.count(&format!("SELECT count(*) AS n FROM {table}")).await, count, "{table}");
     }
+    crew.resize(0).await.expect("riders go home");
+    stage.stop.cancel();
+    platform.end().await;
+}
+
+/// Finished orders that nobody has a reason to read.
+const HISTORY: u64 = 30_000;
+
+#[derive(QueryableByName)]
+struct Read {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+    #[diesel(sql_type = BigInt)]
+    written: i64,
+}
+
+/// Rows that PostgreSQL has read and written since it started, by table.
+async fn reads(platform: &TestCity) -> HashMap<String, (i64, i64)> {
+    let sql = "SELECT schemaname || '.' || relname AS name, seq_tup_read + coalesce(idx_tup_fetch, 0) AS rows, n_tup_ins AS written
+               FROM pg_stat_user_tables";
+    let mut database = platform.db.connect().await;
+    let reads: Vec<Read> =
+        diesel_async::RunQueryDsl::load(diesel::sql_query(sql), &mut database).await.expect("it is read");
+    reads.into_iter().map(|read| (read.name, (read.rows, read.written))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_and_what_forgets_read_no_table_as_a_whole() {
+    let platform = TestCity::start().await;
+    let stage = stage(&platform);
+    let city = City::set_up(&stage).await.expect("a city");
+    let mut crew = Crew::open_shops(&city);
+    crew.resize(4).await.expect("riders");
+    growth::write_history(&stage, HISTORY, HISTORY).await.expect("history.sql fits the tables");
+    let before = reads(&platform).await;
+    let orders = (0..8).map(|_| people::order(city.clone(), Instant::now(), Habit { watches: true, waits: true }));
+    futures::future::join_all(orders).await;
+    let kept = Kept::new(7, 24).expect("sensible");
+    for url in [&platform.db.urls.order, &platform.db.urls.merchant, &platform.db.urls.dispatch] {
+        let pool = Db::new(url, 1).expect("a pool");
+        retention::pass(&pool, kept, Forgets::default(), &Stop::new()).await;
+    }
+    // Each connection tells its figures when it has been idle for a while.
+    let after = eventually("PostgreSQL knows of what was written", || async {
+        let after = reads(&platform).await;
+        let written = |table: &str| after[table].1 - before[table].1;
+        (written("orders.orders") == 8 && written("dispatch.offers") >= 8 && written("merchant.tickets") == 8)
+            .then_some(after)
+    })
+    .await;
+    let rows = |table: &str| after[table].0 - before[table].0;
+    let most = i64::try_from(HISTORY).expect("small") / 2;
+    let whole: Vec<_> = after.keys().map(|table| (table, rows(table))).filter(|(_, rows)| *rows > most).collect();
+    assert!(whole.is_empty(), "more rows were read than a few orders can need: {whole:?}");
+    assert!(rows("orders.orders") > 8, "reads are counted: {}", rows("orders.orders"));
     crew.resize(0).await.expect("riders go home");
     stage.stop.cancel();
     platform.end().await;

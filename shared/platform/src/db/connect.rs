@@ -18,11 +18,13 @@ use super::sqlstate::{LastError, Tapped};
 
 /// Every connection gets these: nothing waits for ever, nobody keeps a transaction open, and the session of a machine that
 /// vanished ends, with all its locks. A prepared statement is planned once, not for each of its first five uses, and by
-/// index: all of ours find rows so, whatever the values, and a plan that was made while a table was empty must do when it
-/// is not. What is left to a scan then looks costly, which must not make the server compile it.
+/// index, row by row: all of ours find a few rows so, whatever the values, and a plan that was made while a table was empty,
+/// or that does not know how small a `LIMIT` is, must not read all of it. What is left to a scan then looks costly, which
+/// must not make the server compile it.
 const SESSION: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
                        SET idle_in_transaction_session_timeout = '10s'; SET TIME ZONE 'UTC'; \
-                       SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off; \
+                       SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+                       SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
                        SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2";
 
 /// A silent peer is probed after so long, and every so often …

@@ -53,7 +53,7 @@ async fn stuck(_who: Ops, db: Data<Db>) -> Result<Json<Page<Stuck>>, Problem> {
                     "SELECT kind, aggregate, aggregate_id AS id, raised_at AS since, detail FROM alarms WHERE resolved_at IS NULL
                      UNION ALL
                      SELECT 'timer_overdue', aggregate, aggregate_id, fire_at, kind || coalesce(': ' || last_error, '')
-                     FROM timers WHERE fire_at < clock_timestamp() - interval '10 s'
+                     FROM timers WHERE fire_at < statement_timestamp() - interval '10 s'
                      UNION ALL
                      SELECT 'event_unpublished', e.aggregate, e.aggregate_id, e.occurred_at, e.type || ': ' || s.last_error
                      FROM set_aside s JOIN events e ON e.seq = s.seq
