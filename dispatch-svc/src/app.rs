@@ -87,6 +87,12 @@ impl App {
         Arc::clone(&self.timer_nudge)
     }
 
+    /// The city in memory: tests compare it with the tables.
+    #[must_use]
+    pub fn city(&self) -> Arc<City> {
+        Arc::clone(&self.city)
+    }
+
     /// Runs until the stop signal.
     ///
     /// # Errors

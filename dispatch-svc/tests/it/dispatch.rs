@@ -8,6 +8,7 @@ use chrono::{TimeDelta, Utc};
 use dispatch_svc::app::{App, Settings};
 use dispatch_svc::domain::pin;
 use dispatch_svc::messaging::on_order::OnOrder;
+use dispatch_svc::tasks::gather::City;
 use pannier_contracts::order::{OrderSnapshot, OrderState};
 use pannier_contracts::{CustomerId, Envelope, EventId, MerchantId, Money, OrderId, Place, RiderId, Version};
 use pannier_platform::auth::{Role, Signer};
@@ -33,8 +34,11 @@ pub struct Dispatch {
     url: String,
     http: reqwest::Client,
     servers: Servers,
-    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+    redis: String,
+    running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
     timers: Arc<tokio::sync::Notify>,
+    /// What each process has in memory.
+    pub cities: Vec<Arc<City>>,
 }
 
 fn signer() -> &'static (Signer, PathBuf) {
@@ -43,6 +47,26 @@ fn signer() -> &'static (Signer, PathBuf) {
         let dir = std::env::temp_dir().join(format!("pannier-dispatch-{}", std::process::id()));
         (Signer::load_or_create(&dir).expect("a key can be made"), dir.join("jwks.json"))
     })
+}
+
+fn settings(db: &TestDb, redis: &str) -> Settings {
+    Settings {
+        service: service::Settings {
+            http_bind: "127.0.0.1:0".to_owned(),
+            http_workers: 1,
+            instance: String::new(),
+            keep_days: 90,
+            keep_answers_hours: 48,
+            database_url: db.urls.dispatch.clone().into(),
+            pool_size: 8,
+            amqp_url: "amqp://nobody@127.0.0.1:1/%2f".to_owned().into(),
+            namespace: Namespace::try_from(db.name.clone()).expect("a database name is a namespace"),
+            auth_jwks: signer().1.display().to_string(),
+        },
+        redis_url: redis.to_owned().into(),
+        locations_waiting: 64,
+        plan_budget_ms: 250,
+    }
 }
 
 impl Dispatch {
@@ -56,37 +80,32 @@ impl Dispatch {
     pub async fn start_on(policy: Value, redis: String) -> Self {
         let servers = Servers::from_env();
         let db = TestDb::create(&servers).await;
-        let namespace = Namespace::try_from(db.name.clone()).expect("a database name is a namespace");
         let stop = Stop::new();
-        let settings = Settings {
-            service: service::Settings {
-                http_bind: "127.0.0.1:0".to_owned(),
-                http_workers: 1,
-                instance: String::new(),
-                keep_days: 90,
-                keep_answers_hours: 48,
-                database_url: db.urls.dispatch.clone().into(),
-                pool_size: 8,
-                amqp_url: "amqp://nobody@127.0.0.1:1/%2f".to_owned().into(),
-                namespace,
-                auth_jwks: signer().1.display().to_string(),
-            },
-            redis_url: redis.into(),
-            locations_waiting: 64,
-            plan_budget_ms: 250,
-        };
-        let app = App::build(settings, stop.clone()).await.expect("it builds");
+        let app = App::build(settings(&db, &redis), stop.clone()).await.expect("it builds");
         let url = format!("http://{}", app.address().expect("an address"));
-        let timers = app.timer_nudge();
-        let running = tokio::spawn(app.run());
+        let (timers, cities) = (app.timer_nudge(), vec![app.city()]);
+        let running = vec![tokio::spawn(app.run())];
         let pool = Db::new(&db.urls.dispatch, 4).expect("a pool");
         let http = reqwest::Client::new();
-        let this = Self { db, pool, stop, url, http, servers, running, timers };
-        let corner = |dy: f64, dx: f64| json!({"lat": MIDDLE.0 + dy, "lng": MIDDLE.1 + dx});
-        let polygon = [corner(-0.1, -0.2), corner(-0.1, 0.2), corner(0.1, 0.2), corner(0.1, -0.2)];
-        let zone = json!({"name": "Test", "polygon": polygon, "policy": policy});
-        this.ops().put("/v1/ops/zones/test", zone).await.ok();
+        let this = Self { db, pool, stop, url, http, servers, redis, running, timers, cities };
+        this.zone("test", -0.1, policy).await;
         this
+    }
+
+    /// A second process on the same tables.
+    pub async fn join_in(&mut self) {
+        let app = App::build(settings(&self.db, &self.redis), self.stop.clone()).await.expect("it builds");
+        self.cities.push(app.city());
+        self.running.push(tokio::spawn(app.run()));
+    }
+
+    /// A new zone that begins so many degrees north of the middle, and ends a fifth of a degree on.
+    pub async fn zone(&self, id: &str, south: f64, policy: Value) {
+        let corner = |dy: f64, dx: f64| json!({"lat": MIDDLE.0 + dy, "lng": MIDDLE.1 + dx});
+        let north = south + 0.2;
+        let polygon = [corner(south, -0.2), corner(south, 0.2), corner(north, 0.2), corner(north, -0.2)];
+        let zone = json!({"name": "Test", "polygon": polygon, "policy": policy});
+        self.ops().put(&format!("/v1/ops/zones/{id}"), zone).await.ok();
     }
 
     fn caller(&self, role: Role, id: String) -> Caller {
@@ -192,8 +211,10 @@ impl Dispatch {
             GROUP BY aggregate, aggregate_id HAVING count(*) <> max(version)) g";
         assert_eq!(self.db.count(gaps).await, 0, "one event per version");
         self.stop.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(10), self.running).await;
-        ended.expect("it stops within ten seconds").expect("it does not panic").expect("it ends well");
+        for running in self.running {
+            let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
+            ended.expect("it stops within ten seconds").expect("it does not panic").expect("it ends well");
+        }
         self.db.remove(&self.servers).await;
     }
 }

@@ -218,6 +218,16 @@ impl City {
         Ok(Seen { now: Utc::now() + memory.ahead, city: Arc::clone(&memory.gathered) })
     }
 
+    /// How many rows the tables have otherwise at this moment; what has just been committed may not have been heard of yet.
+    ///
+    /// # Errors
+    /// What the database refuses.
+    pub async fn differences_now(&self) -> Result<u64, Refusal> {
+        let seen = self.look().await?;
+        let tables = self.db.read(|conn| Gathered::read_all(conn).boxed()).await?;
+        Ok(seen.city.differences(&tables))
+    }
+
     async fn read_all(&self, memory: &mut Option<Memory>, changed: &Changed) -> Result<(), Refusal> {
         let gathered = self.db.read(|conn| Gathered::read_all(conn).boxed()).await?;
         let is_settled = !changed.all && changed.deliveries.is_empty() && changed.riders.is_empty();
