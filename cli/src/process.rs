@@ -54,6 +54,31 @@ fn kill(name: &str, target: &str) {
         .status();
 }
 
+/// Sends a signal to a process and its children, the parent first: PostgreSQL's have groups of their own.
+pub fn signal_family(pid: u32, name: &str) {
+    signal(pid, name);
+    for child in children_of(pid) {
+        signal(child, name);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn children_of(parent: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parent_of = |pid: &u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat[stat.rfind(')')? + 1..].split_whitespace().nth(1)?.parse().ok()
+    };
+    pids.filter(|pid| parent_of(pid) == Some(parent)).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn children_of(parent: u32) -> Vec<u32> {
+    let found = output_of("pgrep", &["-P", &parent.to_string()]).unwrap_or_default();
+    found.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Ends processes and waits: asked first, made to after `grace`.
 pub fn end(processes: &[ProcessId], grace: Duration) {
     for (name, wait) in [("TERM", grace), ("KILL", Duration::from_secs(5))] {

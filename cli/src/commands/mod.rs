@@ -5,6 +5,7 @@ pub mod bench_orders;
 pub mod dev_servers;
 pub mod dlq;
 pub mod down;
+pub mod faults;
 pub mod live_line;
 pub mod orders;
 pub mod outbox;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use futures::FutureExt as _;
 use pannier_contracts::zone::DispatchPolicy;
 use pannier_platform::auth::Signer;
 use pannier_sim::city::{self, CityOptions};
@@ -15,6 +16,7 @@ use pannier_sim::replay::{self, ReplayOptions};
 use pannier_sim::{Minter, Target};
 use serde_json::Value;
 
+use super::faults::{self, Fault};
 use super::signals::stop_token;
 use super::sim_dispatch::{self, Compare, Dispatch};
 use crate::data_dir::DataDir;
@@ -45,6 +47,10 @@ pub enum Sim {
         /// Processes of each service on the private platform: 1 to 4.
         #[arg(long, default_value_t = 1, value_parser = super::instances(), conflicts_with = "target")]
         instances: usize,
+        /// Breaks something on the private platform, so many seconds after the start and for so long:
+        /// `lock:SCHEMA.TABLE`, `freeze:PROCESS` or `alarm:rabbitmq`, then `@AFTER+SECONDS`. May be given several times.
+        #[arg(long, value_name = "KIND:WHAT@AFTER+SECONDS", conflicts_with = "target")]
+        fault: Vec<Fault>,
         /// A running platform, as a file with what `status --output json` prints. Without it, a private one is started.
         #[arg(long)]
         target: Option<PathBuf>,
@@ -68,7 +74,7 @@ pub enum Sim {
 /// The platform does not start, or a check found something: status 1.
 pub async fn run(data: &Path, what: Sim) -> Result<()> {
     match what {
-        Sim::Replay { dir, speed, policy, report, instances, target } => {
+        Sim::Replay { dir, speed, policy, report, instances, fault, target } => {
             let instance_dir = dir.clone();
             let options = |target| ReplayOptions { instance_dir, speed, dispatch: policy, report_dir: report, target };
             match target {
@@ -76,7 +82,7 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
                 None => {
                     // Before a platform is started for nothing.
                     pannier_sim::instance::Instance::load(&dir)?;
-                    replay_alone(data, instances, options).await
+                    replay_alone(data, instances, &fault, options).await
                 }
             }
         }
@@ -100,7 +106,12 @@ async fn replay_on(options: ReplayOptions) -> Result<()> {
     if summary.is_clean() { Ok(()) } else { Err(Failure::Silent(1).into()) }
 }
 
-async fn replay_alone(data: &Path, instances: usize, options: impl FnOnce(Target) -> ReplayOptions) -> Result<()> {
+async fn replay_alone(
+    data: &Path,
+    instances: usize,
+    broken: &[Fault],
+    options: impl FnOnce(Target) -> ReplayOptions,
+) -> Result<()> {
     let stop = stop_token()?;
     let ui = Ui::new();
     let data_dir = data.join(format!("replay-{}", std::process::id()));
@@ -117,7 +128,22 @@ async fn replay_alone(data: &Path, instances: usize, options: impl FnOnce(Target
     ui.note(&format!("a platform for this replay runs in {}", platform.data.root().display()));
     let urls = serde_json::to_value(platform.data.state().urls)?;
     let result = match target_of(&urls, &platform.data.path("keys")) {
-        Ok(target) => replay::run(options(target), stop).await,
+        Ok(target) => {
+            let (day, faults) = (replay::run(options(target), stop), faults::run(broken, &platform, &ui));
+            tokio::pin!(day, faults);
+            tokio::select! {
+                // A day that ends first has shown too little.
+                day = &mut day => match faults.now_or_never() {
+                    Some(Ok(())) => day,
+                    Some(Err(error)) => Err(error),
+                    None => Err(anyhow::anyhow!("the day was over before its last fault")),
+                },
+                happened = &mut faults => match happened {
+                    Ok(()) => day.await,
+                    Err(error) => Err(error),
+                },
+            }
+        }
         Err(error) => Err(error),
     };
     platform.stop().await;

@@ -14,6 +14,8 @@ use crate::data_dir::{DataDir, write_private};
 use crate::supervisor::{Spec, Supervisor};
 
 const USER: &str = "pannier";
+/// With less room than this on its disk the node takes nothing more.
+const DISK_FREE_LIMIT: &str = "100MB";
 
 /// Starts epmd and RabbitMQ of a data folder.
 ///
@@ -31,7 +33,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
         format!("default_user = {USER}"),
         format!("default_pass = {password}"),
         "vm_memory_high_watermark.absolute = 1GB".to_owned(),
-        "disk_free_limit.absolute = 100MB".to_owned(),
+        format!("disk_free_limit.absolute = {DISK_FREE_LIMIT}"),
         // The default would let the write-ahead log of the quorum queues grow to 512 MB of memory.
         "raft.wal_max_size_bytes = 64000000".to_owned(),
         "log.console = true".to_owned(),
@@ -75,11 +77,22 @@ pub async fn answers(url: &str) -> bool {
 /// How many messages a running node has delivered to consumers since it started, redeliveries included; none where it
 /// cannot be asked. The question starts an Erlang machine, which takes about a second of CPU.
 ///
-/// `node` is the node's process. Its environment says how to reach it.
+/// `node` is the node's process.
 pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
-    use std::os::unix::ffi::OsStringExt as _;
     const COUNT: &str = "lists:sum([maps:get(messages_delivered_total, C, 0) || \
                          C <- maps:values(rabbit_global_counters:overview())]).";
+    control(tool, node, &["eval", COUNT]).await?.trim().parse().ok()
+}
+
+/// Raises the alarm of a full disk at a running node, or ends it. False when the node cannot be told.
+pub async fn alarm(tool: &Tool, node: u32, is_raised: bool) -> bool {
+    let limit = if is_raised { "1000000GB" } else { DISK_FREE_LIMIT };
+    control(tool, node, &["set_disk_free_limit", limit]).await.is_some()
+}
+
+/// What `rabbitmqctl` says, if it succeeds. The environment of the node's process says how to reach it.
+async fn control(tool: &Tool, node: u32, args: &[&str]) -> Option<String> {
+    use std::os::unix::ffi::OsStringExt as _;
     let environ = fs::read(format!("/proc/{node}/environ")).ok()?;
     // Erlang's own start script adds variables that keep another Erlang from starting: only ours are taken.
     let is_ours = |name: &[u8]| {
@@ -91,7 +104,8 @@ pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
         is_ours(name).then(|| (OsString::from_vec(name.to_vec()), OsString::from_vec(value[1..].to_vec())))
     });
     let out = tokio::process::Command::new(tool.bin.join("rabbitmqctl"))
-        .args(["--quiet", "eval", COUNT])
+        .arg("--quiet")
+        .args(args)
         .env_clear()
         .envs(variables)
         .envs(tool.env())
@@ -99,7 +113,7 @@ pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
         .kill_on_drop(true)
         .output();
     let out = tokio::time::timeout(Duration::from_secs(20), out).await.ok()?.ok()?;
-    String::from_utf8_lossy(&out.stdout).trim().parse().ok()
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
 fn environment(

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// Messages that wait in queues for another try, or for a person.
-async fn set_back(city: &TestCity) -> u32 {
+pub async fn set_back(city: &TestCity) -> u32 {
     let connection = city.broker.connect("test").await.unwrap();
     let channel = city.broker.channel(&connection).await.unwrap();
     let mut count = 0;

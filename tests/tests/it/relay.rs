@@ -17,26 +17,36 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 /// order-svc, as often as wanted, and nobody else.
-struct Publishers {
+pub struct Publishers {
     servers: Servers,
-    db: TestDb,
-    broker: Broker,
+    pub db: TestDb,
+    pub broker: Broker,
     stop: Stop,
     running: Vec<JoinHandle<anyhow::Result<()>>>,
     url: String,
 }
 
 impl Publishers {
-    async fn start(count: usize) -> Self {
-        let servers = Servers::from_env();
-        let db = TestDb::create(&servers).await;
-        let namespace = Namespace::try_from(db.name.clone()).unwrap();
-        let broker = Broker { url: servers.amqp_url.clone(), namespace };
-        let mut this = Self { servers, db, broker, stop: Stop::new(), running: Vec::new(), url: String::new() };
+    pub async fn start(count: usize) -> Self {
+        let mut this = Self::on(Servers::from_env()).await;
         for _ in 0..count {
             this.start_order_svc().await;
         }
         this
+    }
+
+    /// One that reaches the broker at another address.
+    pub async fn start_through(amqp_url: &str) -> Self {
+        let mut this = Self::on(Servers { amqp_url: amqp_url.to_owned(), ..Servers::from_env() }).await;
+        this.start_order_svc().await;
+        this
+    }
+
+    async fn on(servers: Servers) -> Self {
+        let db = TestDb::create(&servers).await;
+        let namespace = Namespace::try_from(db.name.clone()).unwrap();
+        let broker = Broker { url: servers.amqp_url.clone(), namespace };
+        Self { servers, db, broker, stop: Stop::new(), running: Vec::new(), url: String::new() }
     }
 
     async fn start_order_svc(&mut self) {
@@ -47,7 +57,7 @@ impl Publishers {
         self.running.push(tokio::spawn(app.run()));
     }
 
-    async fn stop_services(&mut self) {
+    pub async fn stop_services(&mut self) {
         self.stop.cancel();
         for service in std::mem::take(&mut self.running) {
             service.await.unwrap().unwrap();
@@ -55,13 +65,13 @@ impl Publishers {
     }
 
     /// Both services, on what the others left. Somebody listens before they speak.
-    async fn start_again(&mut self) {
+    pub async fn start_again(&mut self) {
         self.stop = Stop::new();
         self.start_merchant_svc().await;
         self.start_order_svc().await;
     }
 
-    async fn start_merchant_svc(&mut self) {
+    pub async fn start_merchant_svc(&mut self) {
         let service = settings(&self.servers, &self.broker.namespace, &self.db.urls.merchant);
         let settings = merchant_svc::app::Settings { service, order_url: self.url.clone() };
         let app = merchant_svc::app::App::build(settings, self.stop.clone()).await.unwrap();
@@ -69,7 +79,7 @@ impl Publishers {
     }
 
     /// Announces a paid order, as order-svc's transactions do.
-    async fn announce(&self, count: usize) {
+    pub async fn announce(&self, count: usize) {
         let rows: Vec<_> = (0..count).map(|_| paid_order()).collect();
         let sql = format!(
             "INSERT INTO orders.events (event_id, type, aggregate, aggregate_id, version, actor, data)
@@ -80,7 +90,7 @@ impl Publishers {
         self.db.execute(&sql).await;
     }
 
-    async fn unpublished(&self) -> i64 {
+    pub async fn unpublished(&self) -> i64 {
         self.db
             .count(
                 "SELECT (SELECT count(*) FROM orders.events e, orders.relay_cursor c WHERE NOT pg_visible_in_snapshot(e.tx, c.done))
@@ -89,7 +99,7 @@ impl Publishers {
             .await
     }
 
-    fn ops(&self) -> Caller {
+    pub fn ops(&self) -> Caller {
         Caller::new(
             reqwest::Client::new(),
             &self.url,
@@ -98,7 +108,7 @@ impl Publishers {
         )
     }
 
-    async fn end(mut self) {
+    pub async fn end(mut self) {
         self.stop_services().await;
         remove_queues(&self.broker).await;
         self.db.remove(&self.servers).await;

@@ -1,0 +1,164 @@
+//! `pannier sim replay --fault …`: something stands still for a while, and the day has to end as if it had not.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
+use tokio::time::{Instant, sleep_until};
+
+use crate::platform::Platform;
+use crate::process::signal_family;
+use crate::servers::find::{self, Server};
+use crate::servers::rabbitmq;
+use crate::ui::Ui;
+
+/// Something that is broken for a while: `lock:merchant.tickets@60+300`, `freeze:postgres@400+60`, `alarm:rabbitmq@30+120`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    what: What,
+    after: Duration,
+    lasts: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum What {
+    /// A table that nobody else can read.
+    Lock(String),
+    /// A process, by its name in `status`, that neither answers nor ends: what a pulled cable looks like.
+    Freeze(String),
+    /// A broker without room on its disk.
+    Alarm,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            What::Lock(table) => write!(f, "lock:{table}")?,
+            What::Freeze(process) => write!(f, "freeze:{process}")?,
+            What::Alarm => f.write_str("alarm:rabbitmq")?,
+        }
+        write!(f, "@{}+{}", self.after.as_secs_f64(), self.lasts.as_secs_f64())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not KIND:WHAT@AFTER+SECONDS, as in freeze:postgres@400+60");
+        let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
+        let (what, when) = rest.split_once('@').ok_or_else(wrong)?;
+        let (after, lasts) = when.split_once('+').ok_or_else(wrong)?;
+        let seconds =
+            |text: &str| text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).ok_or_else(wrong);
+        let is_word =
+            |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let what = match (kind, what) {
+            ("lock", table) if table.split('.').count() == 2 && table.split('.').all(is_word) => {
+                What::Lock(table.to_owned())
+            }
+            ("lock", _) => return Err(format!("{what:?} is no table: merchant.tickets is one")),
+            ("freeze", process) if is_word(process) => What::Freeze(process.to_owned()),
+            ("alarm", "rabbitmq") => What::Alarm,
+            _ => return Err("a fault is lock:SCHEMA.TABLE, freeze:PROCESS or alarm:rabbitmq".to_owned()),
+        };
+        Ok(Self { what, after: seconds(after)?, lasts: seconds(lasts)? })
+    }
+}
+
+/// Breaks each when its time comes, and mends it again. Seconds count from now.
+///
+/// # Errors
+/// One could not be brought about, or not be ended: then the day proves nothing.
+pub async fn run(faults: &[Fault], platform: &Platform, ui: &Ui) -> Result<()> {
+    let began = Instant::now();
+    let all = faults.iter().map(|fault| async move {
+        sleep_until(began + fault.after).await;
+        let done = fault.happen(platform, ui, began + fault.after + fault.lasts).await;
+        done.with_context(|| format!("the fault {fault} did not happen"))
+    });
+    futures::future::try_join_all(all).await.map(drop)
+}
+
+impl Fault {
+    async fn happen(&self, platform: &Platform, ui: &Ui, until: Instant) -> Result<()> {
+        ui.note(&format!("{self} begins"));
+        match &self.what {
+            What::Lock(table) => {
+                let mut database = AsyncPgConnection::establish(&platform.url("postgres")).await?;
+                database.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await?;
+                sleep_until(until).await;
+                // A connection that was lost has given the table free before its time.
+                database.batch_execute("ROLLBACK").await?;
+            }
+            What::Freeze(process) => {
+                let frozen = Frozen::new(pid(platform, process)?);
+                sleep_until(until).await;
+                drop(frozen);
+            }
+            What::Alarm => {
+                let (data, shown) = (platform.data.clone(), ui.clone());
+                let tools =
+                    tokio::task::spawn_blocking(move || find::locate(&[Server::RabbitMq], &data, &shown)).await??;
+                let (tool, node) = (tools.first().context("RabbitMQ is not there")?, pid(platform, "rabbitmq")?);
+                anyhow::ensure!(rabbitmq::alarm(tool, node, true).await, "RabbitMQ took no order");
+                sleep_until(until).await;
+                anyhow::ensure!(
+                    rabbitmq::alarm(tool, node, false).await,
+                    "RabbitMQ took no order, and its alarm goes on"
+                );
+            }
+        }
+        ui.note(&format!("{self} is over"));
+        Ok(())
+    }
+}
+
+fn pid(platform: &Platform, process: &str) -> Result<u32> {
+    let state = platform.data.state();
+    let running = state.processes.get(process).map(|id| id.pid);
+    running.ok_or_else(|| {
+        let names: Vec<_> = state.processes.keys().map(String::as_str).collect();
+        anyhow!("{process} is no process of this platform: {}", names.join(", "))
+    })
+}
+
+/// A process that stands still with its children, and goes on when this is dropped, however that comes.
+struct Frozen(u32);
+
+impl Frozen {
+    fn new(pid: u32) -> Self {
+        signal_family(pid, "STOP");
+        Self(pid)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal_family(self.0, "CONT");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_read_as_it_is_written() {
+        for text in ["lock:merchant.tickets@60+300", "freeze:order-svc-1@0.5+60", "alarm:rabbitmq@30+120"] {
+            assert_eq!(text.parse::<Fault>().map(|fault| fault.to_string()), Ok(text.to_owned()));
+        }
+        for text in [
+            "",
+            "lock:tickets@1+1",
+            "lock:a.b;--@1+1",
+            "freeze:@1+1",
+            "alarm:redis@1+1",
+            "freeze:redis@1",
+            "lock:a.b@-1+2",
+        ] {
+            assert!(text.parse::<Fault>().is_err(), "{text}");
+        }
+    }
+}
