@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::{DeliveryId, RiderId, RoundId};
 use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION, explain};
@@ -125,18 +125,29 @@ pub fn until(decision: &Decision) -> Option<DateTime<Utc>> {
 /// A round to be written: what was decided, how the plan came about, and its id.
 pub type NewRound<'a> = (RoundId, &'a Decision, &'a Made);
 
+/// Rounds written in one statement: each may be ten kilobytes, and a connection keeps the room of its largest statement.
+const AT_ONCE: usize = 64;
+
 /// Writes rounds.
 ///
 /// # Errors
 /// What the database refuses.
 pub async fn insert_all(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) -> Result<(), Refusal> {
-    let json = |decision: &Decision| serde_json::to_value(&decision.candidates).map_err(|e| Refusal::Bug(e.into()));
+    for new in new.chunks(AT_ONCE) {
+        insert_some(conn, new, now).await?;
+    }
+    Ok(())
+}
+
+async fn insert_some(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) -> Result<(), Refusal> {
+    // As text: a tree of values of all candidates would be ten times as large.
+    let json = |decision: &Decision| serde_json::to_string(&decision.candidates).map_err(|e| Refusal::Bug(e.into()));
     let candidates = new.iter().map(|(_, decision, _)| json(decision)).collect::<Result<Vec<_>, _>>()?;
     let int = |n: u64| i32::try_from(n).unwrap_or(i32::MAX);
     diesel::sql_query(
         "INSERT INTO rounds (id, delivery_id, at, outcome, reason, until_at, policy_version, candidates, left_out, policy, seed,
              steps, took_ms, fallback, planned_rider_id)
-         SELECT id, delivery_id, $1, outcome, reason, until_at, $2, candidates, left_out, policy, seed, steps, took_ms, fallback,
+         SELECT id, delivery_id, $1, outcome, reason, until_at, $2, candidates::jsonb, left_out, policy, seed, steps, took_ms, fallback,
              planned_rider_id
          FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS new (id, delivery_id, outcome, reason, until_at,
              candidates, left_out, policy, seed, steps, took_ms, fallback, planned_rider_id)",
@@ -148,7 +159,7 @@ pub async fn insert_all(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc
     .bind::<Array<Text>, _>(new.iter().map(|(_, d, _)| d.outcome.as_str()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(new.iter().map(|(_, d, _)| d.outcome.reason()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Timestamptz>>, _>(new.iter().map(|(_, d, _)| until(d)).collect::<Vec<_>>())
-    .bind::<Array<Jsonb>, _>(candidates)
+    .bind::<Array<Text>, _>(candidates)
     .bind::<Array<Integer>, _>(new.iter().map(|(_, d, _)| int(u64::from(d.left_out))).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(new.iter().map(|(.., made)| made.policy.as_str()).collect::<Vec<_>>())
     // The same 64 bits.
