@@ -90,7 +90,7 @@ pub struct Forgets {
 }
 
 /// What every service forgets.
-const EVERYWHERE: [Forgotten; 4] = [
+const EVERYWHERE: [Forgotten; 5] = [
     Forgotten {
         what: "stored answers",
         after: After::Answers,
@@ -110,6 +110,12 @@ const EVERYWHERE: [Forgotten; 4] = [
         after: After::History,
         sql: "DELETE FROM dead_letters WHERE ctid = ANY(ARRAY(
                   SELECT ctid FROM dead_letters WHERE settled_at < statement_timestamp() - $2 * interval '1 s' LIMIT $1))",
+    },
+    Forgotten {
+        what: "resolved alarms",
+        after: After::History,
+        sql: "DELETE FROM alarms WHERE ctid = ANY(ARRAY(
+                  SELECT ctid FROM alarms WHERE resolved_at < statement_timestamp() - $2 * interval '1 s' LIMIT $1))",
     },
     // Ids grow with time: for each consumer the oldest are at the beginning of the key. Those of long-lived things that
     // were heard of lately stay.

@@ -49,6 +49,14 @@ async fn what_is_over_is_forgotten_as_a_whole_and_what_is_open_is_not() {
     };
     let kept = events(open).await;
     assert!(kept > 0 && events(over).await > 1);
+    city.db
+        .execute(
+            "INSERT INTO orders.alarms (kind, aggregate, aggregate_id, detail, raised_at, resolved_at)
+             VALUES ('old', 'order', gen_random_uuid(), 'over', now() - interval '9 days', now() - interval '8 days'),
+                    ('young', 'order', gen_random_uuid(), 'over', now() - interval '9 days', now() - interval '6 days'),
+                    ('open', 'order', gen_random_uuid(), 'goes on', now() - interval '9 days', NULL)",
+        )
+        .await;
     days_pass(&city, 8).await;
     let pool = pannier_platform::Db::new(&city.db.urls.order, 2).unwrap();
     let stop = Stop::new();
@@ -56,6 +64,9 @@ async fn what_is_over_is_forgotten_as_a_whole_and_what_is_open_is_not() {
     let forgetting = tokio::spawn(retention::run(pool, Kept::new(7, 24).unwrap(), forgets, stop.clone()));
     eventually("what is over is forgotten", || async { (events(over).await == 0).then_some(()) }).await;
     assert_eq!(events(open).await, kept, "what is open keeps its events");
+    let alarms =
+        "SELECT string_agg(kind, ' ' ORDER BY kind) AS ends FROM orders.alarms WHERE kind IN ('old', 'young', 'open')";
+    assert_eq!(city.text(alarms).await, "open young", "an alarm is forgotten some time after it was resolved");
     let standing = "SELECT count(*) AS n FROM orders.applied WHERE aggregate = 'merchant'";
     assert!(city.db.count(standing).await > 0, "what never ends is remembered");
     // The order itself is there, and its story is short.
