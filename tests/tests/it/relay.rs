@@ -137,6 +137,11 @@ async fn a_row_that_cannot_go_out_holds_up_nobody() {
     let tickets = "SELECT count(*) AS n FROM merchant.tickets";
     eventually("three tickets", || async { (city.db.count(tickets).await == 3).then_some(()) }).await;
 
+    // merchant-svc's relay makes the bindings, too: once it has told everything it does so no more.
+    let untold = "SELECT count(*) AS n FROM merchant.events e, merchant.relay_cursor c
+                  WHERE NOT pg_visible_in_snapshot(e.tx, c.done)";
+    eventually("merchant-svc has told of them", || async { (city.db.count(untold).await == 0).then_some(()) }).await;
+
     // An event that no queue wants comes back and is set aside, with its reason; what is behind it goes out.
     unbind(&city.broker, "merchant.order", "order.rejected.*").await;
     city.db
