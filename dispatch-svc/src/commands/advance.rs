@@ -9,9 +9,9 @@ use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 use crate::domain::deadlines::{self, kind};
 use crate::domain::lifecycle::{OfferTrigger, Trigger, is_carried, is_unassigned};
 use crate::domain::zone::Moments;
-use crate::store::json::Json;
 use crate::store::offers::Which;
 use crate::store::{self, Delivery};
+use pannier_platform::Json;
 
 /// What a step needs to know beside its name.
 #[derive(Debug, Clone, Copy, Default)]

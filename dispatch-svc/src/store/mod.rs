@@ -1,7 +1,6 @@
 //! All SQL. Writes are conditional: a change names the version that it was decided on.
 
 pub mod deliveries;
-pub mod json;
 pub mod offers;
 pub mod riders;
 pub mod rounds;

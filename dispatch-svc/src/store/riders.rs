@@ -10,8 +10,8 @@ use pannier_contracts::{Place, RiderId, Version};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
-use super::json::Json;
 use super::schema::riders;
+use pannier_platform::Json;
 
 /// A rider.
 #[derive(Debug, Clone, Queryable, Selectable)]

@@ -10,8 +10,8 @@ use pannier_platform::retention::{After, Forgotten};
 use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
-use super::json::Json;
 use super::schema::rounds;
+use pannier_platform::Json;
 
 /// Rounds of deliveries that are over. Ids grow with time.
 pub const FORGOTTEN: Forgotten = Forgotten {

@@ -6,8 +6,8 @@ use pannier_contracts::zone::{Policy, ZoneSnapshot};
 use pannier_contracts::{Place, Version, ZoneId};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 
-use super::json::Json;
 use super::schema::zones;
+use pannier_platform::Json;
 
 /// A zone.
 #[derive(Debug, Clone, Queryable, Selectable)]

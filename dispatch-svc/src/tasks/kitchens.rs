@@ -175,8 +175,8 @@ mod tests {
     use pannier_contracts::{OrderId, Place, Version, ZoneId};
 
     use super::*;
-    use crate::store::json::Json;
     use crate::store::zones::ZoneName;
+    use pannier_platform::Json;
 
     const SHOP: MerchantId = MerchantId(uuid::Uuid::from_u128(1));
 

@@ -97,8 +97,8 @@ mod tests {
     use pannier_contracts::{MerchantId, Place};
 
     use super::*;
-    use crate::store::json::Json;
     use crate::store::zones::ZoneName;
+    use pannier_platform::Json;
 
     fn zone() -> ZoneId {
         "test".parse().unwrap()

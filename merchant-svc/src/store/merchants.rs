@@ -32,16 +32,12 @@ impl News {
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = merchants)]
 struct Row {
-    #[diesel(deserialize_as = Uuid)]
     id: MerchantId,
-    #[diesel(deserialize_as = i64)]
     version: Version,
-    #[diesel(deserialize_as = String)]
     status: MerchantStatus,
     name: String,
-    lat: f64,
-    lng: f64,
-    #[diesel(deserialize_as = String)]
+    #[diesel(select_expression = (merchants::lat, merchants::lng))]
+    place: Place,
     currency: Currency,
     prep_ms: i64,
 }
@@ -49,7 +45,7 @@ struct Row {
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = menu_items)]
 struct ItemRow {
-    merchant_id: Uuid,
+    merchant_id: MerchantId,
     sku: String,
     sort: i32,
     name: String,
@@ -62,7 +58,7 @@ struct ItemRow {
 /// # Errors
 /// What the database says.
 pub async fn find(conn: &mut Conn, id: MerchantId) -> Result<Option<MerchantSnapshot>, Refusal> {
-    let row = merchants::table.find(id.0).select(Row::as_select()).first(conn).await.optional()?;
+    let row = merchants::table.find(id).select(Row::as_select()).first(conn).await.optional()?;
     let Some(row) = row else { return Ok(None) };
     Ok(with_menus(conn, vec![row]).await?.pop())
 }
@@ -91,43 +87,42 @@ pub async fn list(conn: &mut Conn, after: Option<Uuid>, limit: i64) -> Result<Ve
 }
 
 async fn with_menus(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<MerchantSnapshot>, Refusal> {
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
+    let ids: Vec<MerchantId> = rows.iter().map(|row| row.id).collect();
     let items: Vec<ItemRow> = menu_items::table
         .filter(menu_items::merchant_id.eq_any(ids))
         .order((menu_items::merchant_id, menu_items::sort))
         .select(ItemRow::as_select())
         .load(conn)
         .await?;
-    let mut menus: HashMap<Uuid, Vec<ItemRow>> = HashMap::new();
+    let mut menus: HashMap<MerchantId, Vec<ItemRow>> = HashMap::new();
     for item in items {
         menus.entry(item.merchant_id).or_default().push(item);
     }
-    rows.into_iter()
-        .map(|row| {
-            let menu = menus.remove(&row.id.0).unwrap_or_default();
-            row.snapshot(menu)
-        })
-        .collect()
+    let with_menu = |row: Row| {
+        let menu = menus.remove(&row.id).unwrap_or_default();
+        row.snapshot(menu)
+    };
+    Ok(rows.into_iter().map(with_menu).collect())
 }
 
 impl Row {
-    fn snapshot(self, menu: Vec<ItemRow>) -> Result<MerchantSnapshot, Refusal> {
+    fn snapshot(self, menu: Vec<ItemRow>) -> MerchantSnapshot {
         let item = |row: ItemRow| MenuItem {
             sku: row.sku,
             name: row.name,
             price: Money::new(row.price, self.currency),
             available: row.available,
         };
-        Ok(MerchantSnapshot {
+        MerchantSnapshot {
             id: self.id,
             version: self.version,
             name: self.name,
-            place: Place::new(self.lat, self.lng).map_err(|e| Refusal::Bug(e.into()))?,
+            place: self.place,
             currency: self.currency,
             prep_ms: self.prep_ms,
             status: self.status,
             menu: menu.into_iter().map(item).collect(),
-        })
+        }
     }
 }
 
@@ -138,13 +133,13 @@ impl Row {
 pub async fn insert(conn: &mut Conn, cause: &Cause, shop: &MerchantSnapshot) -> Result<(), Refusal> {
     let inserted = diesel::insert_into(merchants::table)
         .values((
-            merchants::id.eq(shop.id.0),
-            merchants::version.eq(shop.version.0),
-            merchants::status.eq(shop.status.as_str()),
+            merchants::id.eq(shop.id),
+            merchants::version.eq(shop.version),
+            merchants::status.eq(shop.status),
             merchants::name.eq(&shop.name),
             merchants::lat.eq(shop.place.lat()),
             merchants::lng.eq(shop.place.lng()),
-            merchants::currency.eq(shop.currency.as_str()),
+            merchants::currency.eq(shop.currency),
             merchants::prep_ms.eq(shop.prep_ms),
         ))
         .on_conflict_do_nothing()
@@ -168,14 +163,14 @@ pub async fn change(
     news: News,
 ) -> Result<MerchantSnapshot, Refusal> {
     let after = MerchantSnapshot { version: before.version.next(), ..after };
-    let updated = diesel::update(merchants::table.find(before.id.0).filter(merchants::version.eq(before.version.0)))
+    let updated = diesel::update(merchants::table.find(before.id).filter(merchants::version.eq(before.version)))
         .set((
-            merchants::version.eq(after.version.0),
-            merchants::status.eq(after.status.as_str()),
+            merchants::version.eq(after.version),
+            merchants::status.eq(after.status),
             merchants::name.eq(&after.name),
             merchants::lat.eq(after.place.lat()),
             merchants::lng.eq(after.place.lng()),
-            merchants::currency.eq(after.currency.as_str()),
+            merchants::currency.eq(after.currency),
             merchants::prep_ms.eq(after.prep_ms),
         ))
         .execute(conn)
@@ -185,9 +180,9 @@ pub async fn change(
     }
     // The shop's row is ours until we commit, so nobody else is at its menu.
     if before.menu != after.menu {
-        diesel::delete(menu_items::table.filter(menu_items::merchant_id.eq(after.id.0))).execute(conn).await?;
+        diesel::delete(menu_items::table.filter(menu_items::merchant_id.eq(after.id))).execute(conn).await?;
         let rows = after.menu.iter().zip(0..).map(|(item, sort)| ItemRow {
-            merchant_id: after.id.0,
+            merchant_id: after.id,
             sku: item.sku.clone(),
             sort,
             name: item.name.clone(),

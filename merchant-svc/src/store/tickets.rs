@@ -6,40 +6,24 @@ use diesel_async::RunQueryDsl;
 use pannier_contracts::order::OrderLine;
 use pannier_contracts::ticket::{TicketSnapshot, TicketState};
 use pannier_contracts::{Lifecycle as _, MerchantId, OrderId, TicketId, Version};
-use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
+use pannier_platform::{Cause, Conn, Json, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
 use super::schema::tickets;
 use crate::domain::lifecycle::TicketLifecycle;
 
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = tickets)]
 struct Row {
-    #[diesel(deserialize_as = Uuid)]
     id: TicketId,
-    #[diesel(deserialize_as = i64)]
     version: Version,
-    #[diesel(deserialize_as = String)]
     state: TicketState,
-    #[diesel(deserialize_as = Uuid)]
     order_id: OrderId,
-    #[diesel(deserialize_as = Uuid)]
     merchant_id: MerchantId,
-    #[diesel(deserialize_as = serde_json::Value)]
-    lines: Lines,
+    lines: Json<Vec<OrderLine>>,
     ready_at: Option<DateTime<Utc>>,
     reason: Option<String>,
     opened_at: DateTime<Utc>,
-}
-
-#[derive(Debug)]
-struct Lines(Vec<OrderLine>);
-
-impl TryFrom<serde_json::Value> for Lines {
-    type Error = serde_json::Error;
-    fn try_from(json: serde_json::Value) -> Result<Self, serde_json::Error> {
-        serde_json::from_value(json).map(Self)
-    }
 }
 
 impl From<Row> for TicketSnapshot {
@@ -58,6 +42,22 @@ impl From<Row> for TicketSnapshot {
     }
 }
 
+impl From<TicketSnapshot> for Row {
+    fn from(ticket: TicketSnapshot) -> Self {
+        Self {
+            id: ticket.id,
+            version: ticket.version,
+            state: ticket.state,
+            order_id: ticket.order_id,
+            merchant_id: ticket.merchant_id,
+            lines: Json(ticket.lines),
+            ready_at: ticket.ready_at,
+            reason: ticket.reason,
+            opened_at: ticket.opened_at,
+        }
+    }
+}
+
 /// Whose stream of many shows a shop's tickets.
 #[must_use]
 pub fn audience(shop: MerchantId) -> String {
@@ -70,8 +70,8 @@ pub fn audience(shop: MerchantId) -> String {
 /// `NotFound` when there is none, or it is somebody else's.
 pub async fn load(conn: &mut Conn, id: TicketId, shop: MerchantId) -> Result<TicketSnapshot, Refusal> {
     let row = tickets::table
-        .find(id.0)
-        .filter(tickets::merchant_id.eq(shop.0))
+        .find(id)
+        .filter(tickets::merchant_id.eq(shop))
         .select(Row::as_select())
         .first(conn)
         .await
@@ -85,7 +85,7 @@ pub async fn load(conn: &mut Conn, id: TicketId, shop: MerchantId) -> Result<Tic
 /// What the database says.
 pub async fn of_order(conn: &mut Conn, order: OrderId) -> Result<Option<TicketSnapshot>, Refusal> {
     let row =
-        tickets::table.filter(tickets::order_id.eq(order.0)).select(Row::as_select()).first(conn).await.optional()?;
+        tickets::table.filter(tickets::order_id.eq(order)).select(Row::as_select()).first(conn).await.optional()?;
     Ok(row.map(Into::into))
 }
 
@@ -112,10 +112,10 @@ pub async fn list(
 ) -> Result<Vec<TicketSnapshot>, Refusal> {
     let mut query = tickets::table.select(Row::as_select()).order(tickets::id).into_boxed();
     if let Some(shop) = filter.shop {
-        query = query.filter(tickets::merchant_id.eq(shop.0));
+        query = query.filter(tickets::merchant_id.eq(shop));
     }
     if let Some(state) = filter.state {
-        query = query.filter(tickets::state.eq(state.as_str()));
+        query = query.filter(tickets::state.eq(state));
         if !TicketLifecycle::is_terminal(state) {
             // Said so that the index of these few is used.
             query = query.filter(tickets::is_open);
@@ -138,19 +138,8 @@ pub async fn list(
 /// # Errors
 /// `Conflict` when its order got one in this moment.
 pub async fn insert(conn: &mut Conn, cause: &Cause, ticket: &TicketSnapshot) -> Result<(), Refusal> {
-    let lines = serde_json::to_value(&ticket.lines).map_err(|e| Refusal::Bug(e.into()))?;
     let inserted = diesel::insert_into(tickets::table)
-        .values((
-            tickets::id.eq(ticket.id.0),
-            tickets::version.eq(ticket.version.0),
-            tickets::state.eq(ticket.state.as_str()),
-            tickets::order_id.eq(ticket.order_id.0),
-            tickets::merchant_id.eq(ticket.merchant_id.0),
-            tickets::lines.eq(lines),
-            tickets::ready_at.eq(ticket.ready_at),
-            tickets::reason.eq(&ticket.reason),
-            tickets::opened_at.eq(ticket.opened_at),
-        ))
+        .values(Row::from(ticket.clone()))
         .on_conflict_do_nothing()
         .prepared()
         .execute(conn)
@@ -172,10 +161,10 @@ pub async fn advance(
     after: TicketSnapshot,
 ) -> Result<TicketSnapshot, Refusal> {
     let after = TicketSnapshot { version: before.version.next(), ..after };
-    let updated = diesel::update(tickets::table.find(before.id.0).filter(tickets::version.eq(before.version.0)))
+    let updated = diesel::update(tickets::table.find(before.id).filter(tickets::version.eq(before.version)))
         .set((
-            tickets::version.eq(after.version.0),
-            tickets::state.eq(after.state.as_str()),
+            tickets::version.eq(after.version),
+            tickets::state.eq(after.state),
             tickets::ready_at.eq(after.ready_at),
             tickets::reason.eq(&after.reason),
         ))

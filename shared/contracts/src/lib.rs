@@ -18,6 +18,8 @@ pub mod order;
 pub mod payment;
 pub mod place;
 pub mod rider;
+#[cfg(feature = "diesel")]
+mod sql;
 pub mod ticket;
 pub mod topology;
 pub mod version;

@@ -28,7 +28,7 @@ pub mod stop;
 pub mod timers;
 
 pub use cause::Cause;
-pub use db::{Conn, Db, Prepare};
+pub use db::{Conn, Db, Json, Prepare};
 pub use instance::Instance;
 pub use namespace::Namespace;
 pub use refusal::Refusal;

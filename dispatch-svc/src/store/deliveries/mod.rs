@@ -11,9 +11,9 @@ use pannier_platform::{Conn, Refusal};
 use uuid::Uuid;
 
 pub use self::steps::{Times, advance, note_ready, offer_all, open, replan, watch};
-use super::json::Json;
 use super::schema::{clock_timestamp, deliveries, offers};
 use super::zones::ZoneName;
+use pannier_platform::Json;
 
 /// A delivery.
 #[derive(Debug, Clone, Queryable, Selectable)]

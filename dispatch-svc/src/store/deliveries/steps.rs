@@ -12,9 +12,9 @@ use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use super::Delivery;
 use crate::domain::actions;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
-use crate::store::json::Json;
 use crate::store::offers::audience;
 use crate::store::schema::deliveries;
+use pannier_platform::Json;
 
 /// Opens the delivery of an order, and tells.
 ///

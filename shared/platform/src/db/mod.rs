@@ -2,6 +2,8 @@
 
 pub(crate) mod clock;
 mod connect;
+pub mod functions;
+mod json;
 mod prepared;
 mod scope;
 mod sqlstate;
@@ -16,6 +18,7 @@ use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+pub use self::json::Json;
 pub use self::prepared::{Prepare, Prepared};
 pub use self::scope::ring_after_commit;
 pub(crate) use self::scope::{
