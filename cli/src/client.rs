@@ -1,126 +1,60 @@
-//! Asks the running platform: all three services, the same way, and says which of them did not answer.
+//! Asks the operations APIs of a platform: all three services, the same way, and says which of them did not answer.
 
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use futures::future::join_all;
-use pannier_platform::auth::{Role, Signer};
-use reqwest::Method;
-use serde_json::Value;
+use pannier_client::{Api, Call, CallError, Caller, Role, Service, Target};
+use pannier_devenv::ui;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::table::{Output, json};
-use crate::ui;
+use crate::table::{Output, json as pretty};
 
-/// One of the three services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Service {
-    /// Orders and money.
-    Order,
-    /// Shops and tickets.
-    Merchant,
-    /// Riders and deliveries.
-    Dispatch,
-}
+/// A person waits: one try, this long.
+const TIMEOUT: Duration = Duration::from_secs(6);
 
-impl Service {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Order, Self::Merchant, Self::Dispatch];
+/// The operations API of a platform.
+pub struct Client(Caller);
 
-    /// Its process, program and log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Order => "order-svc",
-            Self::Merchant => "merchant-svc",
-            Self::Dispatch => "dispatch-svc",
-        }
-    }
-
-    /// What its settings begin with in the environment.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Order => "ORDER",
-            Self::Merchant => "MERCHANT",
-            Self::Dispatch => "DISPATCH",
-        }
-    }
-}
-
-/// The operations API of a running platform.
-pub struct Client {
-    http: reqwest::Client,
-    urls: Vec<(Service, String)>,
-    signer: Signer,
-}
-
-/// What the services said, and which of them said nothing.
+/// The answers of all services, and why the others gave none.
 pub struct Answers {
     /// By service.
     pub answers: Vec<(Service, Value)>,
-    /// No answer, or a problem: a sentence each.
-    pub silent: Vec<(Service, String)>,
+    /// A sentence each: not reachable, or refused.
+    pub failures: Vec<(Service, String)>,
 }
 
 impl Client {
-    /// Of the platform that runs in a data folder.
-    ///
-    /// # Errors
-    /// Nothing runs there.
-    pub fn of(data_dir: &Path) -> Result<Self> {
-        let data = DataDir::at(data_dir);
-        let state = data.state();
-        if !state.up.as_ref().is_some_and(crate::process::ProcessId::is_alive) {
-            return Err(Failure::unreachable(format!(
-                "nothing runs in {}: start it with `./pannier up`",
-                data.root().display()
-            )));
-        }
-        let url = |service: Service| Some((service, state.urls.get(service.name())?.clone()));
-        let urls: Vec<_> = Service::ALL.into_iter().filter_map(url).collect();
-        if urls.len() < Service::ALL.len() {
-            return Err(Failure::unreachable("the platform is still starting".to_owned()));
-        }
-        Self::new(urls, Signer::load_or_create(&data.path("keys"))?)
-    }
-
-    /// With URLs and a signer.
+    /// Of this platform.
     ///
     /// # Errors
     /// No HTTP client can be made.
-    pub fn new(urls: Vec<(Service, String)>, signer: Signer) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(6)).build()?;
-        Ok(Self { http, urls, signer })
+    pub fn new(target: Target) -> Result<Self> {
+        Ok(Self(Api::new(target, None, CancellationToken::new())?.caller(Role::Ops, "cli")))
     }
 
     /// `GET` from one service.
     ///
     /// # Errors
-    /// It does not answer ([`Failure::Unreachable`]), or answers with a problem.
+    /// [`Failure::Unreachable`] when it does not answer or is unable to, [`Failure::NotFound`], or what it refused.
     pub async fn get(&self, service: Service, path: &str) -> Result<Value> {
-        self.call(service, Method::GET, path).await
+        self.send(service, Call::get(service, path)).await
     }
 
-    /// `POST` of nothing, with a new idempotency key.
+    /// `POST` of an empty object, with a new idempotency key.
     ///
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&self, service: Service, path: &str) -> Result<Value> {
-        self.call(service, Method::POST, path).await
+        self.send(service, Call::post(service, path).body(json!({}))).await
     }
 
     /// `GET` of the same path from all services at once.
     pub async fn get_all(&self, path: &str) -> Answers {
         let asked = join_all(Service::ALL.map(|service| async move { (service, self.get(service, path).await) })).await;
-        let mut all = Answers { answers: Vec::new(), silent: Vec::new() };
-        for (service, answer) in asked {
-            match answer {
-                Ok(answer) => all.answers.push((service, answer)),
-                Err(error) => all.silent.push((service, format!("{error:#}"))),
-            }
-        }
-        all
+        Answers::of(asked)
     }
 
     /// All records of a list, page by page, at most `limit`.
@@ -144,33 +78,39 @@ impl Client {
         Ok(records)
     }
 
-    async fn call(&self, service: Service, method: Method, path: &str) -> Result<Value> {
-        let url = &self.urls.iter().find(|(s, _)| *s == service).context("no such service")?.1;
-        let token = self.signer.mint(Role::Ops, "cli", Duration::from_secs(60))?;
-        let mut request = self.http.request(method.clone(), format!("{url}{path}")).bearer_auth(token);
-        if method == Method::POST {
-            let key = uuid::Uuid::now_v7().to_string();
-            request = request.header("Idempotency-Key", key).json(&serde_json::json!({}));
+    async fn send(&self, service: Service, call: Call) -> Result<Value> {
+        let name = service.name();
+        match self.0.send(call.patience(Duration::ZERO).timeout(TIMEOUT)).await {
+            Ok(answer) => Ok(answer),
+            Err(CallError::Refused(problem)) if problem.status == 404 => {
+                Err(Failure::NotFound(problem.detail.clone()).into())
+            }
+            Err(CallError::Refused(problem)) if problem.status >= 500 => {
+                Err(Failure::unreachable(format!("{name}: {problem}")))
+            }
+            Err(CallError::Refused(problem)) => anyhow::bail!("{name}: {problem}"),
+            Err(CallError::Garbled(why)) => anyhow::bail!("{name}: {why}"),
+            Err(CallError::Away(_) | CallError::Stopped) => {
+                let url = self.0.api().target().url(service);
+                Err(Failure::unreachable(format!("{name} does not answer at {url}")))
+            }
         }
-        let silent = |_| Failure::unreachable(format!("{} does not answer at {url}", service.name()));
-        let response = request.send().await.map_err(silent)?;
-        let status = response.status();
-        let body: Value = response.json().await.map_err(silent)?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        let said = body["detail"].as_str().or_else(|| body["title"].as_str()).unwrap_or("no reason given");
-        if status.is_server_error() {
-            return Err(Failure::unreachable(format!("{}: {said}", service.name())));
-        }
-        if status == reqwest::StatusCode::NOT_FOUND {
-            return Err(Failure::NotFound(said.to_owned()).into());
-        }
-        anyhow::bail!("{}: {said}", service.name())
     }
 }
 
 impl Answers {
+    /// Sorts answers from failures.
+    pub fn of(asked: impl IntoIterator<Item = (Service, Result<Value>)>) -> Self {
+        let mut all = Self { answers: Vec::new(), failures: Vec::new() };
+        for (service, answer) in asked {
+            match answer {
+                Ok(answer) => all.answers.push((service, answer)),
+                Err(error) => all.failures.push((service, format!("{error:#}"))),
+            }
+        }
+        all
+    }
+
     /// The records of all lists, each with the service it is from.
     pub fn records(&self) -> Vec<Value> {
         let mut records = Vec::new();
@@ -184,25 +124,25 @@ impl Answers {
         records
     }
 
-    /// Prints records, then who said nothing.
+    /// Prints records, then which services are missing among them.
     ///
     /// # Errors
-    /// Somebody said nothing: status 3.
+    /// Status 3 when one is.
     pub fn print(&self, output: Output, records: &[Value], as_table: impl Fn(&[Value]) -> String) -> Result<()> {
-        let silent: serde_json::Map<String, Value> =
-            self.silent.iter().map(|(service, why)| (service.name().to_owned(), why.clone().into())).collect();
         match output {
             Output::Json => {
-                let document = serde_json::json!({ "data": records, "unreachable": silent });
-                ui::answer(&json(&document));
+                let failures =
+                    self.failures.iter().map(|(service, why)| (service.name().to_owned(), why.clone().into()));
+                let unreachable: Map<String, Value> = failures.collect();
+                ui::answer(&pretty(&json!({ "data": records, "unreachable": unreachable })));
             }
             Output::Table => {
                 ui::answer(&as_table(records));
-                for (_, why) in &self.silent {
+                for (_, why) in &self.failures {
                     ui::error(why);
                 }
             }
         }
-        if self.silent.is_empty() { Ok(()) } else { Err(Failure::Silent(3).into()) }
+        if self.failures.is_empty() { Ok(()) } else { Err(Failure::Silent(3).into()) }
     }
 }

@@ -35,7 +35,7 @@ impl Failure {
             Some(Self::Unreachable(_)) => 3,
             Some(Self::NotFound(_)) | None => 1,
         };
-        crate::ui::error(&format!("pannier: {error:#}"));
+        pannier_devenv::ui::error(&format!("pannier: {error:#}"));
         ExitCode::from(code)
     }
 }

@@ -1,20 +1,13 @@
-//! The command line: starts private servers and the services, keeps them running, and asks the running platform.
+//! The command line: arguments, output, and the commands of operations.
 //!
 //! * [`commands`]: one file per command.
-//! * [`platform`]: servers, schemas, keys, gateway and services as one thing.
-//! * [`servers`] finds, fetches and starts PostgreSQL, Redis and RabbitMQ.
-//! * [`supervisor`] keeps processes running; [`process`] is what the operating system knows about them.
-//! * [`balancer`] is the one address of a service that runs several times.
-//! * [`client`] asks the operations APIs; [`data_dir`] is everything on disk.
+//! * [`target`] says which platform is meant; [`client`] asks its operations APIs.
+//! * [`table`] and [`failure`]: what is printed, and the exit status.
+//!
+//! What runs on this machine is started by `pannier-devenv`.
 
-pub mod balancer;
 pub mod client;
 pub mod commands;
-pub mod data_dir;
 pub mod failure;
-pub mod platform;
-pub mod process;
-pub mod servers;
-pub mod supervisor;
 pub mod table;
-pub mod ui;
+pub mod target;

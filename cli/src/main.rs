@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use pannier_cli::client::Client;
 use pannier_cli::commands::{self, bench::Bench, dlq::Dlq, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg};
-use pannier_cli::data_dir::DataDir;
 use pannier_cli::failure::Failure;
 use pannier_cli::table::Output;
+use pannier_cli::target::TargetArgs;
+use pannier_devenv::data_dir::DataDir;
 
 /// Food-delivery order dispatch that you run yourself.
 #[derive(Parser)]
@@ -72,6 +74,8 @@ enum Command {
         #[command(subcommand)]
         what: Orders,
         #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
         list: List,
     },
     /// Dead letters of all services.
@@ -79,12 +83,16 @@ enum Command {
         #[command(subcommand)]
         what: Dlq,
         #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
         list: List,
     },
     /// What the services have decided and not yet told.
     Outbox {
         #[command(subcommand)]
         what: Outbox,
+        #[command(flatten)]
+        target: TargetArgs,
         #[command(flatten)]
         list: List,
     },
@@ -102,12 +110,13 @@ struct List {
 
 async fn run(cli: Cli) -> Result<()> {
     let data = cli.data.filter(|data| !data.as_os_str().is_empty()).unwrap_or_else(DataDir::default_path);
+    let client = |target: &TargetArgs| Client::new(target.resolve(&data)?);
     match cli.command {
         Command::Up { no_demo, speed, instances } => {
             if !(speed > 0.0 && speed <= 1_000.0) {
                 return Err(Failure::usage("--speed must be between 0 and 1000"));
             }
-            commands::up::run(commands::up::Up { data_dir: data, demo: !no_demo, speed, instances }).await
+            commands::up::run(commands::up::Up { data_dir: data.clone(), demo: !no_demo, speed, instances }).await
         }
         Command::Down => commands::down::run(&data),
         Command::Status { list } => commands::status::run(&data, list.output),
@@ -115,9 +124,9 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Token { role, subject, ttl } => commands::token::run(&data, role.role(), subject, ttl),
         Command::Bench(what) => commands::bench::run(&data, what).await,
         Command::Sim(what) => commands::sim::run(&data, what).await,
-        Command::Orders { what, list } => commands::orders::run(&data, what, list.output).await,
-        Command::Dlq { what, list } => commands::dlq::run(&data, what, list.output).await,
-        Command::Outbox { what, list } => commands::outbox::run(&data, what, list.output).await,
+        Command::Orders { what, target, list } => commands::orders::run(&client(&target)?, what, list.output).await,
+        Command::Dlq { what, target, list } => commands::dlq::run(&client(&target)?, what, list.output).await,
+        Command::Outbox { what, target, list } => commands::outbox::run(&client(&target)?, what, list.output).await,
         Command::DevServers => commands::dev_servers::run(&data).await,
     }
 }

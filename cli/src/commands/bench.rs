@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pannier_sim::bench::report::{Reference, page};
-use pannier_sim::bench::run::{self, Outcome};
-use pannier_sim::bench::solution::{Commit, DayOptions, Kitchen, PolicyName};
-use pannier_sim::bench::stories;
-use pannier_sim::bench::summary::Summary;
+use pannier_lab::bench::report::{Reference, page};
+use pannier_lab::bench::run::{self, Outcome};
+use pannier_lab::bench::solution::{Commit, DayOptions, Kitchen, PolicyName};
+use pannier_lab::bench::stories;
+use pannier_lab::bench::summary::Summary;
 
 use super::signals::stop_token;
 use crate::failure::Failure;
 use crate::table::{self, Output};
-use crate::ui::{Ui, answer};
+use pannier_devenv::ui::{Ui, answer};
 
 /// Which benchmark.
 #[derive(Debug, Subcommand)]

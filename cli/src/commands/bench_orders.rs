@@ -11,22 +11,22 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use futures::FutureExt as _;
-use pannier_sim::load::growth::base_for;
-use pannier_sim::load::ladder::{self, COMPARED_AT};
-use pannier_sim::load::lives::Bench;
-use pannier_sim::load::report::{Report, Searches};
-use pannier_sim::load::{DeliveredMessages, Stage, growth, placing, positions, streams};
+use pannier_load::growth::base_for;
+use pannier_load::ladder::{self, COMPARED_AT};
+use pannier_load::lives::Bench;
+use pannier_load::report::{Report, Searches};
+use pannier_load::{DeliveredMessages, Stage, growth, placing, positions, streams};
 use tokio_util::sync::CancellationToken;
 
 use super::signals::stop_token;
-use super::sim::target_of;
 use super::test::{project_root, remove_old};
 use crate::failure::Failure;
-use crate::platform::{Options, Platform, own_folder};
-use crate::servers::find::{self, Server};
-use crate::servers::{Durability, Given, rabbitmq};
 use crate::table::{self, Output};
-use crate::ui::{Ui, answer};
+use crate::target::Addresses;
+use pannier_devenv::platform::{Options, Platform, own_folder};
+use pannier_devenv::servers::find::{self, Server};
+use pannier_devenv::servers::{Durability, Given, rabbitmq};
+use pannier_devenv::ui::{Ui, answer};
 
 /// Data folders of runs.
 const PREFIX: &str = "bench-";
@@ -212,16 +212,16 @@ async fn measure_alone(
 
 async fn stage_of(platform: &Platform, ui: &Ui, stop: &CancellationToken) -> Result<Stage> {
     let state = platform.data.state();
-    let urls = serde_json::to_value(&state.urls)?;
-    let target = target_of(&urls, &platform.data.path("keys"))?;
-    let redis_url = state.urls.get("redis").cloned().context("Redis is not running")?;
+    let addresses = Addresses::in_data_dir(&platform.data)?;
+    let target = addresses.target(None, None)?;
+    let (database_url, redis_url) = (addresses.url("postgres")?, addresses.url("redis")?);
     let processes = state.processes.into_iter().map(|(name, id)| (name, id.pid)).collect();
     let say = {
         let ui = ui.clone();
         Arc::new(move |text: &str| ui.note(text))
     };
     let delivered_messages = delivered_messages(platform, ui).await?;
-    Ok(Stage { target, redis_url, processes, delivered_messages, say, stop: stop.clone() })
+    Ok(Stage { target, database_url, redis_url, processes, delivered_messages, say, stop: stop.clone() })
 }
 
 async fn delivered_messages(platform: &Platform, ui: &Ui) -> Result<DeliveredMessages> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::signals::stop_token;
-use crate::data_dir::DataDir;
-use crate::servers::{self, Durability, Given, ServerUrls};
-use crate::supervisor::Supervisor;
-use crate::ui::Ui;
+use pannier_devenv::data_dir::DataDir;
+use pannier_devenv::servers::{self, Durability, Given, ServerUrls};
+use pannier_devenv::supervisor::Supervisor;
+use pannier_devenv::ui::Ui;
 
 /// The variables under which tests find the servers.
 pub fn test_env(urls: &ServerUrls) -> [(&'static str, &str); 3] {

@@ -1,16 +1,15 @@
 //! `pannier dlq`: messages that no consumer could work with, of all three services.
 
-use std::path::Path;
-
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::Value;
 
 use super::orders::check_id;
-use crate::client::{Answers, Client, Service};
+use crate::client::{Answers, Client};
 use crate::failure::Failure;
 use crate::table::{Output, json as pretty, rows, table};
-use crate::ui;
+use pannier_client::Service;
+use pannier_devenv::ui;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -40,9 +39,8 @@ pub enum Dlq {
 ///
 /// # Errors
 /// A service is not reachable, or there is no such letter.
-pub async fn run(data: &Path, what: Dlq, output: Output) -> Result<()> {
-    let client = Client::of(data)?;
-    let all = letters(&client).await;
+pub async fn run(client: &Client, what: Dlq, output: Output) -> Result<()> {
+    let all = letters(client).await;
     match what {
         Dlq::List => list(&all, output),
         Dlq::Show { id } => {
@@ -54,20 +52,17 @@ pub async fn run(data: &Path, what: Dlq, output: Output) -> Result<()> {
                 Some(id) => vec![find(&all, &id)?],
                 None => all.answers.iter().flat_map(|(service, list)| of(*service, list)).collect(),
             };
-            replay(&client, &all, chosen, dry_run, output).await
+            replay(client, &all, chosen, dry_run, output).await
         }
     }
 }
 
 async fn letters(client: &Client) -> Answers {
-    let mut all = Answers { answers: Vec::new(), silent: Vec::new() };
-    for service in Service::ALL {
-        match client.list(service, "/v1/ops/dead-letters", 10_000).await {
-            Ok(letters) => all.answers.push((service, serde_json::json!({ "data": letters }))),
-            Err(error) => all.silent.push((service, format!("{error:#}"))),
-        }
-    }
-    all
+    let letters = Service::ALL.map(|service| async move {
+        let letters = client.list(service, "/v1/ops/dead-letters", 10_000).await;
+        (service, letters.map(|letters| serde_json::json!({ "data": letters })))
+    });
+    Answers::of(futures::future::join_all(letters).await)
 }
 
 fn of(service: Service, list: &Value) -> Vec<(Service, Value)> {
@@ -103,7 +98,7 @@ fn find(all: &Answers, id: &str) -> Result<(Service, Value)> {
     check_id(id)?;
     let found =
         all.answers.iter().flat_map(|(service, list)| of(*service, list)).find(|(_, letter)| letter["id"] == id);
-    match (found, all.silent.first()) {
+    match (found, all.failures.first()) {
         (Some(found), _) => Ok(found),
         (None, Some((_, why))) => Err(Failure::unreachable(format!("no such dead letter where we could look; {why}"))),
         (None, None) => Err(Failure::NotFound(format!("there is no dead letter {id}")).into()),

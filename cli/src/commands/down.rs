@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::data_dir::DataDir;
-use crate::process::{self, ProcessId};
-use crate::supervisor::end_leftovers;
-use crate::ui;
+use pannier_devenv::data_dir::DataDir;
+use pannier_devenv::process::{self, ProcessId};
+use pannier_devenv::supervisor::end_leftovers;
+use pannier_devenv::ui;
 
 /// `up` itself stops everything within 20 s.
 const PATIENCE: Duration = Duration::from_secs(25);

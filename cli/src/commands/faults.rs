@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result, anyhow};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
 use tokio::time::{Instant, sleep_until};
 
-use crate::platform::Platform;
-use crate::process::signal_family;
-use crate::servers::find::{self, Server};
-use crate::servers::rabbitmq;
-use crate::ui::Ui;
+use pannier_devenv::platform::Platform;
+use pannier_devenv::process::signal_family;
+use pannier_devenv::servers::find::{self, Server};
+use pannier_devenv::servers::rabbitmq;
+use pannier_devenv::ui::Ui;
 
 /// Something that is broken for a while: `lock:merchant.tickets@60+300`, `freeze:postgres@400+60`, `alarm:rabbitmq@30+120`.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use futures::future::join_all;
 
-use crate::client::{Client, Service};
+use pannier_client::Service;
+
+use crate::client::Client;
 
 /// Open orders that are looked at; a demo city has far fewer.
 const LOOK_AT: usize = 400;
@@ -55,7 +57,7 @@ impl LiveLine {
             Err(error) => parts.push(format!("{error:#}")),
         }
         // While a service is away its number is missing, and a rate would be nonsense.
-        if outboxes.silent.is_empty() {
+        if outboxes.failures.is_empty() {
             let sum = outboxes.answers.iter().filter_map(|(_, outbox)| outbox["last_position"].as_i64()).sum();
             self.measure(sum);
             parts.push(format!("{:.0} events/s", self.rate));

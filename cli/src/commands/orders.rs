@@ -1,15 +1,14 @@
 //! `pannier orders`: what operations see of orders.
 
-use std::path::Path;
-
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Service};
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::table::{Output, cell, json as pretty, rows, table};
-use crate::ui;
+use pannier_client::Service;
+use pannier_devenv::ui;
 
 /// So many looks of the dispatcher are printed, the oldest first.
 const ROUNDS: usize = 200;
@@ -42,12 +41,11 @@ pub enum Orders {
 ///
 /// # Errors
 /// A service is not reachable, or there is no such order.
-pub async fn run(data: &Path, what: Orders, output: Output) -> Result<()> {
-    let client = Client::of(data)?;
+pub async fn run(client: &Client, what: Orders, output: Output) -> Result<()> {
     match what {
-        Orders::List { state, open, limit } => list(&client, state, open, limit, output).await,
-        Orders::Show { id } => show(&client, &id, output).await,
-        Orders::Stuck => stuck(&client, output).await,
+        Orders::List { state, open, limit } => list(client, state, open, limit, output).await,
+        Orders::Show { id } => show(client, &id, output).await,
+        Orders::Stuck => stuck(client, output).await,
     }
 }
 

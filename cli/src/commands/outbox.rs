@@ -1,7 +1,5 @@
 //! `pannier outbox lag`: what the services have decided and not yet told.
 
-use std::path::Path;
-
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
@@ -21,8 +19,8 @@ pub enum Outbox {
 ///
 /// # Errors
 /// A service is not reachable.
-pub async fn run(data: &Path, Outbox::Lag: Outbox, output: Output) -> Result<()> {
-    let all = Client::of(data)?.get_all("/v1/ops/outbox").await;
+pub async fn run(client: &Client, Outbox::Lag: Outbox, output: Output) -> Result<()> {
+    let all = client.get_all("/v1/ops/outbox").await;
     let now = Utc::now();
     let records: Vec<Value> = all
         .answers

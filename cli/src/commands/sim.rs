@@ -2,31 +2,23 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures::FutureExt as _;
+use pannier_city::demo::{self, CityOptions};
 use pannier_contracts::zone::DispatchPolicy;
-use pannier_platform::auth::Signer;
-use pannier_sim::city::{self, CityOptions};
-use pannier_sim::replay::{self, ReplayOptions};
-use pannier_sim::{Minter, Target};
-use serde_json::Value;
+use pannier_replay::{ProofSource, ReplayOptions};
 
 use super::faults::{self, Fault};
 use super::signals::stop_token;
 use super::sim_dispatch::{self, Compare, Dispatch};
-use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::platform::{Options, Platform};
-use crate::servers::{Durability, Given};
-use crate::ui::Ui;
-
-/// Tokens of bots: longer than any replay.
-const BOT_TOKEN: Duration = Duration::from_secs(12 * 3_600);
+use crate::target::{Addresses, TargetArgs};
+use pannier_devenv::platform::{Options, Platform};
+use pannier_devenv::servers::{Durability, Given};
+use pannier_devenv::ui::Ui;
 
 /// Which simulation.
 #[derive(Debug, Subcommand)]
@@ -76,12 +68,21 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
     match what {
         Sim::Replay { dir, speed, policy, report, instances, fault, target } => {
             let instance_dir = dir.clone();
-            let options = |target| ReplayOptions { instance_dir, speed, dispatch: policy, report_dir: report, target };
+            let options = |on: &Addresses| {
+                anyhow::Ok(ReplayOptions {
+                    instance_dir,
+                    speed,
+                    dispatch: policy,
+                    report_dir: report,
+                    target: on.target(None, None)?,
+                    proof: ProofSource { database_url: on.url("postgres")?, gateway_url: on.url("gateway")? },
+                })
+            };
             match target {
-                Some(file) => replay_on(options(target_in_file(&file)?)).await,
+                Some(file) => replay_on(options(&Addresses::in_file(&file)?)?).await,
                 None => {
                     // Before a platform is started for nothing.
-                    pannier_sim::instance::Instance::load(&dir)?;
+                    pannier_instance::Instance::load(&dir)?;
                     replay_alone(data, instances, &fault, options).await
                 }
             }
@@ -90,9 +91,8 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
         Sim::Compare(what) => sim_dispatch::compare(what).await,
         Sim::City { speed } => {
             pannier_platform::logging::start();
-            let state = serde_json::to_value(DataDir::at(data).state())?;
-            let target = target_of(&state["urls"], &DataDir::at(data).path("keys"))?;
-            city::run(target, CityOptions { speed, ..CityOptions::default() }, stop_token()?).await
+            let target = TargetArgs::default().resolve(data)?;
+            demo::run(target, CityOptions { speed, ..CityOptions::default() }, stop_token()?).await
         }
     }
 }
@@ -102,7 +102,7 @@ fn dispatch_policy() -> impl TypedValueParser<Value = DispatchPolicy> {
 }
 
 async fn replay_on(options: ReplayOptions) -> Result<()> {
-    let summary = replay::run(options, stop_token()?).await?;
+    let summary = pannier_replay::run(options, stop_token()?).await?;
     if summary.is_clean() { Ok(()) } else { Err(Failure::Silent(1).into()) }
 }
 
@@ -110,7 +110,7 @@ async fn replay_alone(
     data: &Path,
     instances: usize,
     broken: &[Fault],
-    options: impl FnOnce(Target) -> ReplayOptions,
+    options: impl FnOnce(&Addresses) -> Result<ReplayOptions>,
 ) -> Result<()> {
     let stop = stop_token()?;
     let ui = Ui::new();
@@ -126,10 +126,10 @@ async fn replay_alone(
     ui.clear();
     let platform = started?;
     ui.note(&format!("a platform for this replay runs in {}", platform.data.root().display()));
-    let urls = serde_json::to_value(platform.data.state().urls)?;
-    let result = match target_of(&urls, &platform.data.path("keys")) {
-        Ok(target) => {
-            let (day, faults) = (replay::run(options(target), stop), faults::run(broken, &platform, &ui));
+    let options = Addresses::in_data_dir(&platform.data).and_then(|addresses| options(&addresses));
+    let result = match options {
+        Ok(options) => {
+            let (day, faults) = (pannier_replay::run(options, stop), faults::run(broken, &platform, &ui));
             tokio::pin!(day, faults);
             tokio::select! {
                 // A day that ends first has shown too little.
@@ -160,30 +160,4 @@ async fn replay_alone(
             Err(error.context(format!("the replay failed; its data and logs are kept in {}", data_dir.display())))
         }
     }
-}
-
-fn target_in_file(file: &Path) -> Result<Target> {
-    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let env: Value = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is not what `pannier status --output json` prints", file.display()))?;
-    let data_dir = env["data_dir"].as_str().with_context(|| format!("{} names no data_dir", file.display()))?;
-    target_of(&env["urls"], &Path::new(data_dir).join("keys"))
-}
-
-pub(super) fn target_of(urls: &Value, keys: &Path) -> Result<Target> {
-    let url = |name: &str| {
-        let url = urls[name].as_str().map(|url| url.trim_end_matches('/').to_owned());
-        url.ok_or_else(|| Failure::unreachable(format!("{name} is not running there")))
-    };
-    let signer = Signer::load_or_create(keys)?;
-    // A token that could not be made is refused by the first service that sees it, with a problem that says so.
-    let minter: Minter = Arc::new(move |role, subject| signer.mint(role, subject, BOT_TOKEN).unwrap_or_default());
-    Ok(Target {
-        order_url: url("order-svc")?,
-        merchant_url: url("merchant-svc")?,
-        dispatch_url: url("dispatch-svc")?,
-        gateway_url: url("gateway")?,
-        admin_database_url: url("postgres")?,
-        minter,
-    })
 }

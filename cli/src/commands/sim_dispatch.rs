@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
-use pannier_sim::bench::run::progress;
-use pannier_sim::bench::solution::DayOptions;
-use pannier_sim::dispatch::City;
-use pannier_sim::dispatch::compare::{self, Series, Spec};
-use pannier_sim::dispatch::run::{Days, Worked, work};
+use pannier_lab::bench::run::progress;
+use pannier_lab::bench::solution::DayOptions;
+use pannier_lab::made_up::City;
+use pannier_lab::made_up::compare::{self, Series, Spec};
+use pannier_lab::made_up::run::{Days, Worked, work};
 
 use super::bench::{How, tell_violations};
 use super::signals::stop_token;
 use crate::failure::Failure;
 use crate::table::{self, Output};
-use crate::ui::{Ui, answer};
+use pannier_devenv::ui::{Ui, answer};
 
 /// Which days.
 #[derive(Debug, Clone, clap::Args)]

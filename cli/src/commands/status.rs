@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::data_dir::{DataDir, State};
 use crate::failure::Failure;
-use crate::process::ProcessId;
 use crate::table::{Output, json as pretty, table};
-use crate::ui;
+use pannier_devenv::data_dir::{DataDir, State};
+use pannier_devenv::process::ProcessId;
+use pannier_devenv::ui;
 
 /// Prints the state of a data folder.
 ///

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::dev_servers::test_env;
 use super::signals::stop_token;
-use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::process::{self, OWNER_VAR};
-use crate::servers::{self, Durability, Given, ServerUrls};
-use crate::supervisor::{Supervisor, end_leftovers};
-use crate::ui::Ui;
+use pannier_devenv::data_dir::DataDir;
+use pannier_devenv::process::{self, OWNER_VAR};
+use pannier_devenv::servers::{self, Durability, Given, ServerUrls};
+use pannier_devenv::supervisor::{Supervisor, end_leftovers};
+use pannier_devenv::ui::Ui;
 
 const PREFIX: &str = "test-";
 

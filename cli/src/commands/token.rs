@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use pannier_platform::auth::{Role, Signer};
 use uuid::Uuid;
 
-use crate::data_dir::DataDir;
 use crate::failure::Failure;
-use crate::ui;
+use pannier_devenv::data_dir::DataDir;
+use pannier_devenv::ui;
 
 /// A role, as the command line takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,17 +4,21 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use pannier_instance::Point;
 use pannier_platform::auth::Role;
-use pannier_sim::instance::Point;
 use tokio_util::sync::CancellationToken;
 
 use super::live_line::LiveLine;
 use super::signals::stop_token;
 use super::token::hand;
-use crate::client::{Client, Service};
-use crate::platform::{Options, Platform};
-use crate::servers::{Durability, Given};
-use crate::ui::Ui;
+use pannier_client::Service;
+use pannier_devenv::platform::env_prefix;
+
+use crate::client::Client;
+use crate::target::TargetArgs;
+use pannier_devenv::platform::{Options, Platform};
+use pannier_devenv::servers::{Durability, Given};
+use pannier_devenv::ui::Ui;
 
 const DEV_TOKEN: Duration = Duration::from_secs(12 * 3_600);
 /// How often the line is refreshed: on a terminal, and elsewhere.
@@ -77,7 +81,7 @@ async fn live(platform: &Platform, options: &Up, ui: &Ui, began: Instant, stop: 
     }
     ui.answer(&format!("\nShops near the middle of the city:\n\n  {curl}\n\nCtrl-C stops everything.\n"));
 
-    let mut line = LiveLine::new(Client::of(&options.data_dir)?);
+    let mut line = LiveLine::new(Client::new(TargetArgs::default().resolve(&options.data_dir)?)?);
     let every = if ui.is_terminal() { REFRESH[0] } else { REFRESH[1] };
     // The first delivery is looked for more closely: it is what somebody who tries this waits for.
     let mut shown = Instant::now();
@@ -100,7 +104,7 @@ async fn live(platform: &Platform, options: &Up, ui: &Ui, began: Instant, stop: 
 fn addresses(platform: &Platform) -> Result<String> {
     let mut lines = vec!["Pannier runs. To call it by hand:\n".to_owned()];
     for service in Service::ALL {
-        lines.push(format!("  export {}={}", service.prefix(), platform.url(service.name())));
+        lines.push(format!("  export {}={}", env_prefix(service), platform.url(service.name())));
     }
     for role in [Role::Customer, Role::Merchant, Role::Rider, Role::Ops] {
         let token = platform.signer.mint(role, &hand(role), DEV_TOKEN)?;

@@ -18,6 +18,7 @@ pub mod order;
 pub mod payment;
 pub mod place;
 pub mod rider;
+pub mod role;
 #[cfg(feature = "diesel")]
 mod sql;
 pub mod ticket;
@@ -32,6 +33,7 @@ pub use ids::{
 };
 pub use money::{Currency, Money};
 pub use place::Place;
+pub use role::Role;
 pub use text_enum::UnknownWord;
 pub use version::Version;
 pub use zone::ZoneId;

@@ -13,23 +13,10 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use pannier_contracts::text_enum;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-text_enum! {
-    /// What a caller may do at all; which objects is decided per query.
-    pub enum Role {
-        /// Orders.
-        Customer => "customer",
-        /// Runs one shop.
-        Merchant => "merchant",
-        /// Carries.
-        Rider => "rider",
-        /// Watches over everything.
-        Ops => "ops",
-    }
-}
+pub use pannier_contracts::Role;
 
 const ISSUER: &str = "pannier";
 

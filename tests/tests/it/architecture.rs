@@ -1,35 +1,179 @@
-//! What the folders forbid.
+//! What the folders forbid: each room's dependency tree is read, and a planted dependency is found.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// `contracts` and `engine` stay pure: nothing that waits, stores or speaks is in their trees.
+/// A crate and what may not be in its dependency tree, at any depth.
+struct Room {
+    package: &'static str,
+    folder: &'static str,
+    forbids: &'static [&'static str],
+}
+
+const WAITS_STORES_OR_SPEAKS: &[&str] = &["tokio", "diesel", "redis", "lapin", "actix-web", "reqwest"];
+const SERVICES: &[&str] = &["order-svc", "merchant-svc", "dispatch-svc"];
+
+/// From the inside to the outside. The reasons are in ARCHITECTURE.md, "The code map".
+const ROOMS: &[Room] = &[
+    Room { package: "pannier-contracts", folder: "shared/contracts", forbids: WAITS_STORES_OR_SPEAKS },
+    Room { package: "pannier-engine", folder: "dispatch-svc/engine", forbids: WAITS_STORES_OR_SPEAKS },
+    Room { package: "pannier-instance", folder: "sim/instance", forbids: WAITS_STORES_OR_SPEAKS },
+    Room { package: "pannier-lab", folder: "sim/lab", forbids: WAITS_STORES_OR_SPEAKS },
+    Room {
+        package: "pannier-client",
+        folder: "shared/client",
+        forbids: &["diesel", "redis", "lapin", "actix-web", "pannier-engine", "pannier-platform"],
+    },
+    Room {
+        package: "pannier-city",
+        folder: "sim/city",
+        forbids: &["diesel", "redis", "lapin", "actix-web", "pannier-engine", "pannier-platform", "pannier-lab"],
+    },
+    Room {
+        package: "pannier-replay",
+        folder: "sim/replay",
+        forbids: &["redis", "lapin", "actix-web", "pannier-engine", "pannier-platform", "pannier-lab"],
+    },
+    Room {
+        package: "pannier-load",
+        folder: "sim/load",
+        forbids: &["lapin", "actix-web", "pannier-engine", "pannier-platform", "pannier-city", "pannier-lab"],
+    },
+    Room {
+        package: "pannier-gateway",
+        folder: "sim/gateway",
+        forbids: &["diesel", "pannier-platform", "pannier-contracts"],
+    },
+    Room {
+        package: "pannier-platform",
+        folder: "shared/platform",
+        forbids: &["pannier-engine", "pannier-client", "h3o"],
+    },
+    Room {
+        package: "pannier-devenv",
+        folder: "cli/devenv",
+        forbids: &["clap", "pannier-engine", "pannier-city", "pannier-replay", "pannier-load", "pannier-lab"],
+    },
+    Room {
+        package: "order-svc",
+        folder: "order-svc",
+        forbids: &["pannier-engine", "pannier-client", "pannier-testkit", "redis", "dispatch-svc", "merchant-svc"],
+    },
+    Room {
+        package: "merchant-svc",
+        folder: "merchant-svc",
+        forbids: &["pannier-engine", "pannier-client", "pannier-testkit", "redis", "order-svc", "dispatch-svc"],
+    },
+    Room {
+        package: "dispatch-svc",
+        folder: "dispatch-svc",
+        forbids: &["pannier-client", "pannier-testkit", "pannier-lab", "order-svc", "merchant-svc"],
+    },
+    Room { package: "pannier-cli", folder: "cli", forbids: SERVICES },
+];
+
 #[test]
-fn contracts_and_engine_are_pure() {
-    for package in ["pannier-contracts", "pannier-engine"] {
-        let tree = Command::new(env!("CARGO"))
-            .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none", "--package", package])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .output()
-            .expect("cargo runs");
-        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
-        let tree = String::from_utf8_lossy(&tree.stdout);
-        assert!(tree.contains("serde"), "the tree of {package} was read");
-        for line in tree.lines() {
-            let name = line.split(' ').next().unwrap_or("");
-            let impure = ["tokio", "diesel", "redis", "lapin", "actix"].iter().any(|bad| name.starts_with(bad));
-            assert!(!impure, "{package} depends on {line}: it must stay pure");
+fn no_room_has_what_it_forbids() {
+    for room in ROOMS {
+        let found = forbidden_in(&project(), room);
+        assert!(
+            found.is_empty(),
+            "{} must not depend on {found:?}, see ARCHITECTURE.md, \"The code map\"",
+            room.folder
+        );
+    }
+}
+
+#[test]
+fn a_forbidden_dependency_is_found_in_every_room() {
+    let copy = Copy::of(&project());
+    for room in ROOMS {
+        let manifest = copy.0.join(room.folder).join("Cargo.toml");
+        let clean = fs::read_to_string(&manifest).expect("the manifest is there");
+        let planted = room.forbids[0];
+        let dirty = clean.replacen("[dependencies]\n", &format!("[dependencies]\n{planted}.workspace = true\n"), 1);
+        assert_ne!(clean, dirty, "{} has dependencies", room.folder);
+        fs::write(&manifest, dirty).expect("it can be planted");
+        let found = forbidden_in(&copy.0, room);
+        assert!(found.iter().any(|name| name == planted), "{planted} was planted in {}: {found:?}", room.folder);
+        fs::write(&manifest, clean).expect("it can be taken out");
+    }
+}
+
+/// Crates that may use anything: only tests depend on them, or they are SQL files.
+const FREE: &[&str] = &["shared/testkit", "migrations", "tests"];
+
+#[test]
+fn every_crate_is_a_room() {
+    let manifest = fs::read_to_string(project().join("Cargo.toml")).expect("the workspace is there");
+    let members = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']')).expect("members").0;
+    for member in members.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\",")) {
+        let is_known = FREE.contains(&member) || ROOMS.iter().any(|room| room.folder == member);
+        assert!(is_known, "say in ROOMS what {member} forbids");
+    }
+}
+
+/// What is in a room's tree and forbidden there. Only what goes into the product counts, not what its tests use.
+fn forbidden_in(root: &Path, room: &Room) -> Vec<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+            "--package",
+            room.package,
+        ])
+        .current_dir(root)
+        .output()
+        .expect("cargo runs");
+    assert!(tree.status.success(), "{}: {}", room.package, String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8_lossy(&tree.stdout);
+    let mut names: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names.first(), Some(&room.package), "the tree was read");
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().filter(|name| room.forbids.contains(name)).map(str::to_owned).collect()
+}
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The workspace with manifests of its own: everything else is linked.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of(root: &Path) -> Self {
+        let copy = std::env::temp_dir().join(format!("pannier-rooms-{}", uuid::Uuid::now_v7().simple()));
+        Self::folder(root, &copy);
+        Self(copy)
+    }
+
+    fn folder(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a temporary folder");
+        for entry in fs::read_dir(from).expect("the project is there").flatten() {
+            let (name, path) = (entry.file_name(), entry.path());
+            let has_manifests = path.join("Cargo.toml").is_file() || ["shared", "sim"].iter().any(|dir| name == *dir);
+            if name == "Cargo.toml" || name == "Cargo.lock" {
+                fs::copy(&path, to.join(name)).expect("it is copied");
+            } else if path.is_dir() && has_manifests {
+                Self::folder(&path, &to.join(name));
+            } else if name != "target" {
+                std::os::unix::fs::symlink(fs::canonicalize(&path).expect("it is there"), to.join(name))
+                    .expect("it is linked");
+            }
         }
     }
 }
 
-/// Services never import each other.
-#[test]
-fn services_do_not_know_each_other() {
-    for service in ["order-svc", "merchant-svc", "dispatch-svc"] {
-        let manifest = std::fs::read_to_string(format!("{}/../{service}/Cargo.toml", env!("CARGO_MANIFEST_DIR")))
-            .expect("it is there");
-        for other in ["order-svc", "merchant-svc", "dispatch-svc"] {
-            assert!(other == service || !manifest.contains(&format!("{other}.workspace")), "{service} imports {other}");
-        }
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use pannier_contracts::Lifecycle;
-use pannier_sim::replay::checks::{BEFORE_TIDYING, CHECKS, Finding, check, load};
-use pannier_sim::replay::evidence::Evidence;
+use pannier_replay::checks::{BEFORE_TIDYING, CHECKS, Finding, check, load};
+use pannier_replay::evidence::Evidence;
 use pannier_testkit::{Servers, TestDb};
 use plants::{BAD_ENDS, GOOD_ENDS, PLANTS};
 

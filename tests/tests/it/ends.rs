@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pannier_sim::replay::checks::{CHECKS, check, load};
-use pannier_sim::replay::evidence::{Evidence, GatewayEntry};
+use pannier_replay::checks::{CHECKS, check, load};
+use pannier_replay::evidence::{Evidence, GatewayEntry};
 use pannier_testkit::eventually;
 use pannier_tests::city::text;
 use pannier_tests::{Answer, Caller, TestCity};

@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use futures::FutureExt as _;
+use pannier_client::Target;
+use pannier_load::city::{City, Tally};
+use pannier_load::crew::Crew;
+use pannier_load::people::{self, Habit};
+use pannier_load::{Stage, applied, growth};
 use pannier_platform::auth::Role;
 use pannier_platform::retention::{self, Forgets, Kept};
 use pannier_platform::{Db, Stop};
-use pannier_sim::Target;
-use pannier_sim::load::city::{City, Tally};
-use pannier_sim::load::crew::Crew;
-use pannier_sim::load::people::{self, Habit};
-use pannier_sim::load::{Stage, applied, growth};
 use pannier_testkit::eventually;
 use pannier_tests::{TestCity, city};
 use tokio::time::Instant;
@@ -27,10 +27,9 @@ fn stage(platform: &TestCity) -> Stage {
             order_url: platform.order_url.clone(),
             merchant_url: platform.merchant_url.clone(),
             dispatch_url: platform.dispatch_url.clone(),
-            gateway_url: platform.gateway_url.clone(),
-            admin_database_url: platform.db.admin_url.clone(),
             minter: Arc::new(mint),
         },
+        database_url: platform.db.admin_url.clone(),
         redis_url: platform.servers.redis_url.clone(),
         processes: [("order-svc".to_owned(), std::process::id())].into(),
         delivered_messages: Arc::new(|| async { None }.boxed()),

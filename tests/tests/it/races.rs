@@ -6,8 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use pannier_sim::replay::checks;
-use pannier_sim::replay::evidence::Evidence;
+use pannier_replay::checks;
+use pannier_replay::evidence::Evidence;
 use pannier_testkit::eventually;
 use pannier_tests::city::text;
 use pannier_tests::{Answer, Caller, TestCity};

@@ -2,8 +2,8 @@
 
 use diesel_async::SimpleAsyncConnection as _;
 use pannier_migrations::{migrate_all, migrate_until};
-use pannier_sim::replay::checks::{CHECKS, check, load};
-use pannier_sim::replay::evidence::Evidence;
+use pannier_replay::checks::{CHECKS, check, load};
+use pannier_replay::evidence::Evidence;
 use pannier_testkit::{Servers, TestDb};
 
 use crate::checks::with_ids;

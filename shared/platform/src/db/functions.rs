@@ -1,7 +1,7 @@
 //! Functions of PostgreSQL that diesel does not know, typed once for all stores.
 #![allow(missing_docs, reason = "PostgreSQL documents them; the macro makes more items than are written here")]
 
-use diesel::sql_types::{Integer, Timestamptz};
+use diesel::sql_types::Integer;
 
 #[diesel::declare_sql_function]
 extern "SQL" {

@@ -1,0 +1,252 @@
+//! A whole platform of one data folder: servers, schemas, keys, gateway and services. `up` runs one with a demo city on
+//! top, a replay runs one for itself.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use pannier_migrations::ServiceUrls;
+use pannier_platform::auth::Signer;
+use tokio_util::sync::CancellationToken;
+
+use crate::balancer::Balancer;
+use crate::data_dir::DataDir;
+use crate::servers::{self, Durability, Given, ServerUrls};
+use crate::supervisor::{Spec, Supervisor, Watch, lock};
+use crate::ui::Ui;
+use pannier_client::Service;
+
+const READY: Duration = Duration::from_secs(60);
+/// The process of the demo city, in `status`.
+pub const DEMO: &str = "demo";
+const GATEWAY: &str = "gateway";
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Prefix of exchanges, queues and Redis keys, and the name of the database on a private server.
+    pub namespace: String,
+    /// Servers that are there already.
+    pub given: Given,
+    /// Whether the data outlives a crash of the machine.
+    pub durability: Durability,
+    /// Processes of each service.
+    pub instances: usize,
+}
+
+/// A running platform.
+pub struct Platform {
+    /// Its folder.
+    pub data: Arc<DataDir>,
+    /// Makes its tokens.
+    pub signer: Signer,
+    supervisor: Supervisor,
+    balancers: Mutex<Vec<Balancer>>,
+}
+
+impl Platform {
+    /// Starts everything and waits until all services are ready. What was started is stopped again on failure.
+    ///
+    /// # Errors
+    /// One sentence: the folder is taken, a server is missing, a service does not start.
+    pub async fn start(options: &Options, ui: &Ui, stop: &CancellationToken) -> Result<Self> {
+        let data = Arc::new(DataDir::lock(&options.data_dir)?);
+        let signer = Signer::load_or_create(&data.path("keys"))?;
+        let supervisor = Supervisor::start(data.clone(), ui.clone())?;
+        let platform = Self { data, signer, supervisor, balancers: Mutex::default() };
+        let up = tokio::select! {
+            up = platform.bring_up(options, ui) => up,
+            () = stop.cancelled() => Err(anyhow::anyhow!("stopped before it was ready")),
+        };
+        if let Err(error) = up {
+            platform.stop().await;
+            return Err(error);
+        }
+        Ok(platform)
+    }
+
+    /// Where something is, by its name in `status`.
+    pub fn url(&self, name: &str) -> String {
+        self.supervisor.state().urls.remove(name).unwrap_or_default()
+    }
+
+    /// Starts the demo city over this platform.
+    ///
+    /// # Errors
+    /// Our own program is gone.
+    pub fn start_demo(&self, speed: f64) -> Result<()> {
+        let mut spec = Spec::new(DEMO, std::env::current_exe()?, self.data.root());
+        spec = spec.args(["sim", "city", "--speed", &speed.to_string()]).env("PANNIER_DATA", self.data.root());
+        spec.stop = vec![("TERM", Duration::from_secs(3))];
+        self.supervisor.keep(spec).map(drop)
+    }
+
+    /// Stops everything, within 20 s: the bots and services first, so that they can finish with their servers.
+    pub async fn stop(&self) {
+        let names = self.supervisor.names();
+        let first: Vec<&str> = names.iter().map(String::as_str).filter(|name| !servers::NAMES.contains(name)).collect();
+        self.supervisor.stop(&first).await;
+        lock(&self.balancers).clear();
+        self.supervisor.stop(&servers::NAMES).await;
+        // The state file only informs; a stale one is recognised by its pids.
+        let _ = self.supervisor.finish();
+    }
+
+    async fn bring_up(&self, options: &Options, ui: &Ui) -> Result<()> {
+        ui.doing("starting PostgreSQL, Redis and RabbitMQ");
+        let mut urls = servers::start(&self.supervisor, &self.data, &options.given, options.durability, ui).await?;
+        if options.given.database.is_none() {
+            urls.database = own_database(&urls.database, &options.namespace).await?;
+        }
+        ui.doing("migrating the database");
+        let databases =
+            pannier_migrations::migrate_all(&urls.database).await.context("the database cannot be migrated")?;
+        ui.doing("starting the services");
+        let places = Places::new(&self.data, options.instances)?;
+        let processes = self.start_services(options, &places, &urls, &databases)?;
+        for service in Service::ALL.into_iter().filter(|_| options.instances > 1) {
+            let balancer = Balancer::start(places.port(service.name()), places.instances(service)).await?;
+            lock(&self.balancers).push(balancer);
+        }
+        let client = reqwest::Client::new();
+        for process in &processes {
+            let name = process.name();
+            let url = format!("{}/{}", places.url(name), if name == GATEWAY { "livez" } else { "readyz" });
+            let probe = async || {
+                let answer = client.get(&url).timeout(Duration::from_secs(2)).send().await;
+                answer.is_ok_and(|answer| answer.status().is_success())
+            };
+            process.ready(READY, probe).await?;
+        }
+        self.supervisor.publish(|state| {
+            let servers = [("postgres", &urls.database), ("rabbitmq", &urls.amqp), ("redis", &urls.redis)];
+            let servers = servers.into_iter().map(|(name, url)| (name.to_owned(), url.clone()));
+            let ours = places.ports.keys().map(|name| (name.clone(), places.url(name)));
+            state.urls.extend(servers.chain(ours));
+            state.ready = true;
+        })
+    }
+
+    fn start_services(
+        &self,
+        options: &Options,
+        places: &Places,
+        urls: &ServerUrls,
+        databases: &ServiceUrls,
+    ) -> Result<Vec<Watch>> {
+        let programs = own_folder()?;
+        let root = self.data.root();
+        let gateway = Spec::new(GATEWAY, programs.join("pannier-gateway"), root).args([
+            "--bind".into(),
+            places.bind(GATEWAY).into(),
+            "--data".into(),
+            root.join(GATEWAY).into_os_string(),
+        ]);
+        let mut specs = vec![gateway];
+        for service in Service::ALL {
+            let prefix = env_prefix(service);
+            let database = match service {
+                Service::Order => &databases.order,
+                Service::Merchant => &databases.merchant,
+                Service::Dispatch => &databases.dispatch,
+            };
+            let own = match service {
+                Service::Order => ("ORDER_GATEWAY_URL", places.url(GATEWAY)),
+                Service::Merchant => ("MERCHANT_ORDER_URL", places.url(Service::Order.name())),
+                Service::Dispatch => ("DISPATCH_REDIS_URL", urls.redis.clone()),
+            };
+            for name in names(service, options.instances) {
+                let spec = Spec::new(&name, programs.join(service.name()), root)
+                    .env(&format!("{prefix}_DATABASE_URL"), database)
+                    .env(&format!("{prefix}_AMQP_URL"), &urls.amqp)
+                    .env(&format!("{prefix}_NAMESPACE"), &options.namespace)
+                    .env(&format!("{prefix}_HTTP_BIND"), places.bind(&name))
+                    .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
+                    .env(&format!("{prefix}_INSTANCE"), &name)
+                    .env(own.0, &own.1);
+                specs.push(spec);
+            }
+        }
+        specs.into_iter().map(|spec| self.supervisor.keep(spec)).collect()
+    }
+}
+
+/// What the settings of a service begin with in the environment.
+#[must_use]
+pub fn env_prefix(service: Service) -> &'static str {
+    match service {
+        Service::Order => "ORDER",
+        Service::Merchant => "MERCHANT",
+        Service::Dispatch => "DISPATCH",
+    }
+}
+
+/// The processes of a service: its name, or `name-1`, `name-2` and so on where there are several.
+fn names(service: Service, instances: usize) -> Vec<String> {
+    match instances {
+        1 => vec![service.name().to_owned()],
+        _ => (1..=instances).map(|n| format!("{}-{n}", service.name())).collect(),
+    }
+}
+
+/// The ports of everything that answers HTTP: gateway, services, and their instances where there are several.
+struct Places {
+    ports: BTreeMap<String, u16>,
+    instances: usize,
+}
+
+impl Places {
+    fn new(data: &DataDir, instances: usize) -> Result<Self> {
+        let services = Service::ALL.into_iter().flat_map(|service| names(service, instances));
+        let fronts = Service::ALL.map(|service| service.name().to_owned());
+        let mut ports = BTreeMap::new();
+        for name in services.chain(fronts).chain([GATEWAY.to_owned()]) {
+            ports.insert(name.clone(), data.port(&name)?);
+        }
+        Ok(Self { ports, instances })
+    }
+
+    fn port(&self, name: &str) -> u16 {
+        self.ports[name]
+    }
+
+    fn bind(&self, name: &str) -> String {
+        format!("127.0.0.1:{}", self.port(name))
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("http://{}", self.bind(name))
+    }
+
+    fn instances(&self, service: Service) -> Vec<SocketAddr> {
+        names(service, self.instances).iter().map(|name| ([127, 0, 0, 1], self.port(name)).into()).collect()
+    }
+}
+
+/// The folder with our own program, which is where the services are built to.
+///
+/// # Errors
+/// The system does not know our own program.
+pub fn own_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find our own program")?;
+    Ok(program.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+/// Makes a database on our private server, if it is not there, and gives its URL.
+async fn own_database(server_url: &str, name: &str) -> Result<String> {
+    let mut server = AsyncPgConnection::establish(server_url).await.context("the private PostgreSQL went away")?;
+    let made = server.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await;
+    let url = server_url.strip_suffix("/postgres").map(|base| format!("{base}/{name}"));
+    let url = url.context("the private server's URL has no database")?;
+    if let Err(error) = made {
+        // Usually it is there already; if it is not, this says why.
+        AsyncPgConnection::establish(&url).await.with_context(|| format!("cannot make the database: {error}"))?;
+    }
+    Ok(url)
+}

@@ -1,0 +1,161 @@
+//! Server-Sent Events, followed across restarts: a stream that breaks goes on after the last event that was seen.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use reqwest::StatusCode;
+use tokio::sync::mpsc;
+
+use crate::api::root_cause;
+use crate::call::ANSWER_WITHIN;
+use crate::{Caller, Service};
+
+/// The platform sends a comment every 15 s; a stream silent for longer than this is dead.
+const SILENCE: Duration = Duration::from_secs(40);
+/// How many events may wait. When it is full the stream is not read on: the platform's side has to bear it.
+const WAITING: usize = 64;
+
+/// One event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The cursor after it.
+    pub id: Option<String>,
+    /// The record's kind.
+    pub kind: String,
+    /// The record, JSON.
+    pub data: String,
+}
+
+/// Follows a stream until the receiver is dropped or the run ends.
+#[must_use]
+pub fn follow(caller: Caller, service: Service, path: String) -> mpsc::Receiver<Event> {
+    let (out, events) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        let stop = caller.api.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = out.closed() => {}
+            () = keep_following(&caller, service, &path, &out) => {}
+        }
+    });
+    events
+}
+
+async fn keep_following(caller: &Caller, service: Service, path: &str, out: &mpsc::Sender<Event>) {
+    let mut cursor = None;
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let before = cursor.clone();
+        if let Err(why) = read(caller, service, path, &mut cursor, out).await {
+            tracing::debug!("Stream {path} of {} broke: {why}", caller.subject());
+        }
+        if out.is_closed() {
+            return;
+        }
+        // A stream that told something was alive: come back soon. Otherwise slowly, it may be gone for a while.
+        pause = if cursor == before { (pause * 2).min(Duration::from_secs(2)) } else { Duration::from_millis(200) };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn read(
+    caller: &Caller,
+    service: Service,
+    path: &str,
+    cursor: &mut Option<String>,
+    out: &mpsc::Sender<Event>,
+) -> Result<(), String> {
+    let url = caller.api.url(service, path);
+    let mut request = caller.api.http.get(url).bearer_auth(caller.token()).header("accept", "text/event-stream");
+    if let Some(id) = cursor {
+        request = request.header("last-event-id", id.as_str());
+    }
+    let answer = tokio::time::timeout(ANSWER_WITHIN, request.send()).await;
+    let answer = answer.map_err(|_| "no answer".to_owned())?.map_err(|e| root_cause(&e))?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        caller.forget_token();
+    }
+    if !answer.status().is_success() {
+        return Err(answer.status().to_string());
+    }
+    let mut parser = Parser::default();
+    let mut body = answer.bytes_stream();
+    loop {
+        let chunk = tokio::time::timeout(SILENCE, body.next()).await.map_err(|_| "silent".to_owned())?;
+        let Some(chunk) = chunk else { return Ok(()) };
+        for event in parser.push(&chunk.map_err(|e| root_cause(&e))?) {
+            let id = event.id.clone();
+            if out.send(event).await.is_err() {
+                return Ok(());
+            }
+            // Only what was handed over counts as seen.
+            if id.is_some() {
+                *cursor = id;
+            }
+        }
+    }
+}
+
+/// Makes events of bytes that arrive in any pieces.
+#[derive(Debug, Default)]
+pub struct Parser {
+    rest: Vec<u8>,
+    event: Event,
+    has_data: bool,
+}
+
+impl Parser {
+    /// Takes more bytes, gives the events that are complete with them.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
+        self.rest.extend_from_slice(bytes);
+        let mut events = Vec::new();
+        while let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end_matches(['\n', '\r']);
+            if line.is_empty() {
+                let event = std::mem::take(&mut self.event);
+                if std::mem::take(&mut self.has_data) {
+                    events.push(event);
+                }
+                continue;
+            }
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "id" => self.event.id = Some(value.to_owned()),
+                "event" => value.clone_into(&mut self.event.kind),
+                "data" => {
+                    if self.has_data {
+                        self.event.data.push('\n');
+                    }
+                    self.has_data = true;
+                    self.event.data.push_str(value);
+                }
+                // Comments keep the line alive; anything else is not for us.
+                _ => {}
+            }
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_whole_from_any_pieces() {
+        let text =
+            ": hello\n\nid: 7\nevent: offer\ndata: {\"a\":1}\n\nevent: x\n\nid:8\r\ndata: é\r\ndata:b\r\n\r\nid: 9\nda";
+        let expected = vec![
+            Event { id: Some("7".into()), kind: "offer".into(), data: "{\"a\":1}".into() },
+            Event { id: Some("8".into()), kind: String::new(), data: "é\nb".into() },
+        ];
+        for size in [1, 2, 3, 7, 1000] {
+            let mut parser = Parser::default();
+            let events: Vec<_> = text.as_bytes().chunks(size).flat_map(|c| parser.push(c)).collect();
+            assert_eq!(events, expected, "pieces of {size}");
+        }
+    }
+}
