@@ -78,6 +78,11 @@ impl Client {
         Ok(records)
     }
 
+    /// Where a service answers.
+    pub fn url(&self, service: Service) -> &str {
+        self.0.api().target().url(service)
+    }
+
     async fn send(&self, service: Service, call: Call) -> Result<Value> {
         let name = service.name();
         match self.0.send(call.patience(Duration::ZERO).timeout(TIMEOUT)).await {
@@ -91,8 +96,7 @@ impl Client {
             Err(CallError::Refused(problem)) => anyhow::bail!("{name}: {problem}"),
             Err(CallError::Garbled(why)) => anyhow::bail!("{name}: {why}"),
             Err(CallError::Away(_) | CallError::Stopped) => {
-                let url = self.0.api().target().url(service);
-                Err(Failure::unreachable(format!("{name} does not answer at {url}")))
+                Err(Failure::unreachable(format!("{name} does not answer at {}", self.url(service))))
             }
         }
     }

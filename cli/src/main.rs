@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use pannier_cli::client::Client;
 use pannier_cli::commands::{self, bench::Bench, dlq::Dlq, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg};
 use pannier_cli::failure::Failure;
@@ -40,8 +40,10 @@ enum Command {
     },
     /// Stops what `up` started.
     Down,
-    /// What runs, where, under which pid.
+    /// What runs, where, under which pid; with --target, which services of that platform are ready.
     Status {
+        #[command(flatten)]
+        target: TargetArgs,
         #[command(flatten)]
         list: List,
     },
@@ -96,9 +98,14 @@ enum Command {
         #[command(flatten)]
         list: List,
     },
-    /// Only private PostgreSQL, Redis and RabbitMQ, for tests run by hand.
-    #[command(hide = true)]
+    /// Only private PostgreSQL, Redis and RabbitMQ, until Ctrl-C: for services and tests that are started by hand or in an
+    /// IDE. Prints their URLs as shell exports.
     DevServers,
+    /// Prints a completion script: `source <(./pannier completions bash)`.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(clap::Args)]
@@ -119,7 +126,10 @@ async fn run(cli: Cli) -> Result<()> {
             commands::up::run(commands::up::Up { data_dir: data.clone(), demo: !no_demo, speed, instances }).await
         }
         Command::Down => commands::down::run(&data),
-        Command::Status { list } => commands::status::run(&data, list.output),
+        Command::Status { target, list } if target.is_given() => {
+            commands::status::remote(&client(&target)?, list.output).await
+        }
+        Command::Status { list, .. } => commands::status::local(&data, list.output),
         Command::Test { args } => commands::test::run(&data, &args).await,
         Command::Token { role, subject, ttl } => commands::token::run(&data, role.role(), subject, ttl),
         Command::Bench(what) => commands::bench::run(&data, what).await,
@@ -128,6 +138,10 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Dlq { what, target, list } => commands::dlq::run(&client(&target)?, what, list.output).await,
         Command::Outbox { what, target, list } => commands::outbox::run(&client(&target)?, what, list.output).await,
         Command::DevServers => commands::dev_servers::run(&data).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "pannier", &mut std::io::stdout());
+            Ok(())
+        }
     }
 }
 

@@ -34,9 +34,11 @@ pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Object(money) if money.contains_key("currency") => {
-            let (amount, currency) = (money["amount"].as_i64().unwrap_or(0), money["currency"].as_str().unwrap_or(""));
-            format!("{}.{:02} {currency}", amount / 100, (amount % 100).abs())
+        Value::Object(record) if record.contains_key("currency") => {
+            let (amount, currency) =
+                (record["amount"].as_i64().unwrap_or(0), record["currency"].as_str().unwrap_or(""));
+            let (sign, amount) = (if amount < 0 { "-" } else { "" }, amount.unsigned_abs());
+            format!("{sign}{}.{:02} {currency}", amount / 100, amount % 100)
         }
         other => other.to_string(),
     }
@@ -57,6 +59,13 @@ pub fn json(value: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn money_keeps_its_sign() {
+        for (amount, text) in [(1205, "12.05 EUR"), (-50, "-0.50 EUR"), (-1205, "-12.05 EUR"), (0, "0.00 EUR")] {
+            assert_eq!(cell(&json!({ "amount": amount, "currency": "EUR" })), text);
+        }
+    }
 
     #[test]
     fn columns_line_up() {

@@ -35,6 +35,12 @@ pub struct TargetArgs {
 }
 
 impl TargetArgs {
+    /// Whether another platform is meant than the one in the data folder.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.target.is_some()
+    }
+
     /// Finds the platform and a token for it.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balancer::Balancer;
 use crate::data_dir::DataDir;
+use crate::process::Signal;
 use crate::servers::{self, Durability, Given, ServerUrls};
 use crate::supervisor::{Spec, Supervisor, Watch, lock};
 use crate::ui::Ui;
@@ -83,7 +84,7 @@ impl Platform {
     pub fn start_demo(&self, speed: f64) -> Result<()> {
         let mut spec = Spec::new(DEMO, std::env::current_exe()?, self.data.root());
         spec = spec.args(["sim", "city", "--speed", &speed.to_string()]).env("PANNIER_DATA", self.data.root());
-        spec.stop = vec![("TERM", Duration::from_secs(3))];
+        spec.stop = vec![(Signal::TERM, Duration::from_secs(3))];
         self.supervisor.keep(spec).map(drop)
     }
 

@@ -1,13 +1,13 @@
 //! What the operating system knows about processes: is that pid still the one we started, how to signal it, and which
 //! processes of a data folder outlived the `up` that started them.
-//!
-//! Signals go through the shell's `kill`: they are rare, and it spares the crate a line of unsafe code.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 /// Every process we start carries this variable with its data folder, so that leftovers can be told from strangers.
@@ -34,31 +34,25 @@ impl ProcessId {
     }
 }
 
-/// Sends a signal (`TERM`, `KILL`, …) to one process; one that is gone is fine.
-pub fn signal(pid: u32, name: &str) {
-    kill(name, &pid.to_string());
+/// Sends a signal to one process. That there is none any more is no failure: every caller wants it gone or running.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
 }
 
-/// Sends a signal to a whole process group; one that is gone is fine.
-pub fn signal_group(pgid: u32, name: &str) {
-    kill(name, &format!("-{pgid}"));
-}
-
-fn kill(name: &str, target: &str) {
-    // A failure means "no such process", which is what the caller wanted in the end.
-    let _ = Command::new("/bin/sh")
-        .args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", name, target])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+/// Sends a signal to a whole process group, as [`signal`] does.
+pub fn signal_group(group: u32, signal: Signal) {
+    if let Some(group) = i32::try_from(group).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(group, signal);
+    }
 }
 
 /// Sends a signal to a process and its children, the parent first: PostgreSQL's have groups of their own.
-pub fn signal_family(pid: u32, name: &str) {
-    signal(pid, name);
+pub fn signal_family(pid: u32, to_send: Signal) {
+    signal(pid, to_send);
     for child in children_of(pid) {
-        signal(child, name);
+        signal(child, to_send);
     }
 }
 
@@ -81,13 +75,13 @@ fn children_of(parent: u32) -> Vec<u32> {
 
 /// Ends processes and waits: asked first, made to after `grace`.
 pub fn end(processes: &[ProcessId], grace: Duration) {
-    for (name, wait) in [("TERM", grace), ("KILL", Duration::from_secs(5))] {
+    for (to_send, wait) in [(Signal::TERM, grace), (Signal::KILL, Duration::from_secs(5))] {
         let left: Vec<_> = processes.iter().filter(|p| p.is_alive()).collect();
         if left.is_empty() {
             return;
         }
         for process in &left {
-            signal(process.pid, name);
+            signal(process.pid, to_send);
         }
         let deadline = Instant::now() + wait;
         while Instant::now() < deadline && left.iter().any(|p| p.is_alive()) {
@@ -161,7 +155,7 @@ pub fn output_of<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[S]) -> Opt
 
 /// Whether we run as root.
 pub fn is_root() -> bool {
-    output_of("id", &["-u"]).is_some_and(|id| id.trim() == "0")
+    rustix::process::geteuid().is_root()
 }
 
 #[cfg(test)]
@@ -174,7 +168,7 @@ mod tests {
         let id = ProcessId::of(child.id()).expect("just started");
         assert!(id.is_alive());
         assert!(!ProcessId { started: "another time".into(), ..id.clone() }.is_alive());
-        signal(id.pid, "KILL");
+        signal(id.pid, Signal::KILL);
         child.wait().expect("ended");
         assert!(!id.is_alive());
     }
@@ -192,7 +186,7 @@ mod tests {
             found = owned_by(&data);
         }
         assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [child.id()]);
-        signal(child.id(), "KILL");
+        signal(child.id(), Signal::KILL);
         child.wait().expect("ended");
         assert!(owned_by(&data).is_empty());
     }

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::{DataDir, State};
-use crate::process::{self, OWNER_VAR, ProcessId};
+use crate::process::{self, OWNER_VAR, ProcessId, Signal};
 use crate::ui::Ui;
 
 /// Pauses before the 1st, 2nd, … restart in a row; the last one repeats.
@@ -45,7 +45,7 @@ pub struct Spec {
     /// Its working directory.
     pub cwd: PathBuf,
     /// Signals that ask it to stop, each with the time it gets; `KILL` follows.
-    pub stop: Vec<(&'static str, Duration)>,
+    pub stop: Vec<(Signal, Duration)>,
     /// What must be done before each start.
     pub prepare: Option<Prepare>,
 }
@@ -59,7 +59,7 @@ impl Spec {
             args: Vec::new(),
             env: Vec::new(),
             cwd: cwd.to_owned(),
-            stop: vec![("TERM", Duration::from_secs(9))],
+            stop: vec![(Signal::TERM, Duration::from_secs(9))],
             prepare: None,
         }
     }
@@ -259,7 +259,7 @@ async fn keep_running(
         };
         // Whatever else is in the group must not hold the port against the next one.
         if let Some(pgid) = pgid {
-            process::signal_group(pgid, "KILL");
+            process::signal_group(pgid, Signal::KILL);
         }
         deaths.send_modify(|count| *count += 1);
         in_a_row = if born.elapsed() >= STEADY { 0 } else { in_a_row + 1 };
@@ -294,12 +294,12 @@ async fn keep_running(
 async fn end_child(spec: &Spec, child: &mut Child) {
     let Some(pid) = child.id() else { return };
     for (signal, grace) in &spec.stop {
-        process::signal(pid, signal);
+        process::signal(pid, *signal);
         if tokio::time::timeout(*grace, child.wait()).await.is_ok() {
             break;
         }
     }
-    process::signal_group(pid, "KILL");
+    process::signal_group(pid, Signal::KILL);
     // Only an already reaped child can fail here.
     let _ = child.wait().await;
 }
@@ -388,7 +388,7 @@ mod tests {
         let (path, supervisor) = supervisor("restart");
         supervisor.keep(shell("exec sleep 60")).expect("starts");
         let first = until(|| pid(&supervisor)).await;
-        process::signal(first, "KILL");
+        process::signal(first, Signal::KILL);
         let second = until(|| pid(&supervisor).filter(|pid| *pid != first)).await;
         supervisor.stop(&["child"]).await;
         assert!(ProcessId::of(second).is_none());
@@ -401,7 +401,7 @@ mod tests {
         let (path, supervisor) = supervisor("deaf");
         let mut spec = shell("trap '' TERM; sleep 60 & echo $! > child; wait; wait");
         spec.cwd = path.clone();
-        spec.stop = vec![("TERM", Duration::from_millis(200))];
+        spec.stop = vec![(Signal::TERM, Duration::from_millis(200))];
         supervisor.keep(spec).expect("starts");
         let grandchild: u32 = until(|| fs::read_to_string(path.join("child")).ok()?.trim().parse().ok()).await;
         supervisor.stop(&["child"]).await;

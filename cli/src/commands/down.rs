@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use pannier_devenv::data_dir::DataDir;
-use pannier_devenv::process::{self, ProcessId};
+use pannier_devenv::process::{self, ProcessId, Signal};
 use pannier_devenv::supervisor::end_leftovers;
 use pannier_devenv::ui;
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// It does not stop.
 pub fn run(path: &Path) -> Result<()> {
     if let Some(up) = DataDir::at(path).state().up.filter(ProcessId::is_alive) {
-        process::signal(up.pid, "TERM");
+        process::signal(up.pid, Signal::TERM);
         let deadline = Instant::now() + PATIENCE;
         while up.is_alive() {
             if Instant::now() >= deadline {

@@ -9,7 +9,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnectio
 use tokio::time::{Instant, sleep_until};
 
 use pannier_devenv::platform::Platform;
-use pannier_devenv::process::signal_family;
+use pannier_devenv::process::{Signal, signal_family};
 use pannier_devenv::servers::find::{self, Server};
 use pannier_devenv::servers::rabbitmq;
 use pannier_devenv::ui::Ui;
@@ -129,14 +129,14 @@ struct Frozen(u32);
 
 impl Frozen {
     fn new(pid: u32) -> Self {
-        signal_family(pid, "STOP");
+        signal_family(pid, Signal::STOP);
         Self(pid)
     }
 }
 
 impl Drop for Frozen {
     fn drop(&mut self) {
-        signal_family(self.0, "CONT");
+        signal_family(self.0, Signal::CONT);
     }
 }
 

@@ -1,12 +1,13 @@
-//! `pannier status`: what runs here, where, under which pid.
+//! `pannier status`: what runs here, where, under which pid; or which services of another platform are ready.
 
 use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use crate::client::Client;
 use crate::failure::Failure;
-use crate::table::{Output, json as pretty, table};
+use crate::table::{Output, json as pretty, rows, table};
 use pannier_devenv::data_dir::{DataDir, State};
 use pannier_devenv::process::ProcessId;
 use pannier_devenv::ui;
@@ -15,7 +16,7 @@ use pannier_devenv::ui;
 ///
 /// # Errors
 /// Nothing runs there: status 3.
-pub fn run(data: &Path, output: Output) -> Result<()> {
+pub fn local(data: &Path, output: Output) -> Result<()> {
     let data = DataDir::at(data);
     let state = data.state();
     let is_up = state.up.as_ref().is_some_and(ProcessId::is_alive);
@@ -25,6 +26,26 @@ pub fn run(data: &Path, output: Output) -> Result<()> {
         Output::Table => ui::error(&format!("nothing runs in {}", data.root().display())),
     }
     if is_up { Ok(()) } else { Err(Failure::Silent(3).into()) }
+}
+
+/// Asks the services of a platform whether they are ready.
+///
+/// # Errors
+/// One is not, or does not answer: status 3.
+pub async fn remote(client: &Client, output: Output) -> Result<()> {
+    let all = client.get_all("/readyz?verbose=true").await;
+    let records: Vec<Value> = all
+        .answers
+        .iter()
+        .map(|(service, health)| {
+            let url = client.url(*service);
+            json!({ "service": service.name(), "status": health["status"], "checks": health["checks"], "url": url })
+        })
+        .collect();
+    all.print(output, &records, |records| {
+        let fields = ["/service", "/status", "/checks/database", "/checks/broker", "/url"];
+        table(&["SERVICE", "STATUS", "DATABASE", "BROKER", "URL"], &rows(records, &fields))
+    })
 }
 
 /// What programs read, also `sim replay --target`: the URLs hold their passwords, so treat it like a key.

@@ -14,7 +14,7 @@ use super::dev_servers::test_env;
 use super::signals::stop_token;
 use crate::failure::Failure;
 use pannier_devenv::data_dir::DataDir;
-use pannier_devenv::process::{self, OWNER_VAR};
+use pannier_devenv::process::{self, OWNER_VAR, Signal};
 use pannier_devenv::servers::{self, Durability, Given, ServerUrls};
 use pannier_devenv::supervisor::{Supervisor, end_leftovers};
 use pannier_devenv::ui::Ui;
@@ -102,9 +102,9 @@ async fn cargo(args: &[&str], urls: &ServerUrls, data: &DataDir, stop: &Cancella
         }
         () = stop.cancelled() => {
             if let Some(pid) = pid {
-                process::signal_group(pid, "TERM");
+                process::signal_group(pid, Signal::TERM);
                 if tokio::time::timeout(Duration::from_secs(5), child.wait()).await.is_err() {
-                    process::signal_group(pid, "KILL");
+                    process::signal_group(pid, Signal::KILL);
                 }
             }
             Err(Failure::Silent(130).into())

@@ -14,6 +14,7 @@ use super::run_as::RunAs;
 use super::{Durability, Started};
 use crate::data_dir::{DataDir, write_private};
 use crate::process;
+use crate::process::Signal;
 use crate::supervisor::{Spec, Supervisor};
 
 const USER: &str = "pannier";
@@ -56,7 +57,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool, durability: D
     let mut spec = Spec::new("postgres", program, &cluster).args(args);
     spec.env.extend(tool.env());
     // INT is "fast": open sessions are ended. QUIT gives up on a clean end, recovery does the rest.
-    spec.stop = vec![("INT", Duration::from_secs(7)), ("QUIT", Duration::from_secs(2))];
+    spec.stop = vec![(Signal::INT, Duration::from_secs(7)), (Signal::QUIT, Duration::from_secs(2))];
     spec.prepare = Some(std::sync::Arc::new(move || clear_remains(&cluster)));
     let watch = supervisor.keep(spec)?;
     Ok(Started { url: format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres"), watch })

@@ -11,6 +11,7 @@ use lapin::{Connection, ConnectionProperties};
 use super::Started;
 use super::find::Tool;
 use crate::data_dir::{DataDir, write_private};
+use crate::process::Signal;
 use crate::supervisor::{Spec, Supervisor};
 
 const USER: &str = "pannier";
@@ -51,13 +52,13 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
     let mut epmd =
         Spec::new("epmd", tool.epmd(), &dir).args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"]);
     epmd.env = env.clone();
-    epmd.stop = vec![("TERM", Duration::from_secs(2))];
+    epmd.stop = vec![(Signal::TERM, Duration::from_secs(2))];
     supervisor.keep(epmd)?;
 
     let mut spec = Spec::new("rabbitmq", tool.program(), &dir);
     spec.env = env;
     // Erlang takes TERM as "stop cleanly".
-    spec.stop = vec![("TERM", Duration::from_secs(8))];
+    spec.stop = vec![(Signal::TERM, Duration::from_secs(8))];
     let pid_file = dir.join("pid");
     spec.prepare = Some(Arc::new(move || {
         let _ = fs::remove_file(&pid_file);

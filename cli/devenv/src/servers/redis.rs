@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use super::Started;
 use super::find::Tool;
 use crate::data_dir::{DataDir, write_private};
+use crate::process::Signal;
 use crate::supervisor::{Spec, Supervisor};
 
 /// Starts Redis of a data folder.
@@ -36,7 +37,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
     write_private(&config, (settings.join("\n") + "\n").as_bytes())?;
     let mut spec = Spec::new("redis", tool.program(), &dir).args([config.as_os_str()]);
     spec.env.extend(tool.env());
-    spec.stop = vec![("TERM", Duration::from_secs(8))];
+    spec.stop = vec![(Signal::TERM, Duration::from_secs(8))];
     let watch = supervisor.keep(spec)?;
     Ok(Started { url: format!("redis://:{password}@127.0.0.1:{port}/"), watch })
 }
