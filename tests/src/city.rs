@@ -2,18 +2,16 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use pannier_contracts::{CustomerId, MerchantId, OrderId, RiderId};
-use pannier_platform::auth::{Role, Signer};
+use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
-use pannier_platform::{Namespace, Stop, service};
-use pannier_testkit::{Servers, TestDb, eventually};
+use pannier_platform::{Namespace, Stop};
+use pannier_testkit::service::{settings, token};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-
-use crate::Caller;
 
 /// The three services and the gateway, in this process, on a database and a namespace of their own.
 pub struct TestCity {
@@ -40,41 +38,6 @@ pub struct TestCity {
 
 /// The middle of the zone.
 pub const MIDDLE: (f64, f64) = (52.52, 13.40);
-
-fn signer() -> &'static (Signer, PathBuf) {
-    static SIGNER: OnceLock<(Signer, PathBuf)> = OnceLock::new();
-    SIGNER.get_or_init(|| {
-        let dir = std::env::temp_dir().join(format!("pannier-tests-{}", std::process::id()));
-        (Signer::load_or_create(&dir).expect("a key can be made"), dir.join("jwks.json"))
-    })
-}
-
-/// What every service is told: `url` is its own database.
-#[must_use]
-pub fn settings(servers: &Servers, namespace: &Namespace, url: &str) -> service::Settings {
-    let (_, jwks) = signer();
-    service::Settings {
-        http_bind: "127.0.0.1:0".to_owned(),
-        http_workers: 1,
-        instance: String::new(),
-        keep_days: 90,
-        keep_answers_hours: 48,
-        database_url: SecretString::from(url.to_owned()),
-        pool_size: 12,
-        amqp_url: SecretString::from(servers.amqp_url.clone()),
-        namespace: namespace.clone(),
-        auth_jwks: jwks.display().to_string(),
-    }
-}
-
-/// A token that the services of every test accept.
-///
-/// # Panics
-/// When it cannot be signed.
-#[must_use]
-pub fn token(role: Role, subject: &str, ttl: Duration) -> String {
-    signer().0.mint(role, subject, ttl).expect("it can be signed")
-}
 
 impl TestCity {
     /// A city that is up: zone published, every service answering.
@@ -105,7 +68,7 @@ impl TestCity {
             pannier_gateway::run(listener, &gateway_dir, async move { ending.cancelled().await }).await
         }));
 
-        let settings = |url: &str| settings(&servers, &namespace, url);
+        let settings = |url: &str| settings(url, &servers.amqp_url, &namespace);
         let order = order_svc::app::App::build(
             order_svc::app::Settings { service: settings(&db.urls.order), gateway_url: gateway_url.clone() },
             stop.clone(),
@@ -255,7 +218,7 @@ impl TestCity {
     }
 
     /// The shop accepts a ticket, done in a minute.
-    pub async fn accept(&self, shop: &Caller, ticket: &Value) -> crate::Answer {
+    pub async fn accept(&self, shop: &Caller, ticket: &Value) -> Answer {
         let path = format!("/v1/merchant/tickets/{}/accept", text(&ticket["id"]));
         shop.post_if(&path, &ticket["version"], json!({"ready_at": in_a_minute()})).await
     }

@@ -17,11 +17,12 @@ use pannier_platform::auth::Role;
 use pannier_platform::retention::{self, Forgets, Kept};
 use pannier_platform::{Db, Stop};
 use pannier_testkit::eventually;
-use pannier_tests::{TestCity, city};
+use pannier_testkit::service::token;
+use pannier_tests::TestCity;
 use tokio::time::Instant;
 
 fn stage(platform: &TestCity) -> Stage {
-    let mint = |role: Role, subject: &str| city::token(role, subject, Duration::from_secs(600));
+    let mint = |role: Role, subject: &str| token(role, subject, Duration::from_secs(600));
     Stage {
         target: Target {
             order_url: platform.order_url.clone(),

@@ -10,9 +10,10 @@ use pannier_contracts::OrderId;
 use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
 use pannier_platform::{Namespace, Stop};
+use pannier_testkit::service::{settings, token};
 use pannier_testkit::{Servers, TestDb, eventually};
 use pannier_tests::Caller;
-use pannier_tests::city::{remove_queues, settings, token};
+use pannier_tests::city::remove_queues;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -50,7 +51,7 @@ impl Publishers {
     }
 
     async fn start_order_svc(&mut self) {
-        let service = settings(&self.servers, &self.broker.namespace, &self.db.urls.order);
+        let service = settings(&self.db.urls.order, &self.servers.amqp_url, &self.broker.namespace);
         let settings = order_svc::app::Settings { service, gateway_url: "http://127.0.0.1:9".to_owned() };
         let app = order_svc::app::App::build(settings, self.stop.clone()).await.unwrap();
         self.url = format!("http://{}", app.address().unwrap());
@@ -72,7 +73,7 @@ impl Publishers {
     }
 
     pub async fn start_merchant_svc(&mut self) {
-        let service = settings(&self.servers, &self.broker.namespace, &self.db.urls.merchant);
+        let service = settings(&self.db.urls.merchant, &self.servers.amqp_url, &self.broker.namespace);
         let settings = merchant_svc::app::Settings { service, order_url: self.url.clone() };
         let app = merchant_svc::app::App::build(settings, self.stop.clone()).await.unwrap();
         self.running.push(tokio::spawn(app.run()));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pannier_platform::auth::Role;
-use pannier_tests::city::{text, token};
+use pannier_testkit::service::token;
+use pannier_tests::city::text;
 use pannier_tests::{Frame, TestCity};
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Somebody with a token who calls an API and sees exactly what came back. No retries: tests want the first answer.
+//! A caller of an API who sees exactly what came back. No retries: tests want the first answer.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -67,7 +67,7 @@ impl Answer {
     }
 }
 
-/// Somebody with a token.
+/// A token at a service.
 #[derive(Debug, Clone)]
 pub struct Caller {
     http: reqwest::Client,

@@ -1,7 +1,9 @@
-//! Server-Sent Events as a client reads them.
+//! A stream of Server-Sent Events, event by event.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use pannier_client::sse::{Event, Parser};
 use serde_json::Value;
 
 /// One record of a stream.
@@ -19,7 +21,8 @@ pub struct Frame {
 #[derive(Debug)]
 pub struct Stream {
     response: reqwest::Response,
-    read: String,
+    parser: Parser,
+    read: VecDeque<Event>,
 }
 
 impl Stream {
@@ -30,7 +33,7 @@ impl Stream {
     #[must_use]
     pub fn of(response: reqwest::Response) -> Self {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, read: String::new() }
+        Self { response, parser: Parser::default(), read: VecDeque::new() }
     }
 
     /// The next record; `None` when the stream has ended.
@@ -44,15 +47,12 @@ impl Stream {
 
     async fn read(&mut self) -> Option<Frame> {
         loop {
-            while let Some((block, rest)) = self.read.split_once("\n\n") {
-                let frame = parse(block);
-                self.read = rest.to_owned();
-                if frame.is_some() {
-                    return frame;
-                }
+            if let Some(Event { id, kind, data }) = self.read.pop_front() {
+                let data = serde_json::from_str(&data).expect("an event is JSON");
+                return Some(Frame { id: id.expect("an event has a cursor"), event: kind, data });
             }
             let chunk = self.response.chunk().await.ok().flatten()?;
-            self.read.push_str(std::str::from_utf8(&chunk).ok()?);
+            self.read.extend(self.parser.push(&chunk));
         }
     }
 
@@ -68,11 +68,4 @@ impl Stream {
             }
         }
     }
-}
-
-/// A record; `None` for comments and settings.
-fn parse(block: &str) -> Option<Frame> {
-    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    let data = serde_json::from_str(field("data")?).expect("a record is JSON");
-    Some(Frame { id: field("id")?.to_owned(), event: field("event")?.to_owned(), data })
 }
