@@ -1,4 +1,4 @@
-//! How a command ends: 0 well, 1 failed, 2 wrong usage, 3 the platform (or a part of it) was not reachable.
+//! How a command ends: 0 success, 1 failure, 2 wrong usage, 3 the platform or a part of it is not reachable.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -6,13 +6,13 @@ use std::process::ExitCode;
 /// Failures that have an exit code of their own; any other error is a 1.
 #[derive(Debug)]
 pub enum Failure {
-    /// Already explained to the user: only the status is left to tell.
+    /// Already reported to the user: only the exit status is left.
     Silent(u8),
-    /// Wrong usage.
+    /// Arguments that cannot be used; the sentence says why.
     Usage(String),
-    /// Not reachable.
+    /// The platform or a part of it does not answer.
     Unreachable(String),
-    /// A service says that there is no such thing.
+    /// A service answered 404.
     NotFound(String),
 }
 
@@ -27,7 +27,7 @@ impl Failure {
         Self::Usage(sentence.into()).into()
     }
 
-    /// Tells the user, and gives the status to end with.
+    /// Prints the error and gives the exit status.
     pub fn report(error: &anyhow::Error) -> ExitCode {
         let code = match error.downcast_ref::<Self>() {
             Some(Self::Silent(code)) => return ExitCode::from(*code),

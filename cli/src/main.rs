@@ -15,7 +15,7 @@ use pannier_devenv::data_dir::DataDir;
 
 /// Food-delivery order dispatch that you run yourself.
 #[derive(Parser)]
-#[command(name = "pannier", version, after_help = "Exit status: 0 well, 1 failed, 2 wrong usage, 3 not reachable.")]
+#[command(name = "pannier", version, after_help = "Exit status: 0 success, 1 failure, 2 wrong usage, 3 not reachable.")]
 struct Cli {
     /// The data folder [default: .pannier in the project]
     #[arg(long, global = true, env = "PANNIER_DATA", hide_env_values = true)]
@@ -55,23 +55,23 @@ enum Command {
     },
     /// Prints a bearer token.
     Token {
-        /// As whom.
+        /// The role that the token carries.
         #[arg(long)]
         role: RoleArg,
-        /// The id, as in `cus_…`; without it, always the same one of that role.
+        /// The id that it is for, as in `cus_…` [default: one fixed id per role]
         #[arg(long)]
         subject: Option<String>,
         /// How long it lives: 90s, 15m, 12h.
         #[arg(long, default_value = "15m", value_parser = commands::token::parse_ttl)]
         ttl: Duration,
     },
-    /// Measurements: dispatch on recorded days, and what an order costs.
+    /// Benchmarks: dispatch on recorded days, and the cost of an order.
     #[command(subcommand)]
     Bench(Bench),
     /// Simulated cities.
     #[command(subcommand)]
     Sim(Sim),
-    /// Orders, as operations see them.
+    /// Lists, shows and explains orders.
     Orders {
         #[command(subcommand)]
         what: Orders,
@@ -80,7 +80,7 @@ enum Command {
         #[command(flatten)]
         list: List,
     },
-    /// Dead letters of all services.
+    /// Lists, shows and replays dead letters of all services.
     Dlq {
         #[command(subcommand)]
         what: Dlq,
@@ -89,7 +89,7 @@ enum Command {
         #[command(flatten)]
         list: List,
     },
-    /// What the services have decided and not yet told.
+    /// How far the event relays are behind.
     Outbox {
         #[command(subcommand)]
         what: Outbox,
@@ -110,7 +110,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct List {
-    /// How to print it.
+    /// The output format.
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -155,7 +155,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => Failure::report(&error),
     };
-    // A download that was interrupted may still sit in a thread; nobody waits for it.
+    // An interrupted download may still block a thread; the process does not wait for it.
     runtime.shutdown_background();
     status
 }

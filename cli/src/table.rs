@@ -1,18 +1,18 @@
-//! Lists for people: columns as wide as their longest cell. And for programs: JSON.
+//! Output of records: aligned columns for people, JSON for programs.
 
 use clap::ValueEnum;
 use serde_json::Value;
 
-/// How a list is printed.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Aligned columns.
     Table,
-    /// For programs.
+    /// One JSON document.
     Json,
 }
 
-/// A table of text.
+/// Aligns rows under their heads, with columns as wide as their longest cell.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
@@ -29,7 +29,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
-/// A value of a record as a cell: text plain, nothing as `-`, money with its currency.
+/// Formats a value of a record: text as it is, null as `-`, money in major units with its currency.
 pub fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),

@@ -36,7 +36,7 @@ impl Balancer {
                             let first = next.fetch_add(1, Ordering::Relaxed);
                             connections.spawn(pass(client, Arc::clone(&instances), first));
                         }
-                        // Out of sockets, for example: they come back.
+                        // Out of file descriptors, for example, which passes.
                         Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                     },
                     Some(_) = connections.join_next() => {}
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that says its name to everybody.
+    /// A server that sends its name to every client.
     async fn says(name: &'static str) -> (SocketAddr, AbortHandle) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");

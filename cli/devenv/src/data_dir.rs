@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::ProcessId;
 
-/// Ports below the range from which the kernel takes outgoing ones, so that a restart finds its port still free.
+/// Ports below the kernel's ephemeral range, so that a restart finds its port still free.
 const PORTS: std::ops::Range<u16> = 17_000..32_000;
 
 /// The folder of one platform, locked while this value lives if it was opened with [`DataDir::lock`].
@@ -112,7 +112,7 @@ impl DataDir {
         Ok(port)
     }
 
-    /// A random word that stays the same for this folder, readable only by its owner.
+    /// A random secret that is kept in this folder, readable only by its owner.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -152,7 +152,7 @@ fn private_file(path: &Path) -> std::io::Result<File> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    // Half a file cannot be there (see `write_json`); one spoilt by hand counts as none.
+    // Files are replaced atomically (see `write_json`); one that was damaged by hand counts as missing.
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 

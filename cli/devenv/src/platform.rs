@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::balancer::Balancer;
 use crate::data_dir::DataDir;
 use crate::process::Signal;
-use crate::servers::{self, Durability, Given, ServerUrls};
+use crate::servers::{self, Durability, ExternalServers, ServerUrls};
 use crate::supervisor::{Spec, Supervisor, Watch, lock};
 use crate::ui::Ui;
 use pannier_client::Service;
@@ -29,12 +29,12 @@ const GATEWAY: &str = "gateway";
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where everything is kept.
+    /// The data folder.
     pub data_dir: PathBuf,
     /// Prefix of exchanges, queues and Redis keys, and the name of the database on a private server.
     pub namespace: String,
-    /// Servers that are there already.
-    pub given: Given,
+    /// Servers that run already.
+    pub external: ExternalServers,
     /// Whether the data outlives a crash of the machine.
     pub durability: Durability,
     /// Processes of each service.
@@ -45,7 +45,7 @@ pub struct Options {
 pub struct Platform {
     /// Its folder.
     pub data: Arc<DataDir>,
-    /// Makes its tokens.
+    /// Signs its tokens.
     pub signer: Signer,
     supervisor: Supervisor,
     balancers: Mutex<Vec<Balancer>>,
@@ -72,7 +72,7 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Where something is, by its name in `status`.
+    /// The URL of a server or service, by its name in `status`; empty if it does not run.
     pub fn url(&self, name: &str) -> String {
         self.supervisor.state().urls.remove(name).unwrap_or_default()
     }
@@ -80,7 +80,7 @@ impl Platform {
     /// Starts the demo city over this platform.
     ///
     /// # Errors
-    /// Our own program is gone.
+    /// The path of this program is unknown.
     pub fn start_demo(&self, speed: f64) -> Result<()> {
         let mut spec = Spec::new(DEMO, std::env::current_exe()?, self.data.root());
         spec = spec.args(["sim", "city", "--speed", &speed.to_string()]).env("PANNIER_DATA", self.data.root());
@@ -95,14 +95,14 @@ impl Platform {
         self.supervisor.stop(&first).await;
         lock(&self.balancers).clear();
         self.supervisor.stop(&servers::NAMES).await;
-        // The state file only informs; a stale one is recognised by its pids.
+        // A state file that cannot be written stays stale, which its pids show.
         let _ = self.supervisor.finish();
     }
 
     async fn bring_up(&self, options: &Options, ui: &Ui) -> Result<()> {
         ui.doing("starting PostgreSQL, Redis and RabbitMQ");
-        let mut urls = servers::start(&self.supervisor, &self.data, &options.given, options.durability, ui).await?;
-        if options.given.database.is_none() {
+        let mut urls = servers::start(&self.supervisor, &self.data, &options.external, options.durability, ui).await?;
+        if options.external.database.is_none() {
             urls.database = own_database(&urls.database, &options.namespace).await?;
         }
         ui.doing("migrating the database");
@@ -230,23 +230,23 @@ impl Places {
     }
 }
 
-/// The folder with our own program, which is where the services are built to.
+/// The folder of this program, into which the services are built, too.
 ///
 /// # Errors
-/// The system does not know our own program.
+/// The path of this program is unknown.
 pub fn own_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find our own program")?;
     Ok(program.parent().map(Path::to_owned).unwrap_or_default())
 }
 
-/// Makes a database on our private server, if it is not there, and gives its URL.
+/// Makes a database on the private server if it does not exist, and gives its URL.
 async fn own_database(server_url: &str, name: &str) -> Result<String> {
     let mut server = AsyncPgConnection::establish(server_url).await.context("the private PostgreSQL went away")?;
     let made = server.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await;
     let url = server_url.strip_suffix("/postgres").map(|base| format!("{base}/{name}"));
     let url = url.context("the private server's URL has no database")?;
     if let Err(error) = made {
-        // Usually it is there already; if it is not, this says why.
+        // It usually exists already. If it does not, this error says why it could not be made.
         AsyncPgConnection::establish(&url).await.with_context(|| format!("cannot make the database: {error}"))?;
     }
     Ok(url)

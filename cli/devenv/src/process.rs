@@ -10,10 +10,10 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-/// Every process we start carries this variable with its data folder, so that leftovers can be told from strangers.
+/// Every process we start carries this variable with its data folder, so that leftovers are recognised.
 pub const OWNER_VAR: &str = "PANNIER_OWNER";
 
-/// A pid that cannot be mistaken for a later process with the same number.
+/// A pid with its start time, so that a later process with the same pid is told apart.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ProcessId {
     /// The process id, also the id of its process group.
@@ -73,7 +73,7 @@ fn children_of(parent: u32) -> Vec<u32> {
     found.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// Ends processes and waits: asked first, made to after `grace`.
+/// Ends processes and waits: `TERM` first, `KILL` after `grace`.
 pub fn end(processes: &[ProcessId], grace: Duration) {
     for (to_send, wait) in [(Signal::TERM, grace), (Signal::KILL, Duration::from_secs(5))] {
         let left: Vec<_> = processes.iter().filter(|p| p.is_alive()).collect();

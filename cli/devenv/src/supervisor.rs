@@ -21,9 +21,9 @@ use crate::data_dir::{DataDir, State};
 use crate::process::{self, OWNER_VAR, ProcessId, Signal};
 use crate::ui::Ui;
 
-/// Pauses before the 1st, 2nd, … restart in a row; the last one repeats.
+/// Pauses before the first, second, … restart in a row; the last one repeats.
 const BACKOFF_MS: [u64; 5] = [100, 300, 1_000, 2_000, 4_000];
-/// A process that lived this long starts again from the first pause.
+/// A process that has run this long is restarted after the first pause.
 const STEADY: Duration = Duration::from_secs(20);
 /// A log that has grown past this is set aside when its process starts.
 const LOG_LIMIT: u64 = 32 * 1024 * 1024;
@@ -189,7 +189,7 @@ impl Supervisor {
         lock(&self.state).clone()
     }
 
-    /// Says that nothing runs any more.
+    /// Writes down that nothing runs any more.
     pub fn finish(&self) -> Result<()> {
         self.publish(|state| *state = State::default())
     }
@@ -220,7 +220,7 @@ impl Spawner {
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // Its own group: a Ctrl-C at the terminal reaches only us, and we stop things in order.
+            // A process group of its own: Ctrl-C reaches only the supervisor, which stops processes in order.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {} ({})", spec.name, spec.program.display()))?;
@@ -257,7 +257,7 @@ async fn keep_running(
                 break;
             }
         };
-        // Whatever else is in the group must not hold the port against the next one.
+        // A child left in the group would keep the port from the restarted process.
         if let Some(pgid) = pgid {
             process::signal_group(pgid, Signal::KILL);
         }
@@ -300,7 +300,7 @@ async fn end_child(spec: &Spec, child: &mut Child) {
         }
     }
     process::signal_group(pid, Signal::KILL);
-    // Only an already reaped child can fail here.
+    // This fails only for a child that is reaped already.
     let _ = child.wait().await;
 }
 
@@ -311,7 +311,7 @@ pub fn end_leftovers(data: &DataDir) -> bool {
     left.sort_by_key(|process| process.pid);
     left.dedup();
     process::end(&left, Duration::from_secs(5));
-    // PostgreSQL's children leave by themselves, a moment after their parent.
+    // PostgreSQL's children end by themselves shortly after their parent.
     process::end(&process::owned_by(data.root()), Duration::from_secs(2));
     !left.is_empty()
 }
@@ -327,7 +327,7 @@ fn describe(status: ExitStatus) -> String {
 
 fn rotate(log: &Path) {
     if fs::metadata(log).is_ok_and(|meta| meta.len() > LOG_LIMIT) {
-        // Losing the turn only means a longer file.
+        // When renaming fails the file only grows longer.
         let _ = fs::rename(log, log.with_extension("log.old"));
     }
 }
@@ -347,7 +347,7 @@ fn tail(log: &Path, from: u64) -> String {
     lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
-/// Locks, also after somebody panicked with it.
+/// Locks a mutex, also one that a panic has poisoned.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

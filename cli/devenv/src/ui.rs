@@ -1,4 +1,4 @@
-//! What the user sees on stderr: notes that stay, and one line that lives. Plain lines when it is not a terminal.
+//! Output on stderr: notes, and one status line that is rewritten in place. Plain lines when stderr is not a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The terminal. Clones share the living line.
+/// Output of a command. Clones share the status line.
 #[derive(Debug, Clone)]
 pub struct Ui {
-    /// There while something is being waited for. A line that was taken away cannot be shown again: the next is new.
+    /// Present while a status is shown. A cleared bar cannot be drawn again, so the next status gets a new one.
     line: Arc<Mutex<Option<ProgressBar>>>,
     is_terminal: bool,
 }
@@ -26,7 +26,7 @@ impl Ui {
         Self { line: Arc::default(), is_terminal: io::stderr().is_terminal() }
     }
 
-    /// Prints a line that stays.
+    /// Prints a line above the status line.
     pub fn note(&self, text: &str) {
         match &*self.line() {
             Some(line) => line.suspend(|| print(text)),
@@ -34,7 +34,7 @@ impl Ui {
         }
     }
 
-    /// Says what is being waited for: the living line on a terminal, a line of its own elsewhere.
+    /// Shows a status: in the status line on a terminal, in a line of its own elsewhere.
     pub fn doing(&self, text: &str) {
         if !self.is_terminal {
             print(text);
@@ -43,7 +43,7 @@ impl Ui {
         self.line().get_or_insert_with(spinner).set_message(text.to_owned());
     }
 
-    /// Prints what was asked for, on stdout.
+    /// Prints the command's result on stdout.
     pub fn answer(&self, text: &str) {
         match &*self.line() {
             Some(line) => line.suspend(|| answer(text)),
@@ -56,7 +56,7 @@ impl Ui {
         self.is_terminal
     }
 
-    /// Removes the living line.
+    /// Removes the status line.
     pub fn clear(&self) {
         if let Some(line) = self.line().take() {
             line.finish_and_clear();
@@ -77,7 +77,7 @@ fn spinner() -> ProgressBar {
     line
 }
 
-/// A terminal that has gone away must not keep us from stopping what we started.
+/// Write errors are ignored: a closed terminal must not keep the command from stopping its processes.
 fn print(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -87,7 +87,7 @@ pub fn error(text: &str) {
     print(text);
 }
 
-/// Prints what was asked for, on stdout. A reader that has seen enough (`| head`) is no error.
+/// Prints the command's result on stdout. A closed pipe (`| head`) is no error.
 pub fn answer(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());

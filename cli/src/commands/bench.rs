@@ -1,4 +1,4 @@
-//! `pannier bench`: dispatch measured on recorded days, without a platform; and what orders cost, on a private one.
+//! `pannier bench`: dispatch measured on recorded days, without a platform; and the cost of an order, on a private one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,10 @@ use crate::failure::Failure;
 use crate::table::{self, Output};
 use pannier_devenv::ui::{Ui, answer};
 
-/// Which benchmark.
+/// The benchmarks.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// Days in the format of the Meal Delivery Routing Problem library: the engine works each of them on a virtual clock.
+    /// Days in the format of the Meal Delivery Routing Problem library: the engine runs each of them on a virtual clock.
     Mdrp(Mdrp),
     /// What an order costs, tap to door, on a private platform in the release profile: CPU, transactions, bytes, limits.
     Orders(super::bench_orders::BenchOrders),
@@ -37,7 +37,7 @@ pub struct Mdrp {
     dir: Vec<PathBuf>,
     #[command(flatten)]
     how: How,
-    /// Of whatever chance the engine uses: the same seed, the same days.
+    /// The seed of the engine's search: the same seed gives the same solutions.
     #[arg(long, default_value_t = DayOptions::default().seed)]
     seed: u64,
     /// A folder for the solutions, `summary.json` and `report.html`. Without it nothing is written.
@@ -51,10 +51,10 @@ pub struct Mdrp {
     output: Output,
 }
 
-/// How a day is worked.
+/// How the engine runs a day.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct How {
-    /// Who decides.
+    /// The dispatch algorithm.
     #[arg(long, default_value = "horizon", value_parser = words::<PolicyName>(PolicyName::WORDS))]
     policy: PolicyName,
     /// Whether idle couriers are sent to where orders are expected.
@@ -85,10 +85,10 @@ fn on_or_off() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["on", "off"]).map(|word| word == "on")
 }
 
-/// How many violations of one day are told; the first is what matters.
+/// How many violations of one day are printed.
 const VIOLATIONS_TOLD: usize = 10;
 
-/// Runs it.
+/// Runs the command.
 ///
 /// # Errors
 /// Bad input, named with file and line; a solution that is not feasible: status 1.
@@ -107,7 +107,7 @@ pub async fn run(data: &Path, what: Bench) -> Result<()> {
     tokio::select! {
         done = work => done.context("the benchmark broke")?,
         () = stop.cancelled() => {
-            // Days under way are not waited for: the process ends, and with it their threads.
+            // Running days are not awaited: their threads end with the process.
             stopping.store(true, Ordering::Relaxed);
             bar.finish_and_clear();
             bail!("stopped; there is no summary");
@@ -117,7 +117,7 @@ pub async fn run(data: &Path, what: Bench) -> Result<()> {
 
 fn mdrp(what: &Mdrp, stop: &AtomicBool, bar: &indicatif::ProgressBar) -> Result<()> {
     let options = what.how.options(what.seed);
-    // Everything that can be wrong with the input is told before the first day is worked.
+    // Input errors are reported before the first day runs.
     let instances = run::load(&what.dir)?;
     let reference = what.reference.as_deref().map(Reference::load).transpose()?.unwrap_or_default();
     if let Some(out) = &what.out {

@@ -1,4 +1,4 @@
-//! `pannier bench orders`: what an order costs, on a private platform that is measured from outside.
+//! `pannier bench orders`: the cost of an order, on a private platform that is measured from outside.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,14 +24,15 @@ use crate::failure::Failure;
 use crate::table::{self, Output};
 use crate::target::Addresses;
 use pannier_devenv::platform::{Options, Platform, own_folder};
-use pannier_devenv::servers::find::{self, Server};
-use pannier_devenv::servers::{Durability, Given, rabbitmq};
+use pannier_devenv::servers::find;
+use pannier_devenv::servers::server::Server;
+use pannier_devenv::servers::{Durability, ExternalServers, rabbitmq};
 use pannier_devenv::ui::{Ui, answer};
 
 /// Data folders of runs.
 const PREFIX: &str = "bench-";
 
-/// What `orders` takes.
+/// Arguments of `bench orders`.
 #[derive(Debug, clap::Args)]
 pub struct BenchOrders {
     /// How long a rate has to be sustained. Measurements that are only compared with each other take a third of it.
@@ -60,18 +61,18 @@ pub struct BenchOrders {
     output: Output,
 }
 
-/// A part of the benchmark. Each gets a platform of its own, so that none pays for what another left behind.
+/// A part of the benchmark. Each gets a platform of its own, so that no part is slowed by the rows of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Part {
-    /// Orders becoming rows, beside a bare loop of inserts.
+    /// Placing orders, compared with a bare loop of inserts.
     Placing,
-    /// Whole lives, tap to door: how many, and what each costs.
+    /// Orders from tap to door: the highest rate, and the cost of one.
     Lives,
-    /// What open streams cost.
+    /// The cost of open streams.
     Streams,
-    /// Positions of riders, and who is near.
+    /// Rider positions and radius searches.
     Positions,
-    /// What an order costs under more load, and after a million orders.
+    /// The cost of an order under more load, and with a million finished orders.
     Growth,
 }
 
@@ -82,7 +83,7 @@ enum Part {
 pub async fn run(data: &Path, what: BenchOrders) -> Result<()> {
     check(&what)?;
     if cfg!(debug_assertions) {
-        // What is measured is what would be deployed, and so is the program that loads it.
+        // Both the platform and its clients run in the profile that is deployed.
         return Err(become_release_build());
     }
     let stop = stop_token()?;
@@ -101,7 +102,7 @@ pub async fn run(data: &Path, what: BenchOrders) -> Result<()> {
             break;
         }
     }
-    // What was measured before something failed, or before Ctrl-C, is worth reading.
+    // Parts that were measured before a failure or Ctrl-C are reported.
     if !report.is_empty() {
         tell(&what, &report)?;
     }
@@ -132,7 +133,7 @@ fn check(what: &BenchOrders) -> Result<()> {
     Ok(())
 }
 
-/// Builds in the release profile and goes on as the program that came out, with all files that a process may open.
+/// Builds in the release profile, raises the limit of open files, and replaces this process by the built program.
 /// Returns only on failure.
 fn become_release_build() -> anyhow::Error {
     let ui = Ui::new();
@@ -175,7 +176,7 @@ async fn measure_alone(
     let options = Options {
         data_dir: data_dir.clone(),
         namespace: "bench".to_owned(),
-        given: Given::default(),
+        external: ExternalServers::default(),
         durability: Durability::Measured,
         instances: what.instances,
     };
@@ -190,7 +191,7 @@ async fn measure_alone(
         },
         Err(error) => Err(error),
     };
-    // Everybody goes home before the services do, and nobody knocks at closed doors while the next part is measured.
+    // Clients end before the services: none of them retries while the next part is measured.
     work.cancel();
     ui.doing("stopping the platform");
     platform.stop().await;
@@ -199,7 +200,7 @@ async fn measure_alone(
     match measured {
         Ok(()) => fs::remove_dir_all(&data_dir).with_context(|| format!("cannot remove {}", data_dir.display())),
         Err(error) if stop.is_cancelled() => {
-            // Nobody wants to read the logs of a run that they ended themselves.
+            // The logs of a run that was stopped on purpose are not kept.
             let _ = fs::remove_dir_all(&data_dir);
             Err(error)
         }

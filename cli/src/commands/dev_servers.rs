@@ -1,4 +1,4 @@
-//! `pannier dev-servers`: only the servers, for those who run tests by hand.
+//! `pannier dev-servers`: private PostgreSQL, Redis and RabbitMQ for services and tests that are started by hand.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use anyhow::Result;
 
 use super::signals::stop_token;
 use pannier_devenv::data_dir::DataDir;
-use pannier_devenv::servers::{self, Durability, Given, ServerUrls};
+use pannier_devenv::servers::{self, Durability, ExternalServers, ServerUrls};
 use pannier_devenv::supervisor::Supervisor;
 use pannier_devenv::ui::Ui;
 
-/// The variables under which tests find the servers.
+/// The environment variables that tests read the servers' URLs from.
 pub fn test_env(urls: &ServerUrls) -> [(&'static str, &str); 3] {
     [
         ("PANNIER_TEST_DATABASE_URL", &urls.database),
@@ -20,7 +20,7 @@ pub fn test_env(urls: &ServerUrls) -> [(&'static str, &str); 3] {
     ]
 }
 
-/// Starts the servers, prints their URLs as shell exports, runs until told to stop.
+/// Starts the servers, prints their URLs as shell exports, runs until a signal stops it.
 ///
 /// # Errors
 /// A server does not start.
@@ -29,9 +29,9 @@ pub async fn run(data: &Path) -> Result<()> {
     let ui = Ui::new();
     let data = Arc::new(DataDir::lock(data)?);
     let supervisor = Supervisor::start(data.clone(), ui.clone())?;
-    let given = Given::default();
+    let external = ExternalServers::default();
     let started = tokio::select! {
-        started = servers::start(&supervisor, &data, &given, Durability::Throwaway, &ui) => started,
+        started = servers::start(&supervisor, &data, &external, Durability::Throwaway, &ui) => started,
         () = stop.cancelled() => Err(anyhow::anyhow!("stopped")),
     };
     ui.clear();

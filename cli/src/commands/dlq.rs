@@ -1,4 +1,4 @@
-//! `pannier dlq`: messages that no consumer could work with, of all three services.
+//! `pannier dlq`: dead letters of all three services: messages that their consumers could not process.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -11,31 +11,31 @@ use crate::table::{Output, json as pretty, rows, table};
 use pannier_client::Service;
 use pannier_devenv::ui;
 
-/// What to do with dead letters.
+/// Commands on dead letters.
 #[derive(Debug, Subcommand)]
 pub enum Dlq {
-    /// All of them. An obsolete one was overtaken by newer news.
+    /// Lists all. An obsolete one is older than what its consumer has applied since.
     List,
-    /// One of them with its body.
+    /// Shows one with its body.
     Show {
         /// Its id.
         id: String,
     },
-    /// Gives one, or all, to their consumers again; obsolete ones are dropped, and it says so.
+    /// Hands one, or all, to their consumers again. Obsolete ones are dropped and reported as such.
     Replay {
         /// Its id.
         #[arg(required_unless_present = "all")]
         id: Option<String>,
-        /// All that are there.
+        /// Replays all.
         #[arg(long, conflicts_with = "id")]
         all: bool,
-        /// Only say what would happen.
+        /// Only reports what would happen.
         #[arg(long)]
         dry_run: bool,
     },
 }
 
-/// Runs it.
+/// Runs the command.
 ///
 /// # Errors
 /// A service is not reachable, or there is no such letter.

@@ -1,4 +1,4 @@
-//! `pannier down`: stops the `up` of this folder, or what a killed one left.
+//! `pannier down`: stops the `up` of a data folder, or the processes that a killed `up` left running.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// Stops what runs in a data folder.
 ///
 /// # Errors
-/// It does not stop.
+/// It is still running after the time that `up` needs to stop.
 pub fn run(path: &Path) -> Result<()> {
     if let Some(up) = DataDir::at(path).state().up.filter(ProcessId::is_alive) {
         process::signal(up.pid, Signal::TERM);
@@ -30,7 +30,7 @@ pub fn run(path: &Path) -> Result<()> {
         ui::answer("stopped");
         return Ok(());
     }
-    // Locked, so that nobody starts here meanwhile.
+    // The lock keeps another `up` from starting here meanwhile.
     let left = path.exists() && end_leftovers(&DataDir::lock(path)?);
     ui::answer(if left { "stopped what a killed `up` had left" } else { "nothing was running" });
     Ok(())

@@ -1,4 +1,4 @@
-//! `pannier sim replay --fault …`: something stands still for a while, and the day has to end as if it had not.
+//! `pannier sim replay --fault …`: faults that are injected into a replayed day, which has to pass its checks all the same.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +10,12 @@ use tokio::time::{Instant, sleep_until};
 
 use pannier_devenv::platform::Platform;
 use pannier_devenv::process::{Signal, signal_family};
-use pannier_devenv::servers::find::{self, Server};
+use pannier_devenv::servers::find;
 use pannier_devenv::servers::rabbitmq;
+use pannier_devenv::servers::server::Server;
 use pannier_devenv::ui::Ui;
 
-/// Something that is broken for a while: `lock:merchant.tickets@60+300`, `freeze:postgres@400+60`, `alarm:rabbitmq@30+120`.
+/// A fault that begins and ends by itself: `lock:merchant.tickets@60+300`, `freeze:postgres@400+60`, `alarm:rabbitmq@30+120`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     what: What,
@@ -24,11 +25,11 @@ pub struct Fault {
 
 #[derive(Debug, Clone, PartialEq)]
 enum What {
-    /// A table that nobody else can read.
+    /// A table is locked exclusively.
     Lock(String),
-    /// A process, by its name in `status`, that neither answers nor ends: what a pulled cable looks like.
+    /// A process, by its name in `status`, is stopped (`SIGSTOP`): it neither answers nor closes its connections.
     Freeze(String),
-    /// A broker without room on its disk.
+    /// The broker raises its disk alarm and blocks publishers.
     Alarm,
 }
 
@@ -67,10 +68,10 @@ impl FromStr for Fault {
     }
 }
 
-/// Breaks each when its time comes, and mends it again. Seconds count from now.
+/// Injects each fault at its time and ends it again. Seconds count from the call.
 ///
 /// # Errors
-/// One could not be brought about, or not be ended: then the day proves nothing.
+/// A fault could not be injected or ended: then the day proves nothing.
 pub async fn run(faults: &[Fault], platform: &Platform, ui: &Ui) -> Result<()> {
     let began = Instant::now();
     let all = faults.iter().map(|fault| async move {
@@ -89,7 +90,7 @@ impl Fault {
                 let mut database = AsyncPgConnection::establish(&platform.url("postgres")).await?;
                 database.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await?;
                 sleep_until(until).await;
-                // A connection that was lost has given the table free before its time.
+                // A lost connection has released the lock too early.
                 database.batch_execute("ROLLBACK").await?;
             }
             What::Freeze(process) => {
@@ -124,7 +125,7 @@ fn pid(platform: &Platform, process: &str) -> Result<u32> {
     })
 }
 
-/// A process that stands still with its children, and goes on when this is dropped, however that comes.
+/// A stopped process with its children. Dropping it lets them continue.
 struct Frozen(u32);
 
 impl Frozen {

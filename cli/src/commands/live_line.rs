@@ -1,4 +1,4 @@
-//! The line under a running `up`: what the city is doing right now, asked from the operations APIs.
+//! The status line under a running `up`, read from the operations APIs.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -9,10 +9,10 @@ use pannier_client::Service;
 
 use crate::client::Client;
 
-/// Open orders that are looked at; a demo city has far fewer.
+/// Open orders that are read at most; a demo city has far fewer.
 const LOOK_AT: usize = 400;
 
-/// Asks again and again, and remembers what it has seen.
+/// Reads the figures of the line, and keeps what the next reading is compared with.
 pub struct LiveLine {
     client: Client,
     open: HashSet<String>,
@@ -22,7 +22,7 @@ pub struct LiveLine {
 }
 
 impl LiveLine {
-    /// Nothing seen yet.
+    /// With no reading yet.
     pub fn new(client: Client) -> Self {
         Self { client, open: HashSet::new(), delivered: 0, events: None, rate: 0.0 }
     }
@@ -32,7 +32,7 @@ impl LiveLine {
         self.delivered
     }
 
-    /// Asks all services and describes what they said.
+    /// Reads all services and formats the line.
     pub async fn read(&mut self) -> String {
         let (orders, riders, outboxes, stuck) = tokio::join!(
             self.client.list(Service::Order, "/v1/ops/orders?open=true", LOOK_AT),
@@ -56,7 +56,7 @@ impl LiveLine {
             }
             Err(error) => parts.push(format!("{error:#}")),
         }
-        // While a service is away its number is missing, and a rate would be nonsense.
+        // Without every service's position the sum, and so the rate, would be wrong.
         if outboxes.failures.is_empty() {
             let sum = outboxes.answers.iter().filter_map(|(_, outbox)| outbox["last_position"].as_i64()).sum();
             self.measure(sum);

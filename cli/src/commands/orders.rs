@@ -1,4 +1,4 @@
-//! `pannier orders`: what operations see of orders.
+//! `pannier orders`: lists, shows and explains orders.
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -10,10 +10,10 @@ use crate::table::{Output, cell, json as pretty, rows, table};
 use pannier_client::Service;
 use pannier_devenv::ui;
 
-/// So many looks of the dispatcher are printed, the oldest first.
+/// Dispatch rounds that are printed at most, the oldest first.
 const ROUNDS: usize = 200;
 
-/// What to do with orders.
+/// Commands on orders.
 #[derive(Debug, Subcommand)]
 pub enum Orders {
     /// Orders, newest first.
@@ -21,23 +21,23 @@ pub enum Orders {
         /// Only those in this state.
         #[arg(long)]
         state: Option<String>,
-        /// Only those that are not over.
+        /// Only open ones.
         #[arg(long)]
         open: bool,
         /// How many at most.
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// One order with everything that happened to it.
+    /// Shows one order with its timeline and its dispatch rounds.
     Show {
         /// Its id, `ord_…`.
         id: String,
     },
-    /// What does not move and should, in all three services.
+    /// Lists what is stuck in any of the three services: alarms, overdue timers, unpublished events, dead letters.
     Stuck,
 }
 
-/// Runs it.
+/// Runs the command.
 ///
 /// # Errors
 /// A service is not reachable, or there is no such order.
@@ -95,19 +95,19 @@ async fn show(client: &Client, id: &str, output: Output) -> Result<()> {
     Ok(())
 }
 
-/// How its delivery was decided about, look by look; empty where there is nothing to tell.
+/// The dispatch rounds of its delivery in sentences; empty when it has no delivery.
 async fn why(client: &Client, order: &Value) -> String {
     let Some(id) = order["delivery"]["id"].as_str().filter(|id| check_id(id).is_ok()) else { return String::new() };
     match client.list(Service::Dispatch, &format!("/v1/ops/deliveries/{id}/rounds"), ROUNDS).await {
-        Ok(rounds) => rounds.iter().map(told).collect(),
-        // What is known of the order is worth printing without it.
-        Err(error) => format!("\n\nno word on why: {error:#}"),
+        Ok(rounds) => rounds.iter().map(sentences).collect(),
+        // The order is printed also when its rounds cannot be read.
+        Err(error) => format!("\n\nthe dispatch rounds cannot be read: {error:#}"),
     }
 }
 
-fn told(round: &Value) -> String {
-    let sentences = round["sentences"].as_array().into_iter().flatten().map(|s| format!("\n  {}", cell(s)));
-    format!("\n\n{} {}{}", cell(&round["at"]), cell(&round["outcome"]), sentences.collect::<String>())
+fn sentences(round: &Value) -> String {
+    let lines = round["sentences"].as_array().into_iter().flatten().map(|s| format!("\n  {}", cell(s)));
+    format!("\n\n{} {}{}", cell(&round["at"]), cell(&round["outcome"]), lines.collect::<String>())
 }
 
 async fn stuck(client: &Client, output: Output) -> Result<()> {

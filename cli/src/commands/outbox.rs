@@ -1,4 +1,4 @@
-//! `pannier outbox lag`: what the services have decided and not yet told.
+//! `pannier outbox lag`: how far each service's relay is behind its event log.
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::table::{Output, rows, table};
 
-/// What to ask about outboxes.
+/// Commands on outboxes.
 #[derive(Debug, Subcommand)]
 pub enum Outbox {
     /// How far each service's relay is behind.
     Lag,
 }
 
-/// Runs it.
+/// Runs the command.
 ///
 /// # Errors
 /// A service is not reachable.

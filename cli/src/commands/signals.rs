@@ -1,4 +1,4 @@
-//! The wish to stop, however it is told.
+//! Signals that stop a command.
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};

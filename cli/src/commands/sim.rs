@@ -17,20 +17,20 @@ use super::sim_dispatch::{self, Compare, Dispatch};
 use crate::failure::Failure;
 use crate::target::{Addresses, TargetArgs};
 use pannier_devenv::platform::{Options, Platform};
-use pannier_devenv::servers::{Durability, Given};
+use pannier_devenv::servers::{Durability, ExternalServers};
 use pannier_devenv::ui::Ui;
 
-/// Which simulation.
+/// Commands on simulated cities.
 #[derive(Debug, Subcommand)]
 pub enum Sim {
-    /// Plays a recorded day through the public APIs, then checks that every order ended well.
+    /// Replays a recorded day through the public APIs, then checks that no order is lost, doubled or stuck.
     Replay {
         /// A folder with the instance's files.
         dir: PathBuf,
-        /// How many times faster than real time the city lives.
+        /// Speed of the city, as a multiple of real time.
         #[arg(long, default_value_t = 60.0)]
         speed: f64,
-        /// How the zone decides who carries what.
+        /// The dispatch algorithm of the replay's zone.
         #[arg(long, default_value = "horizon", value_parser = dispatch_policy())]
         policy: DispatchPolicy,
         /// A folder for `summary.json` and the journal.
@@ -39,7 +39,7 @@ pub enum Sim {
         /// Processes of each service on the private platform: 1 to 4.
         #[arg(long, default_value_t = 1, value_parser = super::instances(), conflicts_with = "target")]
         instances: usize,
-        /// Breaks something on the private platform, so many seconds after the start and for so long:
+        /// A fault on the private platform, with its start and duration in seconds:
         /// `lock:SCHEMA.TABLE`, `freeze:PROCESS` or `alarm:rabbitmq`, then `@AFTER+SECONDS`. May be given several times.
         #[arg(long, value_name = "KIND:WHAT@AFTER+SECONDS", conflicts_with = "target")]
         fault: Vec<Fault>,
@@ -49,18 +49,18 @@ pub enum Sim {
     },
     /// Dispatch on days of a made-up city, without a platform: orders, riders and mishaps follow from a seed.
     Dispatch(Dispatch),
-    /// Whether one policy is better than another: paired differences over the same days, with confidence intervals.
+    /// Compares two policies: paired differences over the same days, with confidence intervals.
     Compare(Compare),
     /// The demo city over the platform that runs in the data folder.
     #[command(hide = true)]
     City {
-        /// How many times faster than real time the city lives.
+        /// Speed of the city, as a multiple of real time.
         #[arg(long, default_value_t = CityOptions::default().speed)]
         speed: f64,
     },
 }
 
-/// Runs it.
+/// Runs the command.
 ///
 /// # Errors
 /// The platform does not start, or a check found something: status 1.
@@ -81,7 +81,7 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
             match target {
                 Some(file) => replay_on(options(&Addresses::in_file(&file)?)?).await,
                 None => {
-                    // Before a platform is started for nothing.
+                    // Checked before a platform is started.
                     pannier_instance::Instance::load(&dir)?;
                     replay_alone(data, instances, &fault, options).await
                 }
@@ -118,7 +118,7 @@ async fn replay_alone(
     let what = Options {
         data_dir: data_dir.clone(),
         namespace: "replay".to_owned(),
-        given: Given::default(),
+        external: ExternalServers::default(),
         durability: Durability::Durable,
         instances,
     };
@@ -132,7 +132,7 @@ async fn replay_alone(
             let (day, faults) = (pannier_replay::run(options, stop), faults::run(broken, &platform, &ui));
             tokio::pin!(day, faults);
             tokio::select! {
-                // A day that ends first has shown too little.
+                // A day that ends before its last fault proves nothing.
                 day = &mut day => match faults.now_or_never() {
                     Some(Ok(())) => day,
                     Some(Err(error)) => Err(error),

@@ -19,10 +19,10 @@ use crate::failure::Failure;
 use crate::table::{self, Output};
 use pannier_devenv::ui::{Ui, answer};
 
-/// Which days.
+/// Which days are drawn.
 #[derive(Debug, Clone, clap::Args)]
 struct Which {
-    /// Everything follows from it: the city's day, its mishaps, and whatever chance the engine uses.
+    /// The seed of everything random: the day's orders and riders, its mishaps, and the engine's search.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many days: with this seed, the next, and so on.
@@ -73,7 +73,7 @@ pub struct Compare {
 /// Days of a comparison unless told otherwise: with fewer, intervals are wide.
 const DAYS_COMPARED: u64 = 10;
 
-/// Works days and tells how they went.
+/// Runs days and reports their figures.
 ///
 /// # Errors
 /// A wrong city file; a solution that is not feasible: status 1.
@@ -103,13 +103,13 @@ pub async fn dispatch(what: Dispatch) -> Result<()> {
     .await
 }
 
-/// Tells which of two is better.
+/// Reports which of two policies is better.
 ///
 /// # Errors
 /// Neither policies nor results, nothing in common, a wrong city file.
 pub async fn compare(what: Compare) -> Result<()> {
     stoppable(move |stop, bar| {
-        // What can be wrong is told before the first day is worked.
+        // Input errors are reported before the first day runs.
         let sides = [side(&what.a)?, side(&what.b)?];
         let days = what.which.days(DAYS_COMPARED)?;
         let is_worked = sides.iter().any(|side| matches!(side, Side::Policy(_)));
@@ -164,7 +164,7 @@ fn side(text: &str) -> Result<Side> {
     }
 }
 
-/// All days, or the news that somebody stopped it.
+/// Runs all days, or fails when a signal stops it.
 fn all_of(
     days: &Days,
     options: &DayOptions,
@@ -192,7 +192,7 @@ async fn stoppable(work: impl FnOnce(&AtomicBool, &ProgressBar) -> Result<()> + 
     tokio::select! {
         done = work => done.context("the simulation broke")?,
         () = stop.cancelled() => {
-            // Days under way are not waited for: the process ends, and with it their threads.
+            // Running days are not awaited: their threads end with the process.
             stopping.store(true, Ordering::Relaxed);
             bar.finish_and_clear();
             Ui::new().clear();

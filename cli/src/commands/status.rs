@@ -48,7 +48,7 @@ pub async fn remote(client: &Client, output: Output) -> Result<()> {
     })
 }
 
-/// What programs read, also `sim replay --target`: the URLs hold their passwords, so treat it like a key.
+/// The JSON form, which `--target` reads. Its URLs contain passwords: keep it as secret as a key.
 fn document(data: &DataDir, state: &State, is_up: bool) -> Value {
     let pids: serde_json::Map<String, Value> = state
         .processes

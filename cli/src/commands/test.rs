@@ -1,4 +1,4 @@
-//! `pannier test`: what CI runs. Formatting, lints, and all tests, with private servers that nobody else uses.
+//! `pannier test`: what CI runs. Formatting, lints, and all tests, with private servers of this run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::signals::stop_token;
 use crate::failure::Failure;
 use pannier_devenv::data_dir::DataDir;
 use pannier_devenv::process::{self, OWNER_VAR, Signal};
-use pannier_devenv::servers::{self, Durability, Given, ServerUrls};
+use pannier_devenv::servers::{self, Durability, ExternalServers, ServerUrls};
 use pannier_devenv::supervisor::{Supervisor, end_leftovers};
 use pannier_devenv::ui::Ui;
 
@@ -24,7 +24,7 @@ const PREFIX: &str = "test-";
 /// Runs the checks and tests. With arguments, only the tests: they go to `cargo test --workspace`.
 ///
 /// # Errors
-/// Something failed: the status of the first that did.
+/// A step failed: its exit status, the first one's if there are several.
 pub async fn run(data: &Path, args: &[String]) -> Result<()> {
     let stop = stop_token()?;
     let ui = Ui::new();
@@ -32,9 +32,9 @@ pub async fn run(data: &Path, args: &[String]) -> Result<()> {
     let folder = data.join(format!("{PREFIX}{}", std::process::id()));
     let data = Arc::new(DataDir::lock(&folder)?);
     let supervisor = Supervisor::start(data.clone(), ui.clone())?;
-    let given = Given::default();
+    let external = ExternalServers::default();
     let started = tokio::select! {
-        started = servers::start(&supervisor, &data, &given, Durability::Throwaway, &ui) => started,
+        started = servers::start(&supervisor, &data, &external, Durability::Throwaway, &ui) => started,
         () = stop.cancelled() => Err(Failure::Silent(130).into()),
     };
     ui.clear();
@@ -58,7 +58,7 @@ async fn steps(urls: &ServerUrls, data: &DataDir, args: &[String], stop: &Cancel
             steps.push(vec!["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
         }
     }
-    // All of them, also after a failure: one run tells everything.
+    // All tests run, also after a failure: one run shows every failure.
     let mut tests = vec!["test", "--workspace", "--no-fail-fast"];
     tests.extend(args.iter().map(String::as_str));
     steps.push(tests);
@@ -80,16 +80,16 @@ async fn steps(urls: &ServerUrls, data: &DataDir, args: &[String], stop: &Cancel
     }
 }
 
-/// Runs cargo to its end: nothing, or the status with which it failed.
+/// Runs cargo. Returns its exit status when it failed.
 async fn cargo(args: &[&str], urls: &ServerUrls, data: &DataDir, stop: &CancellationToken) -> Result<Option<u8>> {
     let mut child = Command::new("cargo")
         .args(args)
         .envs(test_env(urls))
-        // So that whatever a killed run leaves is found by the next one.
+        // The next run finds by this variable what a killed run left.
         .env(OWNER_VAR, data.root())
         .current_dir(project_root())
         .stdin(Stdio::null())
-        // A group of its own: Ctrl-C comes to us, and we end the whole tree, test programs too.
+        // A process group of its own: Ctrl-C reaches only this process, which then ends cargo and all test programs.
         .process_group(0)
         .spawn()
         .context("cannot run cargo")?;
@@ -120,13 +120,13 @@ pub(super) fn project_root() -> PathBuf {
     std::env::var_os("PANNIER_ROOT").filter(|root| !root.is_empty()).map_or_else(|| ".".into(), PathBuf::from)
 }
 
-/// Folders of runs that were killed, with what they left running.
+/// Removes the folders of killed runs, and ends what they left running.
 pub(super) fn remove_old(data: &Path, prefix: &str) {
     for entry in fs::read_dir(data).into_iter().flatten().flatten() {
         if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
-        // A lock that is taken is a run that goes on.
+        // A lock that is taken belongs to a run that is still active.
         if let Ok(old) = DataDir::lock(&entry.path()) {
             end_leftovers(&old);
             let _ = fs::remove_dir_all(old.root());

@@ -1,4 +1,4 @@
-//! `pannier token`: a bearer token of this data folder's key.
+//! `pannier token`: a bearer token, signed with the data folder's key.
 
 use std::path::Path;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub fn run(data: &Path, role: Role, subject: Option<String>, ttl: Duration) -> R
     Ok(())
 }
 
-/// Whom a token is for if nobody is named: always the same customer, shop and rider, for calls made by hand.
+/// The subject of a token when none is given: one fixed customer, shop and rider, for calls made by hand.
 pub fn hand(role: Role) -> String {
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("pannier:hand:{role}").as_bytes());
     match prefix(role) {
@@ -60,7 +60,7 @@ pub fn hand(role: Role) -> String {
 /// Reads `90s`, `15m`, `12h`, or seconds.
 ///
 /// # Errors
-/// Anything else.
+/// The text is none of these, or zero.
 pub fn parse_ttl(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
         Some(number) => (number, text.as_bytes()[text.len() - 1]),

@@ -1,4 +1,4 @@
-//! `pannier up`: everything, until told to stop.
+//! `pannier up`: runs the whole platform, with a demo city, until a signal stops it.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use pannier_devenv::platform::env_prefix;
 use crate::client::Client;
 use crate::target::TargetArgs;
 use pannier_devenv::platform::{Options, Platform};
-use pannier_devenv::servers::{Durability, Given};
+use pannier_devenv::servers::{Durability, ExternalServers};
 use pannier_devenv::ui::Ui;
 
 const DEV_TOKEN: Duration = Duration::from_secs(12 * 3_600);
-/// How often the line is refreshed: on a terminal, and elsewhere.
+/// How often the status line is refreshed: on a terminal, and elsewhere.
 const REFRESH: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
 /// How long the curl line waits for the demo city's first shops.
 const FIRST_SHOPS: Duration = Duration::from_secs(20);
@@ -29,11 +29,11 @@ const FIRST_SHOPS: Duration = Duration::from_secs(20);
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct Up {
-    /// Where everything is kept.
+    /// The data folder.
     pub data_dir: PathBuf,
-    /// Whether the demo city lives in it.
+    /// Whether to run the demo city.
     pub demo: bool,
-    /// How many times faster than real time the city lives.
+    /// Speed of the demo city, as a multiple of real time.
     pub speed: f64,
     /// Processes of each service.
     pub instances: usize,
@@ -42,7 +42,7 @@ pub struct Up {
 /// Starts everything and runs until Ctrl-C.
 ///
 /// # Errors
-/// One sentence on what does not start.
+/// What does not start, in one sentence.
 pub async fn run(options: Up) -> Result<()> {
     let began = Instant::now();
     let stop = stop_token()?;
@@ -50,7 +50,7 @@ pub async fn run(options: Up) -> Result<()> {
     let what = Options {
         data_dir: options.data_dir.clone(),
         namespace: "pannier".to_owned(),
-        given: Given::from_env(),
+        external: ExternalServers::from_env(),
         durability: Durability::Durable,
         instances: options.instances,
     };
@@ -83,7 +83,7 @@ async fn live(platform: &Platform, options: &Up, ui: &Ui, began: Instant, stop: 
 
     let mut line = LiveLine::new(Client::new(TargetArgs::default().resolve(&options.data_dir)?)?);
     let every = if ui.is_terminal() { REFRESH[0] } else { REFRESH[1] };
-    // The first delivery is looked for more closely: it is what somebody who tries this waits for.
+    // The first delivery is announced at once: it shows a new user that everything works.
     let mut shown = Instant::now();
     let mut first = options.demo;
     while !stop.is_cancelled() {
@@ -141,6 +141,6 @@ async fn wait_for_shops(platform: &Platform) -> Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    // A city that is slow to start is no reason to hide the line.
+    // The line is printed even when the city is slow to start.
     Ok(())
 }

@@ -6,6 +6,8 @@ pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
 pub mod run_as;
+pub mod server;
+pub mod tool;
 pub mod unpack;
 
 use std::sync::Arc;
@@ -14,14 +16,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::data_dir::DataDir;
-use crate::servers::find::Server;
+use crate::servers::server::Server;
 use crate::supervisor::{Supervisor, Watch};
 use crate::ui::Ui;
 
 /// The names of the server processes, in `status`.
 pub const NAMES: [&str; 4] = ["postgres", "redis", "rabbitmq", "epmd"];
 
-/// Where the servers are.
+/// The URLs of the servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrls {
     /// PostgreSQL, as a superuser, any database.
@@ -32,9 +34,9 @@ pub struct ServerUrls {
     pub redis: String,
 }
 
-/// Servers that already exist somewhere and are not started.
+/// URLs of servers that run already and are not started.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct ExternalServers {
     /// `DATABASE_URL`
     pub database: Option<String>,
     /// `AMQP_URL`
@@ -43,7 +45,7 @@ pub struct Given {
     pub redis: Option<String>,
 }
 
-impl Given {
+impl ExternalServers {
     /// From `DATABASE_URL`, `AMQP_URL` and `REDIS_URL`.
     pub fn from_env() -> Self {
         let var = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -51,51 +53,51 @@ impl Given {
     }
 }
 
-/// How much a server may lose when the machine stops.
+/// What a server may lose when the machine crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Nothing that was acknowledged.
     Durable,
     /// Nothing that was acknowledged; PostgreSQL counts statements besides, where it can. For benchmarks.
     Measured,
-    /// Everything: the data is thrown away after the tests.
+    /// Everything: the data is deleted after the tests.
     Throwaway,
 }
 
-/// Starts what was not given and waits until it answers.
+/// Starts the servers that were not given, and waits until they answer.
 ///
 /// # Errors
 /// A server is neither on the machine nor can be fetched, or it does not start; the message says what to do.
 pub async fn start(
     supervisor: &Supervisor,
     data: &Arc<DataDir>,
-    given: &Given,
+    external: &ExternalServers,
     durability: Durability,
     ui: &Ui,
 ) -> Result<ServerUrls> {
     let wanted: Vec<Server> = [
-        (Server::Postgres, given.database.is_none()),
-        (Server::Redis, given.redis.is_none()),
-        (Server::RabbitMq, given.amqp.is_none()),
+        (Server::Postgres, external.database.is_none()),
+        (Server::Redis, external.redis.is_none()),
+        (Server::RabbitMq, external.amqp.is_none()),
     ]
     .into_iter()
     .filter_map(|(server, wanted)| wanted.then_some(server))
     .collect();
-    // Looking, and perhaps downloading, blocks; a wish to stop must get through meanwhile.
+    // Looking and downloading block, and a signal must be able to stop them.
     let (data_dir, shown) = (data.clone(), ui.clone());
     let tools = tokio::task::spawn_blocking(move || find::locate(&wanted, &data_dir, &shown)).await??;
     let tool = |server| tools.iter().find(|tool| tool.server == server);
 
-    // RabbitMQ first: it is the slow one, and PostgreSQL's first start has work to do meanwhile.
+    // RabbitMQ first: it starts slowest, and PostgreSQL makes its cluster meanwhile.
     let rabbitmq = tool(Server::RabbitMq).map(|tool| rabbitmq::start(supervisor, data, tool)).transpose()?;
     let redis = tool(Server::Redis).map(|tool| redis::start(supervisor, data, tool)).transpose()?;
     let postgres =
         tool(Server::Postgres).map(|tool| postgres::start(supervisor, data, tool, durability)).transpose()?;
 
     let (database, redis, amqp) = tokio::try_join!(
-        settled(postgres, &given.database, "PostgreSQL", postgres::answers),
-        settled(redis, &given.redis, "Redis", redis::answers),
-        settled(rabbitmq, &given.amqp, "RabbitMQ", rabbitmq::answers),
+        settled(postgres, &external.database, "PostgreSQL", postgres::answers),
+        settled(redis, &external.redis, "Redis", redis::answers),
+        settled(rabbitmq, &external.amqp, "RabbitMQ", rabbitmq::answers),
     )?;
     Ok(ServerUrls { database, amqp, redis })
 }
@@ -109,7 +111,7 @@ pub struct Started {
     pub watch: Watch,
 }
 
-async fn settled<F>(started: Option<Started>, given: &Option<String>, name: &str, answers: F) -> Result<String>
+async fn settled<F>(started: Option<Started>, external: &Option<String>, name: &str, answers: F) -> Result<String>
 where
     F: AsyncFn(&str) -> bool,
 {
@@ -117,7 +119,7 @@ where
         started.watch.ready(Duration::from_secs(90), async || answers(&started.url).await).await?;
         return Ok(started.url);
     }
-    let url = given.clone().with_context(|| format!("{name} was neither given nor started"))?;
+    let url = external.clone().with_context(|| format!("{name} was neither given nor started"))?;
     let once = tokio::time::timeout(Duration::from_secs(10), answers(&url)).await;
     anyhow::ensure!(once.unwrap_or(false), "{name} does not answer at the given URL");
     Ok(url)

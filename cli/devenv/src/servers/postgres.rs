@@ -1,4 +1,4 @@
-//! A private PostgreSQL. Its data stays in the folder; a start after a crash is an ordinary start.
+//! A private PostgreSQL. Its data stays in the data folder and survives crashes.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 
-use super::find::Tool;
 use super::run_as::RunAs;
+use super::tool::Tool;
 use super::{Durability, Started};
 use crate::data_dir::{DataDir, write_private};
 use crate::process;
@@ -38,7 +38,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool, durability: D
     set("listen_addresses=127.0.0.1");
     // No socket file: a deep data folder would make its path longer than the system allows.
     set("unix_socket_directories=");
-    // Tests make a database and pools each, several at a time.
+    // Each test makes a database and pools of its own, and several tests run at a time.
     set(if durability == Durability::Throwaway { "max_connections=500" } else { "max_connections=200" });
     // Short queries only; and the unpacked packages come without LLVM.
     set("jit=off");
@@ -47,10 +47,10 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool, durability: D
         set("synchronous_commit=off");
         set("full_page_writes=off");
     }
-    // A library that is not there would keep the server from starting.
+    // A missing library would keep the server from starting.
     if durability == Durability::Measured && has_statements(tool) {
         set("shared_preload_libraries=pg_stat_statements");
-        // A statement that falls out of the list takes its count with it.
+        // A statement that is evicted from the list loses its count.
         set("pg_stat_statements.max=20000");
     }
     let (program, args) = run_as.wrap(&tool.bin.join("postgres"), args);
@@ -63,7 +63,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool, durability: D
     Ok(Started { url: format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres"), watch })
 }
 
-/// Whether PostgreSQL takes a connection.
+/// Whether PostgreSQL accepts a connection.
 pub async fn answers(url: &str) -> bool {
     AsyncPgConnection::establish(url).await.is_ok()
 }
@@ -80,7 +80,7 @@ fn has_statements(tool: &Tool) -> bool {
 }
 
 fn init(data: &DataDir, tool: &Tool, run_as: &RunAs, cluster: &Path, password: &str) -> Result<()> {
-    // Made beside and moved, so that a half-made cluster is never taken for a whole one.
+    // Made beside and renamed, so that an incomplete cluster is never used.
     let fresh = data.path("postgres-unfinished");
     let _ = fs::remove_dir_all(&fresh);
     fs::create_dir(&fresh).with_context(|| format!("cannot make {}", fresh.display()))?;
@@ -121,7 +121,7 @@ fn check_version(tool: &Tool, cluster: &Path) -> Result<()> {
     Ok(())
 }
 
-/// After a killed postmaster: its children need a moment to notice, and its pid file may name a stranger by now.
+/// After a killed postmaster: its children need a moment to notice, and its pid file may name another process by now.
 fn clear_remains(cluster: &Path) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(3);
     loop {

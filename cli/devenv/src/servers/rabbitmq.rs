@@ -9,13 +9,13 @@ use anyhow::{Context, Result};
 use lapin::{Connection, ConnectionProperties};
 
 use super::Started;
-use super::find::Tool;
+use super::tool::Tool;
 use crate::data_dir::{DataDir, write_private};
 use crate::process::Signal;
 use crate::supervisor::{Spec, Supervisor};
 
 const USER: &str = "pannier";
-/// With less room than this on its disk the node takes nothing more.
+/// With less free disk than this the node blocks publishers.
 const DISK_FREE_LIMIT: &str = "100MB";
 
 /// Starts epmd and RabbitMQ of a data folder.
@@ -57,7 +57,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
 
     let mut spec = Spec::new("rabbitmq", tool.program(), &dir);
     spec.env = env;
-    // Erlang takes TERM as "stop cleanly".
+    // TERM stops the node cleanly.
     spec.stop = vec![(Signal::TERM, Duration::from_secs(8))];
     let pid_file = dir.join("pid");
     spec.prepare = Some(Arc::new(move || {
@@ -68,17 +68,17 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
     Ok(Started { url: format!("amqp://{USER}:{password}@127.0.0.1:{port}/%2f"), watch })
 }
 
-/// Whether RabbitMQ takes a connection.
+/// Whether RabbitMQ accepts a connection.
 pub async fn answers(url: &str) -> bool {
     let Ok(connection) = Connection::connect(url, ConnectionProperties::default()).await else { return false };
-    // Closed before it is dropped: lapin's own thread would complain otherwise.
+    // Closed before it is dropped: otherwise lapin's thread logs an error.
     connection.close(200, "ready".into()).await.is_ok()
 }
 
 /// How many messages a running node has delivered to consumers since it started, redeliveries included; none where it
-/// cannot be asked. The question starts an Erlang machine, which takes about a second of CPU.
+/// cannot be asked. Asking starts an Erlang virtual machine, which takes about a second of CPU.
 ///
-/// `node` is the node's process.
+/// `node` is the pid of the node.
 pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
     const COUNT: &str = "lists:sum([maps:get(messages_delivered_total, C, 0) || \
                          C <- maps:values(rabbit_global_counters:overview())]).";
@@ -91,7 +91,7 @@ pub async fn alarm(tool: &Tool, node: u32, is_raised: bool) -> bool {
     control(tool, node, &["set_disk_free_limit", limit]).await.is_some()
 }
 
-/// What `rabbitmqctl` says, if it succeeds. The environment of the node's process says how to reach it.
+/// The output of `rabbitmqctl`, if it succeeds. The environment of the node's process names the node and its cookie.
 async fn control(tool: &Tool, node: u32, args: &[&str]) -> Option<String> {
     use std::os::unix::ffi::OsStringExt as _;
     let environ = fs::read(format!("/proc/{node}/environ")).ok()?;
@@ -142,7 +142,7 @@ fn environment(
         set(name, dir.join(file).into());
     }
     for (name, value) in [
-        // The same name everywhere: the node's data hangs on it, and the port mapper is private.
+        // A fixed name: the node's data folder contains it, and the port mapper is private.
         ("RABBITMQ_NODENAME", "pannier@localhost".to_owned()),
         ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".to_owned()),
         ("RABBITMQ_NODE_PORT", port.to_string()),
@@ -150,9 +150,9 @@ fn environment(
         ("ERL_EPMD_PORT", epmd_port.to_string()),
         ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned()),
         ("LANG", "C.UTF-8".to_owned()),
-        // Lets the start script become the Erlang machine instead of standing before it: one process to watch and stop.
+        // The start script replaces itself by the Erlang virtual machine: one process to watch and stop.
         ("RUNNING_UNDER_SYSTEMD", "true".to_owned()),
-        // Few schedulers that do not spin: the node shares the machine with everything else.
+        // Few schedulers that do not spin, because the node shares the machine with the services.
         (
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
             "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}".to_owned(),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::Started;
-use super::find::Tool;
+use super::tool::Tool;
 use crate::data_dir::{DataDir, write_private};
 use crate::process::Signal;
 use crate::supervisor::{Spec, Supervisor};
@@ -31,7 +31,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
         "appendonly yes".to_owned(),
         "appendfsync everysec".to_owned(),
         "save \"\"".to_owned(),
-        // The sentence about overcommit memory is not for somebody who only tries a demo.
+        // Silences the warning about memory overcommit, which does not matter for a private server.
         "loglevel notice".to_owned(),
     ];
     write_private(&config, (settings.join("\n") + "\n").as_bytes())?;
@@ -42,7 +42,7 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
     Ok(Started { url: format!("redis://:{password}@127.0.0.1:{port}/"), watch })
 }
 
-/// Whether Redis answers a PING. Speaks the protocol by hand: two lines need no client.
+/// Whether Redis answers a PING. Two lines of its protocol need no client library.
 pub async fn answers(url: &str) -> bool {
     ping(url).await.unwrap_or(false)
 }
@@ -67,7 +67,7 @@ async fn ping(url: &str) -> Result<bool> {
         if text.contains("+PONG") {
             return Ok(true);
         }
-        // Still loading its file, or a wrong password.
+        // It is still loading its file, or the password is wrong.
         if read == 0 || text.contains('-') {
             return Ok(false);
         }

@@ -1,5 +1,5 @@
-//! PostgreSQL refuses to run as root. As root it gets a user namespace in which it is somebody else while its files
-//! stay root's; where namespaces are forbidden, the user `postgres` or `nobody`.
+//! PostgreSQL refuses to run as root. Started by root it gets a user namespace in which it has another user id while its
+//! files stay root's; where namespaces are forbidden, it runs as the user `postgres` or `nobody`.
 
 use std::ffi::OsString;
 use std::os::unix::fs::chown;
@@ -14,15 +14,15 @@ const NAMESPACE: [&str; 3] = ["--user", "--map-user=1000", "--map-group=1000"];
 /// How to run a program that must not be root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunAs {
-    /// We are not root.
+    /// As this user, who is not root.
     Plain,
     /// In a user namespace.
     Namespace,
     /// As another user.
     User {
-        /// Its number.
+        /// The user id.
         uid: u32,
-        /// Its group's number.
+        /// The group id.
         gid: u32,
     },
 }
@@ -31,7 +31,7 @@ impl RunAs {
     /// The best way on this machine.
     ///
     /// # Errors
-    /// We are root and there is no way to be anybody else.
+    /// This user is root, and there is no other user to run as.
     pub fn choose() -> Result<Self> {
         if !process::is_root() {
             return Ok(Self::Plain);
@@ -66,7 +66,7 @@ impl RunAs {
     /// Gives a folder to that user.
     ///
     /// # Errors
-    /// Not allowed.
+    /// This user may not change the folder's owner.
     pub fn own(&self, folder: &Path) -> Result<()> {
         if let Self::User { uid, gid } = self {
             chown(folder, Some(*uid), Some(*gid)).with_context(|| format!("cannot give away {}", folder.display()))?;

@@ -1,4 +1,4 @@
-//! On Debian and its children: packages are downloaded and unpacked into a cache, without root, without installing
+//! On Debian and its derivatives: packages are downloaded and unpacked into a cache, without root, without installing
 //! anything and without their scripts. Several data folders share one download.
 
 use std::collections::BTreeSet;
@@ -9,12 +9,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::find::Server;
+use super::server::Server;
 use crate::data_dir::DataDir;
 use crate::process::output_of;
 use crate::ui::Ui;
 
-/// Packages that only serve an installation, or are too large for what they give (LLVM for a JIT we switch off).
+/// Packages that only an installation needs, or that are large and unused (LLVM serves a JIT that is switched off).
 const NOT_NEEDED: [&str; 20] = [
     "adduser",
     "cron",
@@ -38,17 +38,17 @@ const NOT_NEEDED: [&str; 20] = [
     "systemd",
 ];
 
-/// Whether this machine has the tools for it.
+/// Whether this machine has the tools to download and unpack packages.
 pub fn is_possible() -> bool {
     ["apt-get", "apt-cache", "dpkg-deb"].iter().all(|tool| output_of(tool, &["--version"]).is_some())
 }
 
 /// Folders into which this server may have been unpacked already.
 pub fn roots(server: Server, data: &DataDir) -> Vec<PathBuf> {
-    caches(data).iter().map(|cache| cache.join(server.word())).filter(|root| root.is_dir()).collect()
+    caches(data).iter().map(|cache| cache.join(server.name())).filter(|root| root.is_dir()).collect()
 }
 
-/// Downloads and unpacks a server, or waits for another copy of us that is doing it.
+/// Downloads and unpacks a server, or waits for another process that is doing it.
 ///
 /// # Errors
 /// No network, no such package, no space; the message is apt's own.
@@ -58,7 +58,7 @@ pub fn fetch(server: Server, data: &DataDir, ui: &Ui) -> Result<PathBuf> {
         .find(|cache| fs::create_dir_all(cache).is_ok() && File::create(cache.join(".probe")).is_ok())
         .with_context(|| format!("neither the cache nor {} can be written", data.root().display()))?;
     let _ = fs::remove_file(cache.join(".probe"));
-    let root = cache.join(server.word());
+    let root = cache.join(server.name());
     let lock = File::create(cache.join(".lock")).context("cannot lock the cache")?;
     if lock.try_lock().is_err() {
         ui.doing("waiting for another pannier that is fetching packages");
@@ -67,7 +67,7 @@ pub fn fetch(server: Server, data: &DataDir, ui: &Ui) -> Result<PathBuf> {
     if root.is_dir() {
         return Ok(root);
     }
-    let work = cache.join(format!(".work-{}", server.word()));
+    let work = cache.join(format!(".work-{}", server.name()));
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(work.join("debs"))?;
     let result = unpack(server, &work, &root, ui);
@@ -75,16 +75,6 @@ pub fn fetch(server: Server, data: &DataDir, ui: &Ui) -> Result<PathBuf> {
     ui.clear();
     result.with_context(|| format!("{} is not installed and could not be fetched", server.title()))?;
     Ok(root)
-}
-
-/// The libraries that were unpacked beside a server.
-pub fn library_path(root: &Path) -> OsString {
-    let mut dirs = Vec::new();
-    for lib in ["usr/lib", "lib"] {
-        let subs = fs::read_dir(root.join(lib)).into_iter().flatten().flatten();
-        dirs.extend(subs.filter(|sub| sub.file_name().to_string_lossy().contains("-linux-gnu")).map(|sub| sub.path()));
-    }
-    std::env::join_paths(dirs).unwrap_or_default()
 }
 
 fn caches(data: &DataDir) -> Vec<PathBuf> {
@@ -113,16 +103,16 @@ impl Apt {
     fn new(work: &Path) -> Self {
         let mut options: Vec<OsString> = Vec::new();
         if crate::process::is_root() {
-            // apt would try to become a user who cannot enter our folder.
+            // apt would switch to a user who cannot enter the folder.
             options.extend(["-o".into(), "APT::Sandbox::User=root".into()]);
         }
         Self { options, work: work.to_owned() }
     }
 
-    /// With lists of our own, freshly downloaded; the machine's stay as they are.
+    /// With private, freshly downloaded lists; the machine's stay unchanged.
     fn with_fresh_lists(mut self, ui: &Ui) -> Result<Self> {
         ui.doing("fetching the package lists");
-        // What was fetched by the old lists is of another version.
+        // Packages that were fetched by the old lists may be of another version.
         fs::remove_dir_all(self.work.join("debs"))?;
         fs::create_dir_all(self.work.join("debs"))?;
         let state = self.work.join("apt");
@@ -188,7 +178,7 @@ impl Apt {
         }
     }
 
-    /// What installing would bring along, which is what the machine lacks.
+    /// The packages that an installation would add: those that the machine lacks.
     fn closure(&self, packages: &[String]) -> Result<Vec<String>> {
         let mut args = vec!["install", "--simulate", "-q", "--no-install-recommends"];
         args.extend(packages.iter().map(String::as_str));
@@ -217,7 +207,7 @@ fn download(server: Server, apt: &Apt, ui: &Ui) -> Result<()> {
 
 fn unpack(server: Server, work: &Path, root: &Path, ui: &Ui) -> Result<()> {
     ui.doing(&format!("{} is not installed: looking for its packages", server.title()));
-    // No lists, or lists so old that the packages they name are gone: once more with fresh ones.
+    // The lists are missing, or so old that the packages they name are gone: try again with fresh ones.
     if download(server, &Apt::new(work), ui).is_err() {
         download(server, &Apt::new(work).with_fresh_lists(ui)?, ui)?;
     }
@@ -235,7 +225,7 @@ fn unpack(server: Server, work: &Path, root: &Path, ui: &Ui) -> Result<()> {
     fs::rename(&tree, root).with_context(|| format!("cannot make {}", root.display()))
 }
 
-/// Erlang's start script has its own place written into it: the only file that needs a change.
+/// Erlang's start script contains its installed path: the only file that has to be changed.
 fn point_erlang_to(root: &Path, tree: &Path) -> Result<()> {
     let script = tree.join("usr/lib/erlang/bin/erl");
     let Ok(text) = fs::read_to_string(&script) else { return Ok(()) };
