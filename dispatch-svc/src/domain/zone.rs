@@ -43,22 +43,6 @@ pub fn check(name: &str, polygon: &[Place], policy: &Policy) -> Result<(), Refus
     Ok(())
 }
 
-/// Does this outline hold the place? Counts the edges that a ray to the north crosses; zones are far from the poles and
-/// from the date line.
-#[must_use]
-pub fn contains(outline: &[Place], place: &Place) -> bool {
-    let Some(mut from) = outline.last() else { return false };
-    let mut is_inside = false;
-    for to in outline {
-        if (from.lng() > place.lng()) != (to.lng() > place.lng()) {
-            let share = (place.lng() - from.lng()) / (to.lng() - from.lng());
-            is_inside ^= place.lat() < from.lat() + share * (to.lat() - from.lat());
-        }
-        from = to;
-    }
-    is_inside
-}
-
 /// The moments that a policy derives from a ready time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moments {
@@ -80,29 +64,5 @@ impl Moments {
             at_risk_at: after(policy.at_risk_ms),
             give_up_at: after(policy.give_up_ms),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_inside_or_not() {
-        let place = |lat, lng| Place::new(lat, lng).unwrap();
-        // A corner is cut out in the north-east.
-        let outline =
-            [place(0.0, 0.0), place(0.0, 2.0), place(1.0, 2.0), place(1.0, 1.0), place(2.0, 1.0), place(2.0, 0.0)];
-        for (lat, lng, expected) in [
-            (0.5, 0.5, true),
-            (0.5, 1.5, true),
-            (1.5, 0.5, true),
-            (1.5, 1.5, false),
-            (-0.1, 1.0, false),
-            (1.0, 3.0, false),
-        ] {
-            assert_eq!(contains(&outline, &place(lat, lng)), expected, "{lat} {lng}");
-        }
-        assert!(!contains(&[], &place(0.0, 0.0)));
     }
 }

@@ -7,6 +7,7 @@
 #[macro_use]
 mod text_enum;
 
+pub mod area;
 pub mod catch_up;
 pub mod delivery;
 pub mod event;
@@ -26,6 +27,7 @@ pub mod topology;
 pub mod version;
 pub mod zone;
 
+pub use area::Area;
 pub use catch_up::{IllegalTransition, Lifecycle, catch_up};
 pub use event::Envelope;
 pub use ids::{

@@ -7,12 +7,11 @@ use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::rider::RiderStatus;
 use pannier_contracts::zone::Policy;
-use pannier_contracts::{DeliveryId, Place, RiderId, ZoneId};
+use pannier_contracts::{Area, DeliveryId, Place, RiderId, ZoneId};
 use pannier_engine::{self as engine, City, Plane, Ready};
 
 use super::Seen;
 use crate::domain::route::{Ahead, Leg, ahead};
-use crate::domain::zone::contains;
 use crate::fleet::Fleet;
 use crate::store::{self, Delivery, Offer, Rider};
 use crate::tasks::kitchens;
@@ -185,8 +184,9 @@ impl Seen {
     fn riders_on_shift(&self, zone: &ZoneId) -> usize {
         match self.zones.get(zone) {
             Some((_, outline)) => {
-                let places = self.riders.values().filter_map(store::riders::last_place);
-                places.filter(|place| contains(outline, place)).count()
+                let (area, places) =
+                    (Area::inside(outline), self.riders.values().filter_map(store::riders::last_place));
+                places.filter(|place| area.contains(place)).count()
             }
             None => self.riders.len(),
         }
