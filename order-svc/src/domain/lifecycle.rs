@@ -179,6 +179,12 @@ impl Lifecycle for PaymentLifecycle {
     }
 }
 
+/// Whether an order in this state ended before the customer had it. The column `has_ended_early` says the same.
+#[must_use]
+pub fn has_ended_early(state: OrderState) -> bool {
+    OrderLifecycle::is_terminal(state) && state != OrderState::Delivered
+}
+
 /// What an order's customer may do now, in the words of the API.
 #[must_use]
 pub fn customer_actions(state: OrderState) -> Vec<String> {
