@@ -1,4 +1,4 @@
-//! The one place that constructs things: read it to know what this process is made of.
+//! Constructs the process: everything it is made of is named here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use tokio::sync::Notify;
 
 use crate::payments::gateway::HttpGateway;
 use crate::payments::reconciler::Reconciler;
-use crate::store::zones::Zones;
+use crate::store::zones::ZoneCache;
 use crate::store::{IS_OPEN, quotes};
 use crate::tasks::sweeper;
 use crate::tasks::timers::OrderTimers;
 use crate::{http, messaging};
 
-/// See `config/default.toml`.
+/// The settings, as `config/default.toml` explains them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
-    /// What every service has.
+    /// The settings that every service has.
     #[serde(flatten)]
     pub service: service::Settings,
-    /// Where the payment gateway answers.
+    /// Base URL of the payment gateway.
     pub gateway_url: String,
 }
 
@@ -35,10 +35,10 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the port, starts the tasks.
+    /// Binds the port and starts the tasks.
     ///
     /// # Errors
-    /// A sentence that names what is wrong with the settings.
+    /// A setting is wrong; the message names it.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let mut service = Service::build(&settings.service, stop.clone()).await?;
         service.forgets = Forgets { tables: &[quotes::FORGOTTEN], is_open: Some(IS_OPEN) };
@@ -59,26 +59,26 @@ impl App {
         Ok(Self { service, timer_nudge })
     }
 
-    /// Where it listens.
+    /// The address it listens at.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// The socket has been closed.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.service.address()
     }
 
-    /// Makes the timers look at once: tests move time in the database and then ring this.
+    /// Notified, it makes the timers look at once; for tests, which move time in the database.
     #[must_use]
     pub fn timer_nudge(&self) -> Arc<Notify> {
         Arc::clone(&self.timer_nudge)
     }
 
-    /// Runs until the stop signal.
+    /// Serves requests until the stop signal.
     ///
     /// # Errors
-    /// When the HTTP server cannot start.
+    /// The HTTP server cannot start.
     pub async fn run(self) -> anyhow::Result<()> {
-        let (log, zones) = (Data::new(self.service.log.clone()), Data::new(Zones::default()));
+        let (log, zones) = (Data::new(self.service.log.clone()), Data::new(ZoneCache::default()));
         self.service
             .run("order", "order", move |config| {
                 config.app_data(log.clone()).app_data(zones.clone()).configure(http::routes);

@@ -1,11 +1,12 @@
-//! order-svc: what customers place, and its money.
+//! order-svc: orders and their money.
 //!
-//! Owns schema `orders`: quotes, orders, payments, the ledger, and copies of shops and zones. Until pickup its order row
-//! decides what an order is; from pickup on it follows the delivery. News out: `order.*`, `payment.*` (logged only).
-//! News in: tickets, shops, deliveries, zones. Asked by merchant-svc to accept, reject and cancel.
+//! Owns the schema `orders`: quotes, orders, payments, the ledger, and copies of shops and zones. Until pickup the order's
+//! row decides what happens to an order; from pickup on it follows the delivery. Publishes events of orders; those of
+//! payments and progress are only logged. Consumes events of tickets, shops, deliveries and zones. merchant-svc asks it to
+//! accept, reject and cancel in a shop's name.
 //!
-//! It never reads another service's tables, never waits for another service while it writes, and never moves money
-//! outside the reconciler in `payments/`.
+//! It reads no other service's tables, waits for no other service inside a transaction, and moves money only in
+//! `payments/`.
 
 pub mod app;
 pub mod commands;

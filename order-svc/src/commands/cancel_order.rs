@@ -1,18 +1,20 @@
-//! Somebody decides against an order: its customer until the shop accepts, operations until pickup.
+//! An order is cancelled: by its customer until the shop accepts, by operations until pickup.
 
 use pannier_contracts::order::OrderState;
 use pannier_contracts::{CustomerId, Lifecycle as _, OrderId, Version};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::advance::{Step, advance};
-use super::place_order::check_text;
+use super::apply_trigger::{TransitionDetails, apply_trigger};
 use crate::domain::lifecycle::{OrderLifecycle, Trigger, customer_actions, ops_actions};
-use crate::store::orders::{self, Of, Order};
+use crate::domain::text;
+use crate::store::Order;
+use crate::store::orders::{self, VisibleTo};
 
 /// The customer cancels.
 ///
 /// # Errors
-/// `Illegal` when it is too late, with the state that it is in.
+/// [`Refusal::NotFound`] for another customer's order, [`Refusal::Invalid`] for a bad reason, [`Refusal::Illegal`] when it
+/// is too late.
 pub async fn by_customer(
     conn: &mut Conn,
     cause: &Cause,
@@ -21,25 +23,18 @@ pub async fn by_customer(
     reason: Option<String>,
 ) -> Result<Order, Refusal> {
     let reason = reason.unwrap_or_else(|| "customer_request".to_owned());
-    check_text("/reason", &reason)?;
-    let order = orders::load(conn, id, Of::Customer(customer)).await?;
-    let Err(e) = OrderLifecycle::next(order.state, Trigger::CustomerCancel) else {
-        return advance(
-            conn,
-            cause,
-            &order,
-            Trigger::CustomerCancel,
-            Step { reason: Some(reason), ..Default::default() },
-        )
-        .await;
-    };
-    Err(Refusal::illegal(&e, customer_actions(order.state)))
+    text::check_length("/reason", &reason)?;
+    let order = orders::load(conn, id, VisibleTo::Customer(customer)).await?;
+    OrderLifecycle::next(order.state, Trigger::CustomerCancel)
+        .map_err(|e| Refusal::illegal(&e, customer_actions(order.state)))?;
+    apply_trigger(conn, cause, &order, Trigger::CustomerCancel, TransitionDetails::because(reason)).await
 }
 
-/// Operations cancel, having seen a version.
+/// Operations cancel the version that they saw.
 ///
 /// # Errors
-/// `Stale` when it has moved on, `Illegal` when the food has left: then it takes a return, at dispatch.
+/// [`Refusal::Stale`] when it has changed since, [`Refusal::Invalid`] for a bad reason, [`Refusal::Illegal`] after pickup:
+/// then dispatch-svc has to be asked for a return.
 pub async fn by_ops(
     conn: &mut Conn,
     cause: &Cause,
@@ -47,8 +42,8 @@ pub async fn by_ops(
     seen: Version,
     reason: String,
 ) -> Result<Order, Refusal> {
-    check_text("/reason", &reason)?;
-    let order = orders::load(conn, id, Of::Anyone).await?;
+    text::check_length("/reason", &reason)?;
+    let order = orders::load(conn, id, VisibleTo::Anyone).await?;
     if order.version != seen {
         return Err(Refusal::Stale { current: order.version });
     }
@@ -60,10 +55,7 @@ pub async fn by_ops(
             allowed: ops_actions(order.state),
         });
     }
-    match OrderLifecycle::next(order.state, Trigger::OpsCancel) {
-        Ok(_) => {
-            advance(conn, cause, &order, Trigger::OpsCancel, Step { reason: Some(reason), ..Default::default() }).await
-        }
-        Err(e) => Err(Refusal::illegal(&e, ops_actions(order.state))),
-    }
+    OrderLifecycle::next(order.state, Trigger::OpsCancel)
+        .map_err(|e| Refusal::illegal(&e, ops_actions(order.state)))?;
+    apply_trigger(conn, cause, &order, Trigger::OpsCancel, TransitionDetails::because(reason)).await
 }

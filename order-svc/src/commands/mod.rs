@@ -1,7 +1,8 @@
-//! What can be done to an order: one file, one transaction.
+//! What can be done to orders: one file, one transaction.
 
-pub mod advance;
+pub mod apply_trigger;
 pub mod cancel_order;
+pub mod follow;
 pub mod pay_again;
 pub mod place_order;
 pub mod quote;

@@ -1,19 +1,20 @@
-//! The first method was declined: the customer tries another, while the order still waits to be paid.
+//! The payment was refused: the customer tries another method, while the order still waits for it.
 
 use pannier_contracts::order::OrderState;
 use pannier_contracts::payment::PaymentState;
 use pannier_contracts::{CustomerId, Lifecycle as _, OrderId};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::place_order::check_text;
 use crate::domain::lifecycle::{PaymentLifecycle, PaymentTrigger, customer_actions};
-use crate::store;
-use crate::store::orders::{Of, Order};
+use crate::domain::text;
+use crate::store::orders::VisibleTo;
+use crate::store::{self, Order};
 
-/// Tries another method.
+/// Begins another attempt of a payment; the reconciler authorises it right after the commit.
 ///
 /// # Errors
-/// `Illegal` when the order does not wait for money, or the last try is not decided yet.
+/// [`Refusal::NotFound`] for another customer's order, [`Refusal::Invalid`] for a bad method, [`Refusal::Illegal`] when
+/// the order does not wait for a payment, or the last attempt is not decided yet.
 pub async fn pay_again(
     conn: &mut Conn,
     cause: &Cause,
@@ -21,24 +22,23 @@ pub async fn pay_again(
     id: OrderId,
     method: &str,
 ) -> Result<Order, Refusal> {
-    check_text("/payment_method", method)?;
-    let order = store::orders::load(conn, id, Of::Customer(customer)).await?;
-    let payment = store::payments::of_order(conn, id).await?;
-    let refused = |code, detail: &str| Refusal::Illegal {
+    text::check_length("/payment_method", method)?;
+    let order = store::orders::load(conn, id, VisibleTo::Customer(customer)).await?;
+    let illegal = |code, detail: &str| Refusal::Illegal {
         code,
         detail: detail.to_owned(),
         state: order.state.to_string(),
         allowed: customer_actions(order.state),
     };
     if order.state != OrderState::PendingPayment {
-        return Err(refused("not_awaiting_payment", "this order does not wait for a payment"));
+        return Err(illegal("not_awaiting_payment", "this order does not wait for a payment"));
     }
-    if payment.state != PaymentState::Failed {
-        return Err(refused("payment_in_progress", "the last payment is not decided yet"));
+    if order.payment.state != PaymentState::Failed {
+        return Err(illegal("payment_in_progress", "the last payment is not decided yet"));
     }
-    let to = PaymentLifecycle::next(payment.state, PaymentTrigger::TryAgain)
+    let to = PaymentLifecycle::next(order.payment.state, PaymentTrigger::TryAgain)
         .map_err(|e| Refusal::illegal(&e, Vec::new()))?;
-    store::payments::advance(conn, cause, &payment, to, None).await?;
-    store::payments::use_method(conn, payment.id, method).await?;
+    store::payments::update(conn, cause, &order.payment, to, None).await?;
+    store::payments::begin_attempt(conn, order.payment.id, method).await?;
     Ok(order)
 }

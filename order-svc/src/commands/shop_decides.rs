@@ -1,29 +1,31 @@
-//! The shop's decisions, asked for by merchant-svc in the shop's name. The first commit on the order row wins.
+//! A shop accepts, rejects or cancels: merchant-svc asks in the shop's name. The first commit on the order's row wins.
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::order::OrderState;
 use pannier_contracts::{Lifecycle as _, MerchantId, OrderId};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::advance::{Step, advance};
+use super::apply_trigger::{TransitionDetails, apply_trigger};
 use crate::domain::lifecycle::{OrderLifecycle, Trigger, shop_actions};
-use crate::store::orders::{self, Of, Order};
+use crate::store::Order;
+use crate::store::orders::{self, VisibleTo};
 
-/// What the shop decided.
+/// A shop's decision about an order.
 #[derive(Debug, Clone)]
 pub enum Decision {
-    /// Yes; done at.
+    /// It accepts, and the kitchen means to be done at this time.
     Accept(DateTime<Utc>),
-    /// No; because.
+    /// It rejects, for this reason.
     Reject(String),
-    /// Not after all; because.
+    /// It cancels what it had accepted, for this reason.
     Cancel(String),
 }
 
 /// Carries out a shop's decision.
 ///
 /// # Errors
-/// `Illegal` with the state that the order is in: the ticket becomes that.
+/// [`Refusal::NotFound`] for another shop's order, [`Refusal::Illegal`] with the state that the order is in: the ticket
+/// follows that state.
 pub async fn shop_decides(
     conn: &mut Conn,
     cause: &Cause,
@@ -31,14 +33,16 @@ pub async fn shop_decides(
     id: OrderId,
     decision: Decision,
 ) -> Result<Order, Refusal> {
-    let order = orders::load(conn, id, Of::Merchant(merchant)).await?;
-    let (trigger, step) = match decision {
-        Decision::Accept(ready_at) => (Trigger::Accept, Step { ready_at: Some(ready_at), reason: None }),
-        Decision::Reject(reason) => (Trigger::Reject, Step { ready_at: None, reason: Some(reason) }),
-        Decision::Cancel(reason) => (Trigger::ShopCancel, Step { ready_at: None, reason: Some(reason) }),
+    let order = orders::load(conn, id, VisibleTo::Merchant(merchant)).await?;
+    let (trigger, details) = match decision {
+        Decision::Accept(ready_at) => {
+            (Trigger::Accept, TransitionDetails { ready_at: Some(ready_at), ..TransitionDetails::default() })
+        }
+        Decision::Reject(reason) => (Trigger::Reject, TransitionDetails::because(reason)),
+        Decision::Cancel(reason) => (Trigger::ShopCancel, TransitionDetails::because(reason)),
     };
     match OrderLifecycle::next(order.state, trigger) {
-        Ok(_) => advance(conn, cause, &order, trigger, step).await,
+        Ok(_) => apply_trigger(conn, cause, &order, trigger, details).await,
         Err(e) => Err(Refusal::Illegal {
             code: match order.state {
                 OrderState::Cancelled => "order_cancelled",

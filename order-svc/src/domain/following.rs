@@ -1,4 +1,4 @@
-//! How an order follows: from where it is to where its ticket's or its delivery's news says that it should be.
+//! How an order follows its ticket and its delivery: for each pair of states, the transitions of the order.
 
 use pannier_contracts::catch_up;
 use pannier_contracts::delivery::DeliveryState;
@@ -7,29 +7,30 @@ use pannier_contracts::ticket::TicketState;
 
 use super::lifecycle::{OrderLifecycle, Trigger};
 
-/// What news implies for an order: one of `states`, by these steps only.
+/// Where an order should be: in one of `states`, reached by `triggers` only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Goal {
     states: &'static [OrderState],
-    by: &'static [Trigger],
+    triggers: &'static [Trigger],
 }
 
-impl Wanted {
-    /// The steps from where the order is; `None` when it has passed this news.
+impl Goal {
+    /// The shortest path from a state, empty if that is a goal state; `None` when no path leads there, because the order
+    /// has passed the goal.
     #[must_use]
-    pub fn path(self, from: OrderState) -> Option<Vec<Trigger>> {
-        catch_up::<OrderLifecycle>(from, self.states, self.by)
+    pub fn path_from(self, state: OrderState) -> Option<Vec<Trigger>> {
+        catch_up::<OrderLifecycle>(state, self.states, self.triggers)
     }
 }
 
-/// The kitchen's news: a ticket rejected by itself, a kitchen that is done. `None`: nothing for the order.
+/// The goal of an order whose ticket is in this state; `None` where the ticket does not move the order.
 #[must_use]
-pub const fn after_ticket(ticket: TicketState) -> Option<Wanted> {
+pub const fn after_ticket(ticket: TicketState) -> Option<Goal> {
     match ticket {
-        TicketState::Rejected => Some(Wanted { states: &[OrderState::Rejected], by: &[Trigger::Reject] }),
-        // A rider may have picked it up before the kitchen said so: then this is late and means nothing.
-        TicketState::Ready => Some(Wanted { states: &[OrderState::Ready], by: &[Trigger::MarkReady] }),
-        // Asked for before they happened, or decided by us: nothing to follow.
+        TicketState::Rejected => Some(Goal { states: &[OrderState::Rejected], triggers: &[Trigger::Reject] }),
+        // No goal for an order that was picked up before the kitchen marked it ready.
+        TicketState::Ready => Some(Goal { states: &[OrderState::Ready], triggers: &[Trigger::MarkReady] }),
+        // The order took these steps before its ticket did.
         TicketState::AwaitingAcceptance
         | TicketState::Accepted
         | TicketState::HandedOver
@@ -38,11 +39,11 @@ pub const fn after_ticket(ticket: TicketState) -> Option<Wanted> {
     }
 }
 
-/// The rider's news. From pickup on the delivery decides, and the order walks the legal path to where it says.
+/// The goal of an order whose delivery is in this state; `None` before pickup, where the order decides.
 #[must_use]
-pub const fn after_delivery(delivery: DeliveryState) -> Option<Wanted> {
+pub const fn after_delivery(delivery: DeliveryState) -> Option<Goal> {
     use OrderState as O;
-    let (states, by): (&'static [OrderState], &'static [Trigger]) = match delivery {
+    let (states, triggers): (&'static [OrderState], &'static [Trigger]) = match delivery {
         DeliveryState::PickedUp | DeliveryState::AtDropoff => (&[O::Delivering, O::Delivered], &[Trigger::PickUp]),
         DeliveryState::Delivered => (&[O::Delivered], &[Trigger::PickUp, Trigger::Deliver]),
         DeliveryState::Returning | DeliveryState::Returned => {
@@ -50,7 +51,6 @@ pub const fn after_delivery(delivery: DeliveryState) -> Option<Wanted> {
         }
         DeliveryState::Failed => (&[O::Failed, O::Cancelled], &[Trigger::PickUp, Trigger::GiveUp]),
         DeliveryState::Unassignable => (&[O::Failed, O::Cancelled], &[Trigger::GiveUp]),
-        // Before pickup the order decides.
         DeliveryState::Scheduled
         | DeliveryState::Searching
         | DeliveryState::Offered
@@ -58,7 +58,7 @@ pub const fn after_delivery(delivery: DeliveryState) -> Option<Wanted> {
         | DeliveryState::AtPickup
         | DeliveryState::Cancelled => return None,
     };
-    Some(Wanted { states, by })
+    Some(Goal { states, triggers })
 }
 
 #[cfg(test)]
@@ -67,8 +67,8 @@ mod tests {
 
     use super::*;
 
-    fn told(wanted: Option<Wanted>, order: OrderState) -> String {
-        match wanted.map(|wanted| wanted.path(order)) {
+    fn outcome(goal: Option<Goal>, order: OrderState) -> String {
+        match goal.map(|goal| goal.path_from(order)) {
             None => "-".to_owned(),
             Some(None) => "late".to_owned(),
             Some(Some(path)) if path.is_empty() => "is there".to_owned(),
@@ -81,7 +81,7 @@ mod tests {
         let mut out = String::new();
         for ticket in TicketState::ALL {
             for order in OrderState::ALL {
-                writeln!(out, "{ticket:<20} {order:<16} {}", told(after_ticket(*ticket), *order)).unwrap();
+                writeln!(out, "{ticket:<20} {order:<16} {}", outcome(after_ticket(*ticket), *order)).unwrap();
             }
         }
         insta::assert_snapshot!(out);
@@ -92,7 +92,7 @@ mod tests {
         let mut out = String::new();
         for delivery in DeliveryState::ALL {
             for order in OrderState::ALL {
-                writeln!(out, "{delivery:<14} {order:<16} {}", told(after_delivery(*delivery), *order)).unwrap();
+                writeln!(out, "{delivery:<14} {order:<16} {}", outcome(after_delivery(*delivery), *order)).unwrap();
             }
         }
         insta::assert_snapshot!(out);

@@ -10,29 +10,29 @@ text_enum! {
     pub enum Trigger {
         /// The payment was authorised.
         Pay => "be_paid",
-        /// The shop says yes.
+        /// The shop accepts it.
         Accept => "be_accepted",
-        /// The kitchen is done.
+        /// The kitchen has prepared it.
         MarkReady => "become_ready",
-        /// A rider took it.
+        /// A rider has it.
         PickUp => "be_picked_up",
         /// The customer has it.
         Deliver => "be_delivered",
-        /// The shop says no.
+        /// The shop rejects it.
         Reject => "be_rejected",
         /// Nobody paid in time.
         ExpirePayment => "expire_unpaid",
         /// The shop did not answer in time.
         ExpireAcceptance => "expire_unanswered",
-        /// The customer changed their mind.
+        /// The customer cancels it.
         CustomerCancel => "be_cancelled_by_its_customer",
-        /// The shop cannot do it after all.
+        /// The shop cancels what it had accepted.
         ShopCancel => "be_cancelled_by_its_shop",
-        /// Operations decided against it.
+        /// Operations cancel it.
         OpsCancel => "be_cancelled_by_operations",
-        /// The rider brings it back.
+        /// The rider brings it back to the shop.
         BringBack => "be_brought_back",
-        /// We cannot do it.
+        /// It cannot be delivered.
         GiveUp => "be_given_up",
     }
 }
@@ -66,7 +66,7 @@ state_machine! {
         OpsCancel => Cancelled,
         GiveUp => Failed,
     },
-    // From here on the delivery decides, and we follow it.
+    // From here on the delivery decides, and the order follows it.
     Delivering => {
         Deliver => Delivered,
         BringBack => Cancelled,
@@ -98,23 +98,23 @@ text_enum! {
     pub enum PaymentTrigger {
         /// The gateway holds the amount.
         Authorise => "be_authorised",
-        /// It is ours.
+        /// The amount was taken.
         Capture => "be_captured",
-        /// The hold was let go.
+        /// The hold was released.
         Void => "be_voided",
-        /// Some of it went back.
+        /// Part of the amount was given back.
         RefundPart => "be_refunded_in_part",
-        /// All of it went back.
+        /// The whole amount was given back.
         Refund => "be_refunded",
-        /// The gateway said no, for good.
+        /// The gateway refused, for good.
         Refuse => "be_refused",
-        /// We asked and got no answer.
-        LoseTrack => "be_lost_track_of",
-        /// The gateway knows nothing of the authorisation that we lost track of.
+        /// An operation was asked for and not answered.
+        BecomeUnknown => "become_unknown",
+        /// The gateway does not know the unanswered authorisation.
         RetryAuthorise => "be_authorised_again",
-        /// … of the capture or void.
+        /// The gateway does not know the unanswered capture or void.
         RetrySettle => "be_settled_again",
-        /// … of the refund.
+        /// The gateway does not know the unanswered refund.
         RetryRefund => "be_refunded_again",
         /// The customer tries another method.
         TryAgain => "be_tried_again",
@@ -127,25 +127,25 @@ state_machine! {
     Initiated => {
         Authorise => Authorised,
         Refuse => Failed,
-        LoseTrack => Unknown,
-        // Nothing was asked yet: there is nothing to let go.
+        BecomeUnknown => Unknown,
+        // The gateway was not asked yet: there is nothing to release.
         Void => Voided,
     },
     Authorised => {
         Capture => Captured,
         Void => Voided,
         Refuse => Failed,
-        LoseTrack => Unknown,
+        BecomeUnknown => Unknown,
     },
     Captured => {
         RefundPart => PartiallyRefunded,
         Refund => Refunded,
-        LoseTrack => Unknown,
+        BecomeUnknown => Unknown,
     },
     PartiallyRefunded => {
         RefundPart => PartiallyRefunded,
         Refund => Refunded,
-        LoseTrack => Unknown,
+        BecomeUnknown => Unknown,
     },
     Unknown => {
         Authorise => Authorised,
@@ -185,7 +185,7 @@ pub fn has_ended_early(state: OrderState) -> bool {
     OrderLifecycle::is_terminal(state) && state != OrderState::Delivered
 }
 
-/// What an order's customer may do now, in the words of the API.
+/// What an order's customer may do in this state, in the words of the API.
 #[must_use]
 pub fn customer_actions(state: OrderState) -> Vec<String> {
     let mut actions = Vec::new();
@@ -198,7 +198,7 @@ pub fn customer_actions(state: OrderState) -> Vec<String> {
     actions
 }
 
-/// What an order's shop may do now.
+/// What an order's shop may do in this state.
 #[must_use]
 pub fn shop_actions(state: OrderState) -> Vec<String> {
     [(Trigger::Accept, "accept"), (Trigger::Reject, "reject"), (Trigger::ShopCancel, "cancel")]
@@ -208,7 +208,7 @@ pub fn shop_actions(state: OrderState) -> Vec<String> {
         .collect()
 }
 
-/// What operations may do now.
+/// What operations may do in this state.
 #[must_use]
 pub fn ops_actions(state: OrderState) -> Vec<String> {
     if OrderLifecycle::table(state, Trigger::OpsCancel).is_some() { vec!["cancel".to_owned()] } else { Vec::new() }
@@ -228,7 +228,7 @@ mod tests {
         insta::assert_snapshot!(PaymentLifecycle::print());
     }
 
-    /// rust-fsm takes the first of two equal (state, trigger) pairs without a word.
+    /// rust-fsm takes the first of two equal (state, trigger) pairs and reports nothing.
     #[test]
     fn no_pair_is_listed_twice() {
         let source = include_str!("lifecycle.rs").split("#[cfg(test)]").next().unwrap();

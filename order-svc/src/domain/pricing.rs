@@ -1,4 +1,4 @@
-//! What an order costs and when it is promised. Prices come from our copy of the menu, never from the caller.
+//! What an order costs and when it is promised. Prices come from the copy of the shop's menu, never from the caller.
 
 use std::time::Duration;
 
@@ -8,83 +8,84 @@ use pannier_contracts::zone::Policy;
 use pannier_contracts::{Money, Place};
 use serde::{Deserialize, Serialize};
 
-/// What a customer asks for.
+/// A line of a basket.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WantedLine {
+pub struct BasketLine {
     /// The shop's article number.
     pub sku: String,
-    /// How many.
+    /// How many of the article, 1 to 99.
     pub quantity: u16,
 }
 
-/// A line of the bill that is no article.
+/// A line of the bill that is not an article.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fee {
-    /// `delivery`.
+    /// What the fee is for: `delivery`.
     pub code: String,
-    /// How much.
+    /// The fee.
     pub amount: Money,
 }
 
 /// A priced basket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Priced {
-    /// The articles.
+pub struct PricedBasket {
+    /// The articles with their prices.
     pub lines: Vec<OrderLine>,
-    /// The rest.
+    /// The fees.
     pub fees: Vec<Fee>,
-    /// All of it.
+    /// Articles and fees.
     pub total: Money,
-    /// How long from now until the door, as promised.
+    /// How long from now until the door, as promised to the customer.
     pub promise_in: Duration,
 }
 
-/// Why a basket has no price.
+/// Why a basket cannot be priced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoPrice {
-    /// The shop takes no orders now.
+pub enum PricingError {
+    /// The shop is paused.
     #[error("the shop takes no orders at the moment")]
     ShopClosed,
-    /// Nothing was asked for.
+    /// The basket is empty or too large.
     #[error("an order has 1 to 50 lines")]
-    NoLines,
-    /// A line's quantity is out of range.
+    LineCount,
+    /// The quantity of this line is out of range.
     #[error("line {0}: a quantity is 1 to 99")]
-    BadQuantity(usize),
-    /// An article is not on the menu, or sold out.
+    Quantity(usize),
+    /// The article of this line is not on the menu, or sold out.
     #[error("line {0}: {1:?} cannot be ordered at the moment")]
     Unavailable(usize, String),
 }
 
-/// Delivery fee: so much, and so much per started kilometre. Minor units.
+/// The delivery fee of every order, minor units.
 const DELIVERY_BASE: i64 = 199;
+/// The delivery fee per started kilometre, minor units.
 const DELIVERY_PER_KM: i64 = 50;
-/// Streets are longer than the straight line.
+/// Length of a way by street, divided by the straight line.
 const DETOUR: f64 = 1.3;
 
-/// Prices a basket of one shop, brought to `dropoff`.
+/// Prices a basket of one shop, delivered to `dropoff`.
 ///
 /// # Errors
-/// See [`NoPrice`].
+/// [`PricingError`].
 pub fn price(
     shop: &MerchantSnapshot,
-    wanted: &[WantedLine],
+    basket: &[BasketLine],
     dropoff: Place,
     policy: &Policy,
-) -> Result<Priced, NoPrice> {
+) -> Result<PricedBasket, PricingError> {
     if shop.status != MerchantStatus::Open {
-        return Err(NoPrice::ShopClosed);
+        return Err(PricingError::ShopClosed);
     }
-    if !(1..=50).contains(&wanted.len()) {
-        return Err(NoPrice::NoLines);
+    if !(1..=50).contains(&basket.len()) {
+        return Err(PricingError::LineCount);
     }
-    let mut lines = Vec::with_capacity(wanted.len());
-    for (i, line) in wanted.iter().enumerate() {
+    let mut lines = Vec::with_capacity(basket.len());
+    for (i, line) in basket.iter().enumerate() {
         if !(1..=99).contains(&line.quantity) {
-            return Err(NoPrice::BadQuantity(i));
+            return Err(PricingError::Quantity(i));
         }
-        let item = on_menu(shop, &line.sku).ok_or_else(|| NoPrice::Unavailable(i, line.sku.clone()))?;
+        let item = on_menu(shop, &line.sku).ok_or_else(|| PricingError::Unavailable(i, line.sku.clone()))?;
         lines.push(OrderLine {
             sku: item.sku.clone(),
             name: item.name.clone(),
@@ -98,7 +99,7 @@ pub fn price(
     let goods: i64 = lines.iter().map(|l| l.unit_price.amount * i64::from(l.quantity)).sum();
     let travel_ms = (distance_m / f64::from(policy.courier_mps.max(1)) * 1000.0) as i64;
     let promise_ms = shop.prep_ms + travel_ms + policy.promise_margin_ms;
-    Ok(Priced {
+    Ok(PricedBasket {
         total: Money::new(goods + delivery.amount, shop.currency),
         lines,
         fees: vec![Fee { code: "delivery".to_owned(), amount: delivery }],
@@ -138,9 +139,9 @@ mod tests {
     #[test]
     fn baskets_and_their_prices() {
         let near = Place::new(52.505, 13.4).unwrap();
-        let check = |wanted: &[(&str, u16)], expected: Result<i64, NoPrice>| {
+        let check = |wanted: &[(&str, u16)], expected: Result<i64, PricingError>| {
             let wanted: Vec<_> =
-                wanted.iter().map(|(sku, q)| WantedLine { sku: (*sku).into(), quantity: *q }).collect();
+                wanted.iter().map(|(sku, q)| BasketLine { sku: (*sku).into(), quantity: *q }).collect();
             assert_eq!(
                 price(&shop(), &wanted, near, &Policy::default()).map(|p| p.total.amount),
                 expected,
@@ -149,13 +150,13 @@ mod tests {
         };
         check(&[("soup", 1)], Ok(650 + 199 + 50));
         check(&[("soup", 3)], Ok(1950 + 199 + 50));
-        check(&[("soup", 0)], Err(NoPrice::BadQuantity(0)));
-        check(&[("soup", 100)], Err(NoPrice::BadQuantity(0)));
-        check(&[], Err(NoPrice::NoLines));
-        check(&[("soup", 1), ("cake", 1)], Err(NoPrice::Unavailable(1, "cake".into())));
-        check(&[("pizza", 1)], Err(NoPrice::Unavailable(0, "pizza".into())));
+        check(&[("soup", 0)], Err(PricingError::Quantity(0)));
+        check(&[("soup", 100)], Err(PricingError::Quantity(0)));
+        check(&[], Err(PricingError::LineCount));
+        check(&[("soup", 1), ("cake", 1)], Err(PricingError::Unavailable(1, "cake".into())));
+        check(&[("pizza", 1)], Err(PricingError::Unavailable(0, "pizza".into())));
         let closed = MerchantSnapshot { status: MerchantStatus::Paused, ..shop() };
-        let soup = [WantedLine { sku: "soup".into(), quantity: 1 }];
-        assert_eq!(price(&closed, &soup, near, &Policy::default()), Err(NoPrice::ShopClosed));
+        let soup = [BasketLine { sku: "soup".into(), quantity: 1 }];
+        assert_eq!(price(&closed, &soup, near, &Policy::default()), Err(PricingError::ShopClosed));
     }
 }

@@ -1,50 +1,31 @@
-//! Which zone a place is in.
+//! The zones that pricing knows.
 
-use geo::{Area as _, Contains as _, Coord, LineString, Point, Polygon};
-use pannier_contracts::Place;
-use pannier_contracts::ZoneId;
 use pannier_contracts::zone::Policy;
+use pannier_contracts::{Area, Place, ZoneId};
 
-/// What a zone's corners enclose.
-#[derive(Debug, Clone)]
-pub struct Outline(Polygon);
-
-impl Outline {
-    /// The outline through these corners.
-    #[must_use]
-    pub fn new(corners: &[Place]) -> Self {
-        let ring: Vec<Coord> = corners.iter().map(|p| Coord { x: p.lng(), y: p.lat() }).collect();
-        Self(Polygon::new(LineString::new(ring), Vec::new()))
-    }
-
-    /// Is `place` inside?
-    #[must_use]
-    pub fn contains(&self, place: Place) -> bool {
-        self.0.contains(&Point::new(place.lng(), place.lat()))
-    }
-
-    /// How large it is, in square degrees: only compared.
-    #[must_use]
-    pub fn size(&self) -> f64 {
-        self.0.unsigned_area()
-    }
-}
-
-/// A zone as we know it: what pricing needs of it.
+/// A zone: where it is and what is promised there.
 #[derive(Debug, Clone)]
 pub struct Zone {
-    /// Which zone.
+    /// The zone's id.
     pub id: ZoneId,
-    /// Its corners.
+    /// The polygon as it was drawn; not closed.
     pub corners: Vec<Place>,
-    /// What they enclose.
-    pub outline: Outline,
-    /// What is promised there.
+    /// What the corners enclose.
+    pub area: Area,
+    /// What customers are promised there.
     pub policy: Policy,
 }
 
-/// The zone that holds a place; of several, the smallest.
-pub fn zone_at<'z>(zones: impl IntoIterator<Item = &'z Zone>, place: Place) -> Option<&'z Zone> {
-    let holding = zones.into_iter().filter(|zone| zone.outline.contains(place));
-    holding.min_by(|a, b| a.outline.size().total_cmp(&b.outline.size()))
+impl Zone {
+    /// A zone inside these corners.
+    #[must_use]
+    pub fn new(id: ZoneId, corners: Vec<Place>, policy: Policy) -> Self {
+        Self { id, area: Area::inside(&corners), corners, policy }
+    }
+}
+
+/// The zone that contains a place; the smallest where several do.
+pub fn zone_at<'z>(zones: impl IntoIterator<Item = &'z Zone>, place: &Place) -> Option<&'z Zone> {
+    let containing = zones.into_iter().filter(|zone| zone.area.contains(place));
+    containing.min_by(|a, b| a.area.square_degrees().total_cmp(&b.area.square_degrees()))
 }

@@ -1,4 +1,4 @@
-//! The customer API, what merchant-svc asks in a shop's name, and operations.
+//! The API of customers, of shops (through merchant-svc), and of operations.
 
 pub mod ops;
 pub mod orders;
@@ -10,8 +10,7 @@ pub mod view;
 
 use actix_web::web::{self, get, post};
 
-/// Every route of this service.
-/// Resources, not bare routes: those answer 405 to another method, where bare routes say 404.
+/// Every route of this service. They are resources, which answer 405 to another method; bare routes would answer 404.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/v1/merchants").route(get().to(shops::near)))

@@ -1,4 +1,4 @@
-//! What operations see of orders and do about them.
+//! The API of operations.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
@@ -14,23 +14,23 @@ use super::orders::page_of;
 use super::view::{OrderView, Reader};
 use crate::commands::cancel_order;
 use crate::store;
-use crate::store::orders::{Filter, Of};
+use crate::store::orders::{Filter, VisibleTo};
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Which {
+pub(super) struct ListQuery {
     state: Option<OrderState>,
     #[serde(default)]
     open: bool,
 }
 
-/// Orders, newest first; `?open=true` for those that are not over.
+/// Lists orders, newest first; with `?open=true` those that have not ended.
 pub(super) async fn list(
     _who: Ops,
     db: Data<Db>,
-    which: Query<Which>,
+    query: Query<ListQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<OrderView>>, Problem> {
-    let filter = Filter { customer: None, state: which.state, open: which.open };
+    let filter = Filter { customer: None, state: query.state, open: query.open };
     Ok(Json(page_of(&db, filter, &page, Reader::Ops).await?))
 }
 
@@ -46,19 +46,19 @@ struct TimelineEntry {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Explained {
+pub(super) struct OrderWithTimeline {
     #[serde(flatten)]
     order: OrderView,
     events: Vec<TimelineEntry>,
 }
 
-/// One order with everything that happened to it.
-pub(super) async fn show(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Json<Explained>, Problem> {
+/// Shows an order with its timeline.
+pub(super) async fn show(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Json<OrderWithTimeline>, Problem> {
     let id = id.into_inner();
-    let explained = db
+    let order = db
         .read(move |conn| {
             async move {
-                let order = store::orders::load(conn, id, Of::Anyone).await?;
+                let order = store::orders::load(conn, id, VisibleTo::Anyone).await?;
                 let events = event_log::timeline(conn, "order", id.0).await?;
                 let events = events
                     .into_iter()
@@ -71,46 +71,46 @@ pub(super) async fn show(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<J
                         traceparent: e.traceparent,
                     })
                     .collect();
-                Ok(Explained { order: OrderView::of(&order, Reader::Ops)?, events })
+                Ok(OrderWithTimeline { order: OrderView::of(&order, Reader::Ops), events })
             }
             .boxed()
         })
         .await?;
-    Ok(Json(explained))
+    Ok(Json(order))
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CancelWithReason {
+pub(super) struct CancelOrder {
     reason: String,
 }
 
-/// Operations cancel an order that no rider has picked up.
+/// Cancels an order that no rider has picked up.
 pub(super) async fn cancel(
     _who: Ops,
     db: Data<Db>,
     id: Path<OrderId>,
-    cmd: Command<CancelWithReason>,
+    cmd: Command<CancelOrder>,
 ) -> Result<HttpResponse, Problem> {
     let (id, seen) = (id.into_inner(), cmd.version_seen()?);
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = cancel_order::by_ops(conn, &cmd.cause, id, seen, cmd.body.reason).await?;
-            OrderView::of(&order, Reader::Ops)
+            Ok(OrderView::of(&order, Reader::Ops))
         }
         .boxed()
     })
     .await
 }
 
-/// Where an order's money is, entry by entry.
+/// Shows the payment of an order with its ledger entries.
 pub(super) async fn payment(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Json<serde_json::Value>, Problem> {
     let id = id.into_inner();
-    let shown = db
+    let payment = db
         .read(move |conn| {
             async move {
                 let payment = store::payments::of_order(conn, id).await?;
-                let ledger: Vec<_> = store::payments::entries(conn, id)
+                let ledger: Vec<_> = store::ledger::of_order(conn, id)
                     .await?
                     .into_iter()
                     .map(|e| {
@@ -126,5 +126,5 @@ pub(super) async fn payment(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Resul
             .boxed()
         })
         .await?;
-    Ok(Json(shown))
+    Ok(Json(payment))
 }

@@ -1,4 +1,4 @@
-//! What customers do with orders.
+//! Orders, for their customers.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use serde::Deserialize;
 use super::view::{OrderView, Reader};
 use crate::commands::place_order::{PlaceOrder, place_order};
 use crate::commands::{cancel_order, pay_again};
-use crate::store::orders::{self as store, Filter, Of};
+use crate::store::orders::{self, Filter, VisibleTo};
 
-/// Places an order from a quote. With `Prefer: wait=N` the answer waits until it is paid, refused, or N seconds are over.
+/// Places an order. With `Prefer: wait=N` the answer waits until the payment is decided, for N seconds at most.
 pub(super) async fn place(
     request: HttpRequest,
     who: Customer,
@@ -29,22 +29,22 @@ pub(super) async fn place(
     log: Data<EventLog>,
     cmd: Command<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
-    let wait = patience(&request);
-    // Named before it is there, so that whoever waits listens before anything can happen to it.
+    let wait = preferred_wait(&request);
+    // The id is generated before the commit, so that no event of the order can be missed.
     let (customer, id) = (who.id, OrderId::generate());
-    let heard = wait.map(|_| log.subscribe(id.0.to_string()));
+    let events = wait.map(|_| log.subscribe(id.0.to_string()));
     let mut answer = cmd
         .answer(StatusCode::CREATED, &db, move |conn, cmd| {
             async move {
                 let order = place_order(conn, &cmd.cause, customer, id, &cmd.body).await?;
-                OrderView::of(&order, Reader::Customer)
+                Ok(OrderView::of(&order, Reader::Customer))
             }
             .boxed()
         })
         .await?;
-    if let (Some(wait), Some(heard), 201) = (wait, heard, answer.status) {
+    if let (Some(wait), Some(events), 201) = (wait, events, answer.status) {
         if !answer.replayed {
-            until_decided(heard, wait).await;
+            until_decided(events, wait).await;
         }
         let placed = answer.body["id"].as_str().map(str::parse::<OrderId>);
         if let Some(Ok(id)) = placed
@@ -56,24 +56,24 @@ pub(super) async fn place(
     Ok(respond(&answer))
 }
 
-/// `Prefer: wait=5`, at most as long as a request may take.
-fn patience(request: &HttpRequest) -> Option<Duration> {
+/// `Prefer: wait=5`, in seconds; at most 4.5, because a request may take five.
+fn preferred_wait(request: &HttpRequest) -> Option<Duration> {
     let prefer = request.headers().get("prefer")?.to_str().ok()?;
     let seconds: f64 = prefer.split([',', ';']).find_map(|p| p.trim().strip_prefix("wait="))?.parse().ok()?;
     Duration::try_from_secs_f64(seconds.clamp(0.0, 4.5)).ok()
 }
 
-/// Waits until the payment is decided, by what the order's events say; or until there is no patience left.
-async fn until_decided(mut heard: Subscription, patience: Duration) {
+/// Waits until an event of the order says that its payment is decided, or the time is over.
+async fn until_decided(mut events: Subscription, wait: Duration) {
     let decided = async {
-        // What went unheard is read afterwards.
-        while let Ok(heard) = heard.next().await {
-            if heard.events.iter().any(|event| is_decision(event)) {
+        // Ends early when events were missed: the order is read afterwards in any case.
+        while let Ok(batch) = events.next().await {
+            if batch.events.iter().any(|event| is_decision(event)) {
                 return;
             }
         }
     };
-    let _ = tokio::time::timeout(patience, decided).await;
+    let _ = tokio::time::timeout(wait, decided).await;
 }
 
 fn is_decision(event: &LoggedEvent) -> bool {
@@ -92,8 +92,8 @@ async fn read(db: &Db, who: Customer, id: OrderId) -> Result<OrderView, Problem>
     let view = db
         .read(move |conn| {
             async move {
-                let order = store::load(conn, id, Of::Customer(who.id)).await?;
-                OrderView::of(&order, Reader::Customer)
+                let order = orders::load(conn, id, VisibleTo::Customer(who.id)).await?;
+                Ok(OrderView::of(&order, Reader::Customer))
             }
             .boxed()
         })
@@ -101,12 +101,12 @@ async fn read(db: &Db, who: Customer, id: OrderId) -> Result<OrderView, Problem>
     Ok(view)
 }
 
-/// One of the customer's orders.
+/// Shows an order of the customer.
 pub(super) async fn show(who: Customer, db: Data<Db>, id: Path<OrderId>) -> Result<Json<OrderView>, Problem> {
     Ok(Json(read(&db, who, id.into_inner()).await?))
 }
 
-/// The customer's orders, newest first.
+/// Lists the customer's orders, newest first.
 pub(super) async fn list(
     who: Customer,
     db: Data<Db>,
@@ -116,21 +116,19 @@ pub(super) async fn list(
     Ok(Json(page_of(&db, filter, &page, Reader::Customer).await?))
 }
 
-/// A page of orders for a reader.
+/// A page of orders, as a reader may see them.
 pub(super) async fn page_of(
     db: &Db,
     filter: Filter,
     page: &PageQuery,
     reader: Reader,
 ) -> Result<Page<OrderView>, Problem> {
-    let (limit, before) = (page.limit()?, page.after()?);
+    let (limit, before) = (page.limit()?, page.after()?.map(OrderId));
     let page = db
         .read(move |conn| {
             async move {
-                let rows = store::list(conn, filter, before, limit + 1).await?;
-                let page = Page::of(rows, limit, |order| order.id.0);
-                let data = page.data.iter().map(|order| OrderView::of(order, reader)).collect::<Result<_, _>>()?;
-                Ok(Page { data, next_cursor: page.next_cursor })
+                let orders = orders::list(conn, filter, before, limit + 1).await?;
+                Ok(Page::of(orders, limit, |order| order.id.0).map(|order| OrderView::of(&order, reader)))
             }
             .boxed()
         })
@@ -138,7 +136,7 @@ pub(super) async fn page_of(
     Ok(page)
 }
 
-/// Why the customer cancels.
+/// The body of a cancellation.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CancelOrder {
@@ -146,7 +144,7 @@ pub(super) struct CancelOrder {
     reason: Option<String>,
 }
 
-/// Customer cancels an order that no shop has accepted yet.
+/// Cancels an order that the shop has not accepted.
 pub(super) async fn cancel(
     who: Customer,
     db: Data<Db>,
@@ -157,32 +155,32 @@ pub(super) async fn cancel(
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = cancel_order::by_customer(conn, &cmd.cause, who.id, id, cmd.body.reason).await?;
-            OrderView::of(&order, Reader::Customer)
+            Ok(OrderView::of(&order, Reader::Customer))
         }
         .boxed()
     })
     .await
 }
 
-/// Another method of payment.
+/// The body of another attempt to pay.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Pay {
+pub(super) struct PayAgain {
     payment_method: String,
 }
 
-/// Customer tries another method after the first was declined.
+/// Tries another payment method after the gateway refused one.
 pub(super) async fn pay(
     who: Customer,
     db: Data<Db>,
     id: Path<OrderId>,
-    cmd: Command<Pay>,
+    cmd: Command<PayAgain>,
 ) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = pay_again::pay_again(conn, &cmd.cause, who.id, id, &cmd.body.payment_method).await?;
-            OrderView::of(&order, Reader::Customer)
+            Ok(OrderView::of(&order, Reader::Customer))
         }
         .boxed()
     })

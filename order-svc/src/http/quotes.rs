@@ -10,13 +10,13 @@ use serde_json::json;
 
 use crate::commands::quote::{Basket, quote};
 use crate::store::quotes::Quote;
-use crate::store::zones::Zones;
+use crate::store::zones::ZoneCache;
 
-/// A customer asks for a price.
+/// Prices a basket.
 pub(super) async fn create(
     who: Customer,
     db: Data<Db>,
-    zones: Data<Zones>,
+    zones: Data<ZoneCache>,
     cmd: Command<Basket>,
 ) -> Result<HttpResponse, Problem> {
     cmd.once_with(StatusCode::CREATED, &db, move |conn, cmd| {
@@ -31,8 +31,8 @@ fn view(quote: Quote) -> serde_json::Value {
         "id": quote.id,
         "merchant_id": quote.merchant_id,
         "zone_id": quote.zone_id,
-        "lines": quote.lines,
-        "fees": quote.fees,
+        "lines": quote.lines.0,
+        "fees": quote.fees.0,
         "total": {"amount": quote.total, "currency": quote.currency},
         "promise_at": quote.promise_at,
         "expires_at": quote.expires_at,

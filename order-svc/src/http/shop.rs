@@ -1,4 +1,5 @@
-//! What merchant-svc asks in a shop's name. Guarded by the order's state: the ticket's version is merchant-svc's business.
+//! Decisions of shops, which merchant-svc passes on in their name. The order's state guards them; the version that the
+//! shop saw is the ticket's, and merchant-svc has compared it.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -21,11 +22,11 @@ pub(super) struct Accept {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Because {
+pub(super) struct WithReason {
     reason: String,
 }
 
-/// The shop accepts.
+/// The shop accepts an order.
 pub(super) async fn accept(
     who: Merchant,
     db: Data<Db>,
@@ -35,22 +36,22 @@ pub(super) async fn accept(
     decide(who, db, id, cmd, |body| Decision::Accept(body.ready_at)).await
 }
 
-/// The shop rejects.
+/// The shop rejects an order.
 pub(super) async fn reject(
     who: Merchant,
     db: Data<Db>,
     id: Path<OrderId>,
-    cmd: Command<Because>,
+    cmd: Command<WithReason>,
 ) -> Result<HttpResponse, Problem> {
     decide(who, db, id, cmd, |body| Decision::Reject(body.reason)).await
 }
 
-/// The shop cancels what it had accepted.
+/// The shop cancels an order that it had accepted.
 pub(super) async fn cancel(
     who: Merchant,
     db: Data<Db>,
     id: Path<OrderId>,
-    cmd: Command<Because>,
+    cmd: Command<WithReason>,
 ) -> Result<HttpResponse, Problem> {
     decide(who, db, id, cmd, |body| Decision::Cancel(body.reason)).await
 }
@@ -66,7 +67,7 @@ async fn decide<T: DeserializeOwned + Clone + Send + Sync + 'static>(
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = shop_decides(conn, &cmd.cause, who.id, id, decision(cmd.body)).await?;
-            OrderView::of(&order, Reader::Shop)
+            Ok(OrderView::of(&order, Reader::Shop))
         }
         .boxed()
     })

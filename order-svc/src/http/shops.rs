@@ -1,4 +1,4 @@
-//! Shops near a customer, and what they cook.
+//! Shops near a customer, and their menus.
 
 use actix_web::web::{Data, Json, Path, Query};
 use futures::FutureExt as _;
@@ -8,11 +8,11 @@ use pannier_platform::http::{Customer, Page, Problem};
 use pannier_platform::{Db, Refusal};
 use serde::{Deserialize, Serialize};
 
-use crate::store::copies;
-use crate::store::zones::Zones;
+use crate::store::merchants;
+use crate::store::zones::ZoneCache;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Here {
+pub(super) struct NearQuery {
     lat: f64,
     lng: f64,
 }
@@ -28,19 +28,19 @@ pub struct ShopView {
     distance_m: i64,
 }
 
-/// Shops that deliver to a place, nearest first.
+/// Lists the shops that deliver to a place, nearest first.
 pub(super) async fn near(
     _who: Customer,
     db: Data<Db>,
-    zones: Data<Zones>,
-    here: Query<Here>,
+    zones: Data<ZoneCache>,
+    query: Query<NearQuery>,
 ) -> Result<Json<Page<ShopView>>, Problem> {
-    let here = Place::new(here.lat, here.lng).map_err(|e| Problem::bad_request("place_invalid", e.to_string()))?;
+    let here = Place::new(query.lat, query.lng).map_err(|e| Problem::bad_request("place_invalid", e.to_string()))?;
     let shops = db
         .read(move |conn| {
             async move {
-                match zones.at(conn, here).await? {
-                    Some(zone) => copies::shops_near(conn, here, &zone.corners).await,
+                match zones.at(conn, &here).await? {
+                    Some(zone) => merchants::list_nearest(conn, here, &zone).await,
                     None => Ok(Vec::new()),
                 }
             }
@@ -72,13 +72,11 @@ pub struct MenuView {
     items: Vec<MenuItem>,
 }
 
-/// What a shop offers.
+/// Shows a shop's menu.
 pub(super) async fn menu(_who: Customer, db: Data<Db>, id: Path<MerchantId>) -> Result<Json<MenuView>, Problem> {
     let id = id.into_inner();
     let shop = db
-        .read(move |conn| {
-            async move { copies::find_merchant(conn, id).await?.ok_or(Refusal::NotFound("merchant")) }.boxed()
-        })
+        .read(move |conn| async move { merchants::find(conn, id).await?.ok_or(Refusal::NotFound("merchant")) }.boxed())
         .await?;
     Ok(Json(MenuView {
         merchant_id: shop.id,

@@ -1,34 +1,33 @@
-//! An order as its readers see it.
+//! Orders as their readers see them.
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::order::{OrderLine, OrderState};
 use pannier_contracts::payment::PaymentState;
 use pannier_contracts::{CustomerId, MerchantId, Money, OrderId, Place, Version};
-use pannier_platform::Refusal;
 use serde::Serialize;
 
 use crate::domain::lifecycle::{customer_actions, ops_actions, shop_actions};
 use crate::domain::pricing::Fee;
-use crate::store::orders::Order;
+use crate::store::Order;
 
-/// Who reads.
+/// Who reads an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
-    /// The customer whose order it is: sees the PIN.
+    /// Its customer, who sees the PIN.
     Customer,
-    /// The shop.
+    /// Its shop.
     Shop,
     /// Operations.
     Ops,
 }
 
-/// Where the money is.
+/// The payment of an order.
 #[derive(Debug, Clone, Serialize)]
 pub struct PaymentView {
     state: PaymentState,
 }
 
-/// An order.
+/// An order, as a reader sees it.
 #[derive(Debug, Clone, Serialize)]
 pub struct OrderView {
     id: OrderId,
@@ -48,7 +47,7 @@ pub struct OrderView {
     ready_at: Option<DateTime<Utc>>,
     reason: Option<String>,
     payment: PaymentView,
-    /// Counts what the kitchen and dispatch told since; the order's own version does not.
+    /// The version of `ticket` and `delivery`, which the order's own version does not count.
     progress: Version,
     ticket: Option<serde_json::Value>,
     delivery: Option<serde_json::Value>,
@@ -59,17 +58,16 @@ pub struct OrderView {
 }
 
 impl OrderView {
-    /// Renders an order for a reader.
-    ///
-    /// # Errors
-    /// When the row is broken.
-    pub fn of(order: &Order, reader: Reader) -> Result<Self, Refusal> {
+    /// The view of a reader.
+    #[must_use]
+    pub fn of(order: &Order, reader: Reader) -> Self {
         let allowed_actions = match reader {
             Reader::Customer => customer_actions(order.state),
             Reader::Shop => shop_actions(order.state),
             Reader::Ops => ops_actions(order.state),
         };
-        Ok(Self {
+        let progress = order.progress.as_ref();
+        Self {
             id: order.id,
             external_id: order.external_id.clone(),
             version: order.version,
@@ -77,21 +75,21 @@ impl OrderView {
             customer_id: order.customer_id,
             merchant_id: order.merchant_id,
             merchant_name: order.merchant_name.clone(),
-            lines: order.lines()?,
-            fees: order.fees()?,
+            lines: order.lines.0.clone(),
+            fees: order.fees.0.clone(),
             total: order.total(),
-            pickup: order.pickup()?,
-            dropoff: order.dropoff()?,
+            pickup: order.pickup,
+            dropoff: order.dropoff,
             placed_at: order.placed_at,
             promise_at: order.promise_at,
             ready_at: order.ready_at,
             reason: order.reason.clone(),
             payment: PaymentView { state: order.payment.state },
-            progress: order.progress.version,
-            ticket: order.progress.ticket.clone(),
-            delivery: order.progress.delivery.clone(),
+            progress: order.progress_version(),
+            ticket: progress.and_then(|progress| progress.ticket.clone()),
+            delivery: progress.and_then(|progress| progress.delivery.clone()),
             pin: (reader == Reader::Customer).then(|| order.pin.clone()),
             allowed_actions: Some(allowed_actions),
-        })
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! Shops as they are published: our copy, for pricing.
+//! Events of shops: the copies that pricing uses.
 
 use async_trait::async_trait;
 use pannier_contracts::merchant::MerchantSnapshot;
 use pannier_platform::consumer::{Effect, Handler};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use crate::store::copies;
+use crate::store;
 
-/// Handler of `order.merchant`.
+/// The handler of `order.merchant`.
 #[derive(Debug)]
 pub struct OnMerchant;
 
@@ -17,7 +17,7 @@ impl Handler for OnMerchant {
     const QUEUE: &'static str = "order.merchant";
 
     async fn handle(&self, conn: &mut Conn, _cause: &Cause, merchant: &MerchantSnapshot) -> Result<Effect, Refusal> {
-        copies::keep_merchant(conn, merchant).await?;
+        store::merchants::upsert(conn, merchant).await?;
         Ok(Effect::Done)
     }
 }

@@ -1,13 +1,13 @@
-//! Zones as they are published: our copy, for what is promised where.
+//! Events of zones: the copies that pricing uses.
 
 use async_trait::async_trait;
 use pannier_contracts::zone::ZoneSnapshot;
 use pannier_platform::consumer::{Effect, Handler};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use crate::store::copies;
+use crate::store;
 
-/// Handler of `order.zone`.
+/// The handler of `order.zone`.
 #[derive(Debug)]
 pub struct OnZone;
 
@@ -17,7 +17,7 @@ impl Handler for OnZone {
     const QUEUE: &'static str = "order.zone";
 
     async fn handle(&self, conn: &mut Conn, _cause: &Cause, zone: &ZoneSnapshot) -> Result<Effect, Refusal> {
-        copies::keep_zone(conn, zone).await?;
+        store::zones::upsert(conn, zone).await?;
         Ok(Effect::Done)
     }
 }

@@ -1,42 +1,28 @@
-//! The port to a payment gateway, and the one that speaks HTTP with ours.
+//! The port to a payment gateway, and its adapter for HTTP.
 //!
-//! Every operation carries our own id, which is the gateway's idempotency key: asking twice moves money once.
+//! Every operation carries an idempotency key of ours, so that asking for it twice moves money once.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pannier_contracts::text_enum;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use crate::store::payments::Payment;
+use crate::domain::settlement::Operation;
+use crate::store::Payment;
 
-text_enum! {
-    /// What can be asked of a gateway.
-    pub enum Operation {
-        /// Hold the amount.
-        Authorise => "authorise",
-        /// Take it.
-        Capture => "capture",
-        /// Let it go.
-        Void => "void",
-        /// Give it back.
-        Refund => "refund",
-    }
-}
-
-/// What a gateway said.
+/// What a gateway answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
-    /// Done, now or before under the same key.
+pub enum Answer {
+    /// The operation is done, by this request or an earlier one with the same key.
     Done,
-    /// No, for good.
+    /// The operation is refused for good, for this reason.
     Refused(String),
-    /// It knows nothing of this operation. Only an answer to [`Gateway::ask`].
-    NotKnown,
+    /// The gateway has no operation with this key. Only [`Gateway::query`] answers so.
+    NotFound,
 }
 
-/// No answer: it may have happened.
+/// No answer came: the operation may have happened.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer from the payment gateway: {0}")]
 pub struct NoAnswer(pub String);
@@ -44,20 +30,20 @@ pub struct NoAnswer(pub String);
 /// A payment gateway.
 #[async_trait]
 pub trait Gateway: Send + Sync + 'static {
-    /// Does an operation, at most once per key.
+    /// Asks for an operation, which is done at most once per key.
     ///
     /// # Errors
-    /// When no answer came.
-    async fn perform(&self, operation: Operation, key: &str, payment: &Payment) -> Result<Said, NoAnswer>;
+    /// [`NoAnswer`]: whether it happened has to be asked with [`Gateway::query`].
+    async fn perform(&self, operation: Operation, key: &str, payment: &Payment) -> Result<Answer, NoAnswer>;
 
-    /// What became of an operation.
+    /// Asks what became of an operation.
     ///
     /// # Errors
-    /// When no answer came.
-    async fn ask(&self, key: &str) -> Result<Said, NoAnswer>;
+    /// [`NoAnswer`]: ask again later.
+    async fn query(&self, key: &str) -> Result<Answer, NoAnswer>;
 }
 
-/// `sim/gateway` and whatever speaks like it.
+/// A gateway with the HTTP API of `sim/gateway`.
 #[derive(Debug, Clone)]
 pub struct HttpGateway {
     http: reqwest::Client,
@@ -65,49 +51,49 @@ pub struct HttpGateway {
 }
 
 #[derive(Deserialize)]
-struct Body {
+struct OperationBody {
     #[serde(default)]
     code: Option<String>,
     #[serde(default)]
     state: Option<String>,
 }
 
-/// A gateway's records: what it said, and with which status.
+/// An operation that the gateway has recorded: the answer that it gave.
 #[derive(Deserialize)]
 struct Recorded {
     status: u16,
     #[serde(default)]
-    body: Option<Body>,
+    body: Option<OperationBody>,
 }
 
 impl HttpGateway {
     /// A client of the gateway at `url`.
     ///
     /// # Errors
-    /// When the client cannot be made.
+    /// The HTTP client cannot be built.
     pub fn new(url: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
     }
 }
 
-fn said(status: StatusCode, body: Option<Body>) -> Result<Said, NoAnswer> {
+fn answer(status: StatusCode, body: Option<OperationBody>) -> Result<Answer, NoAnswer> {
     if status.is_success() {
         if body.as_ref().and_then(|b| b.state.as_deref()) == Some("declined") {
-            return Ok(Said::Refused("declined".to_owned()));
+            return Ok(Answer::Refused("declined".to_owned()));
         }
-        return Ok(Said::Done);
+        return Ok(Answer::Done);
     }
     if matches!(status.as_u16(), 402 | 404 | 409 | 422) {
-        return Ok(Said::Refused(body.and_then(|b| b.code).unwrap_or_else(|| status.to_string())));
+        return Ok(Answer::Refused(body.and_then(|b| b.code).unwrap_or_else(|| status.to_string())));
     }
-    // 5xx, 429 and anything odd: it may have happened.
+    // 5xx, 429 and whatever else: it may have happened.
     Err(NoAnswer(status.to_string()))
 }
 
 #[async_trait]
 impl Gateway for HttpGateway {
-    async fn perform(&self, operation: Operation, key: &str, payment: &Payment) -> Result<Said, NoAnswer> {
+    async fn perform(&self, operation: Operation, key: &str, payment: &Payment) -> Result<Answer, NoAnswer> {
         let reference = payment.id.to_string();
         let base = format!("{}/v1/authorizations", self.url);
         let (url, body) = match operation {
@@ -128,10 +114,10 @@ impl Gateway for HttpGateway {
             .await
             .map_err(|e| NoAnswer(e.to_string()))?;
         let status = response.status();
-        said(status, response.json().await.ok())
+        answer(status, response.json().await.ok())
     }
 
-    async fn ask(&self, key: &str) -> Result<Said, NoAnswer> {
+    async fn query(&self, key: &str) -> Result<Answer, NoAnswer> {
         let response = self
             .http
             .get(format!("{}/v1/operations/{key}", self.url))
@@ -139,11 +125,11 @@ impl Gateway for HttpGateway {
             .await
             .map_err(|e| NoAnswer(e.to_string()))?;
         match response.status() {
-            StatusCode::NOT_FOUND => Ok(Said::NotKnown),
+            StatusCode::NOT_FOUND => Ok(Answer::NotFound),
             status if status.is_success() => {
                 let recorded: Recorded = response.json().await.map_err(|e| NoAnswer(e.to_string()))?;
                 let status = StatusCode::from_u16(recorded.status).map_err(|e| NoAnswer(e.to_string()))?;
-                said(status, recorded.body)
+                answer(status, recorded.body)
             }
             status => Err(NoAnswer(status.to_string())),
         }

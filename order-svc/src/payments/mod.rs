@@ -1,4 +1,5 @@
-//! Money: the port to the gateway, and the reconciler that moves a payment towards what its order wants.
+//! Money: the gateway, and the reconciler that moves each payment to where its order wants it. Nothing else moves money.
 
 pub mod gateway;
+pub mod outcome;
 pub mod reconciler;

@@ -1,14 +1,26 @@
 //! All SQL of this service: loads, conditional writes, and the event of every change.
+//!
+//! Everything runs in the transaction of its caller. A function without an `# Errors` section fails only as the database
+//! does: [`Refusal::Away`] while it cannot be reached, [`Refusal::Conflict`] after a deadlock, otherwise [`Refusal::Bug`].
+//!
+//! [`Refusal::Away`]: pannier_platform::Refusal::Away
+//! [`Refusal::Bug`]: pannier_platform::Refusal::Bug
+//! [`Refusal::Conflict`]: pannier_platform::Refusal::Conflict
 
-pub mod copies;
+pub mod ledger;
+pub mod merchants;
 pub mod orders;
 pub mod payments;
 pub mod progress;
 pub mod quotes;
 pub mod schema;
+pub mod sweep;
 pub mod zones;
 
-/// Whether an event `p` belongs to an order that is not over, or to money that somebody still has to look at.
+pub use orders::Order;
+pub use payments::Payment;
+
+/// SQL that says whether an event `p` belongs to an order that has not ended, or to a payment that is not settled.
 pub const IS_OPEN: &str = "
     EXISTS (SELECT 1 FROM orders o WHERE o.id = p.aggregate_id AND o.is_open)
     OR EXISTS (SELECT 1 FROM payments y JOIN orders o ON o.id = y.order_id WHERE (y.id = p.aggregate_id OR o.id = p.aggregate_id)

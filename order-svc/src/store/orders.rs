@@ -1,23 +1,26 @@
-//! Orders. [`advance`] is the only way an order changes: guarded by its version, with its event, in the caller's transaction.
+//! Orders. [`update`] is the only way in which an order changes: guarded by its version, with its event.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::{AsSelect, auto_type};
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
-use pannier_contracts::payment::PaymentState;
 use pannier_contracts::{
-    Currency, CustomerId, Lifecycle as _, MerchantId, Money, OrderId, PaymentId, Place, QuoteId, Version, ZoneId,
+    Currency, CustomerId, Lifecycle as _, MerchantId, Money, OrderId, Place, QuoteId, Version, ZoneId,
 };
-use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
-use uuid::Uuid;
+use pannier_platform::{Cause, Conn, Json, Prepare as _, Refusal, events};
 
-use super::progress::{self, Progress};
-use super::schema::{orders, payments, progress as progress_table};
-use crate::domain::lifecycle::OrderLifecycle;
+use super::payments::Payment;
+use super::progress::Progress;
+use super::schema::{orders, payments, progress};
+use crate::domain::lifecycle::{OrderLifecycle, has_ended_early};
 use crate::domain::pricing::Fee;
 
-/// An order, with where its money and its progress are.
-#[derive(Debug, Clone)]
+/// An order's row, with its payment and its progress.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = orders, treat_none_as_default_value = false)]
 #[allow(missing_docs, reason = "columns; the migration documents them")]
 pub struct Order {
     pub id: OrderId,
@@ -29,178 +32,44 @@ pub struct Order {
     pub merchant_id: MerchantId,
     pub merchant_name: String,
     pub zone_id: ZoneId,
-    pub lines: serde_json::Value,
-    pub fees: serde_json::Value,
+    pub lines: Json<Vec<OrderLine>>,
+    pub fees: Json<Vec<Fee>>,
     pub currency: Currency,
     pub total: i64,
-    pub pickup_lat: f64,
-    pub pickup_lng: f64,
-    pub dropoff_lat: f64,
-    pub dropoff_lng: f64,
+    #[diesel(select_expression = (orders::pickup_lat, orders::pickup_lng), skip_insertion)]
+    pub pickup: Place,
+    #[diesel(select_expression = (orders::dropoff_lat, orders::dropoff_lng), skip_insertion)]
+    pub dropoff: Place,
     pub promise_at: DateTime<Utc>,
     pub ready_at: Option<DateTime<Utc>>,
     pub pin: String,
     pub pin_hash: String,
     pub reason: Option<String>,
     pub placed_at: DateTime<Utc>,
-    pub payment: PaymentNow,
-    pub progress: Progress,
-}
-
-/// Where the money of an order is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PaymentNow {
-    /// Its state.
-    pub state: PaymentState,
-    /// Its version.
-    pub version: Version,
-    /// Which try of the customer it is.
-    pub attempt: i32,
-    /// Which payment.
-    pub id: PaymentId,
-    /// The operation that is noted and has no recorded answer, by its key.
-    pub operation_key: Option<String>,
-    /// When the reconciler looks at it next.
-    pub next_attempt_at: Option<DateTime<Utc>>,
-}
-
-/// An order's row.
-#[derive(Debug, Clone, Queryable, Selectable)]
-#[diesel(table_name = orders)]
-struct Row {
-    #[diesel(deserialize_as = Uuid)]
-    id: OrderId,
-    #[diesel(deserialize_as = i64)]
-    version: Version,
-    #[diesel(deserialize_as = String)]
-    state: OrderState,
-    external_id: Option<String>,
-    #[diesel(deserialize_as = Uuid)]
-    quote_id: QuoteId,
-    #[diesel(deserialize_as = Uuid)]
-    customer_id: CustomerId,
-    #[diesel(deserialize_as = Uuid)]
-    merchant_id: MerchantId,
-    merchant_name: String,
-    #[diesel(deserialize_as = String)]
-    zone_id: ZoneId,
-    lines: serde_json::Value,
-    fees: serde_json::Value,
-    #[diesel(deserialize_as = String)]
-    currency: Currency,
-    total: i64,
-    pickup_lat: f64,
-    pickup_lng: f64,
-    dropoff_lat: f64,
-    dropoff_lng: f64,
-    promise_at: DateTime<Utc>,
-    ready_at: Option<DateTime<Utc>>,
-    pin: String,
-    pin_hash: String,
-    reason: Option<String>,
-    placed_at: DateTime<Utc>,
-}
-
-/// What an order's readers see of its payment.
-#[derive(Debug, Clone, Queryable, Selectable)]
-#[diesel(table_name = payments)]
-struct PaymentRow {
-    #[diesel(deserialize_as = Uuid)]
-    id: PaymentId,
-    #[diesel(deserialize_as = i64)]
-    version: Version,
-    #[diesel(deserialize_as = String)]
-    state: PaymentState,
-    attempt: i32,
-    operation_key: Option<String>,
-    next_attempt_at: Option<DateTime<Utc>>,
-}
-
-/// All of it, in one statement.
-type Joined = (Row, PaymentRow, Option<progress::Row>);
-
-fn joined((row, payment, progress): Joined) -> Order {
-    Order {
-        id: row.id,
-        version: row.version,
-        state: row.state,
-        external_id: row.external_id,
-        quote_id: row.quote_id,
-        customer_id: row.customer_id,
-        merchant_id: row.merchant_id,
-        merchant_name: row.merchant_name,
-        zone_id: row.zone_id,
-        lines: row.lines,
-        fees: row.fees,
-        currency: row.currency,
-        total: row.total,
-        pickup_lat: row.pickup_lat,
-        pickup_lng: row.pickup_lng,
-        dropoff_lat: row.dropoff_lat,
-        dropoff_lng: row.dropoff_lng,
-        promise_at: row.promise_at,
-        ready_at: row.ready_at,
-        pin: row.pin,
-        pin_hash: row.pin_hash,
-        reason: row.reason,
-        placed_at: row.placed_at,
-        payment: PaymentNow {
-            id: payment.id,
-            state: payment.state,
-            version: payment.version,
-            attempt: payment.attempt,
-            operation_key: payment.operation_key,
-            next_attempt_at: payment.next_attempt_at,
-        },
-        progress: progress.into(),
-    }
+    #[diesel(embed, skip_insertion)]
+    pub payment: Payment,
+    /// `None` until the first event of its ticket or delivery.
+    #[diesel(embed, skip_insertion)]
+    pub progress: Option<Progress>,
 }
 
 impl Order {
-    /// What is ordered.
-    ///
-    /// # Errors
-    /// When the row is broken.
-    pub fn lines(&self) -> Result<Vec<OrderLine>, Refusal> {
-        serde_json::from_value(self.lines.clone()).map_err(|e| Refusal::Bug(e.into()))
-    }
-
-    /// What else is charged.
-    ///
-    /// # Errors
-    /// When the row is broken.
-    pub fn fees(&self) -> Result<Vec<Fee>, Refusal> {
-        serde_json::from_value(self.fees.clone()).map_err(|e| Refusal::Bug(e.into()))
-    }
-
-    /// What the customer pays.
+    /// What the customer pays, fees included.
     #[must_use]
     pub fn total(&self) -> Money {
         Money::new(self.total, self.currency)
     }
 
-    /// Where the shop is.
-    ///
-    /// # Errors
-    /// When the row is broken.
-    pub fn pickup(&self) -> Result<Place, Refusal> {
-        Place::new(self.pickup_lat, self.pickup_lng).map_err(|e| Refusal::Bug(e.into()))
+    /// The version of its progress; 0 while there is none.
+    #[must_use]
+    pub fn progress_version(&self) -> Version {
+        self.progress.as_ref().map(|progress| progress.version).unwrap_or_default()
     }
 
-    /// Where the customer is.
-    ///
-    /// # Errors
-    /// When the row is broken.
-    pub fn dropoff(&self) -> Result<Place, Refusal> {
-        Place::new(self.dropoff_lat, self.dropoff_lng).map_err(|e| Refusal::Bug(e.into()))
-    }
-
-    /// What others hear of it.
-    ///
-    /// # Errors
-    /// When the row is broken.
-    pub fn snapshot(&self) -> Result<OrderSnapshot, Refusal> {
-        Ok(OrderSnapshot {
+    /// The order as it is published.
+    #[must_use]
+    pub fn snapshot(&self) -> OrderSnapshot {
+        OrderSnapshot {
             id: self.id,
             version: self.version,
             state: self.state,
@@ -208,103 +77,59 @@ impl Order {
             merchant_id: self.merchant_id,
             merchant_name: self.merchant_name.clone(),
             zone_id: self.zone_id.clone(),
-            lines: self.lines()?,
+            lines: self.lines.0.clone(),
             total: self.total(),
-            pickup: self.pickup()?,
-            dropoff: self.dropoff()?,
+            pickup: self.pickup,
+            dropoff: self.dropoff,
             ready_at: self.ready_at,
             promise_at: self.promise_at,
             pin_hash: self.pin_hash.clone(),
             reason: self.reason.clone(),
             placed_at: self.placed_at,
-        })
+        }
     }
 }
 
-/// Writes a new order and its event.
+/// Writes a new order and its event; not its payment.
 ///
 /// # Errors
-/// `Illegal` when the quote or the external id has an order already: a constraint's name is the answer.
+/// [`Refusal::Illegal`] when its quote or its external id has an order already.
 pub async fn insert(conn: &mut Conn, cause: &Cause, order: &Order) -> Result<(), Refusal> {
     diesel::insert_into(orders::table)
         .values((
-            (
-                orders::id.eq(order.id.0),
-                orders::version.eq(order.version.0),
-                orders::state.eq(order.state.as_str()),
-                orders::external_id.eq(&order.external_id),
-                orders::quote_id.eq(order.quote_id.0),
-                orders::customer_id.eq(order.customer_id.0),
-                orders::merchant_id.eq(order.merchant_id.0),
-                orders::merchant_name.eq(&order.merchant_name),
-                orders::zone_id.eq(order.zone_id.as_str()),
-                orders::lines.eq(&order.lines),
-                orders::fees.eq(&order.fees),
-                orders::currency.eq(order.currency.as_str()),
-                orders::total.eq(order.total),
-            ),
-            (
-                orders::pickup_lat.eq(order.pickup_lat),
-                orders::pickup_lng.eq(order.pickup_lng),
-                orders::dropoff_lat.eq(order.dropoff_lat),
-                orders::dropoff_lng.eq(order.dropoff_lng),
-                orders::promise_at.eq(order.promise_at),
-                orders::pin.eq(&order.pin),
-                orders::pin_hash.eq(&order.pin_hash),
-                orders::placed_at.eq(order.placed_at),
-            ),
+            order,
+            orders::pickup_lat.eq(order.pickup.lat()),
+            orders::pickup_lng.eq(order.pickup.lng()),
+            orders::dropoff_lat.eq(order.dropoff.lat()),
+            orders::dropoff_lng.eq(order.dropoff.lng()),
         ))
         .prepared()
         .execute(conn)
         .await
-        .map_err(|e| match &e {
-            diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::UniqueViolation, info) => {
-                let (code, detail) = match info.constraint_name() {
-                    Some("orders_external_id") => {
-                        ("external_id_used", "there is an order with this external_id already")
-                    }
-                    _ => ("quote_used", "this quote has become an order already"),
-                };
-                Refusal::Illegal { code, detail: detail.to_owned(), state: "used".to_owned(), allowed: Vec::new() }
-            }
-            _ => e.into(),
-        })?;
-    events::append(conn, cause, "placed", None, &order.snapshot()?).await
+        .map_err(already_used)?;
+    events::append(conn, cause, "placed", None, &order.snapshot()).await
 }
 
-/// What changes with a version.
-#[derive(Debug, Clone, Default)]
-pub struct Change {
-    /// The new state, when it is another.
-    pub state: Option<OrderState>,
-    /// The kitchen's time.
-    pub ready_at: Option<DateTime<Utc>>,
-    /// Why it ended.
-    pub reason: Option<String>,
+/// The name of the violated constraint says what has an order already.
+fn already_used(e: DieselError) -> Refusal {
+    let DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info) = &e else { return e.into() };
+    let (code, detail) = match info.constraint_name() {
+        Some("orders_external_id") => ("external_id_used", "there is an order with this external_id already"),
+        _ => ("quote_used", "this quote has become an order already"),
+    };
+    Refusal::Illegal { code, detail: detail.to_owned(), state: "used".to_owned(), allowed: Vec::new() }
 }
 
-/// Writes the next version of an order, if nobody else has, and its event.
+/// Writes the next version of an order, and its event. Of `after`, the state, the ready time and the reason are written.
 ///
 /// # Errors
-/// `Conflict` when a concurrent update won.
-pub async fn advance(
-    conn: &mut Conn,
-    cause: &Cause,
-    order: &Order,
-    kind: &str,
-    change: Change,
-) -> Result<Order, Refusal> {
-    let after = Order {
-        version: order.version.next(),
-        state: change.state.unwrap_or(order.state),
-        ready_at: change.ready_at.or(order.ready_at),
-        reason: change.reason.or_else(|| order.reason.clone()),
-        ..order.clone()
-    };
-    let updated = diesel::update(orders::table.find(order.id.0).filter(orders::version.eq(order.version.0)))
+/// [`Refusal::Conflict`] when a concurrent update won.
+pub async fn update(conn: &mut Conn, cause: &Cause, before: &Order, after: Order) -> Result<Order, Refusal> {
+    let after = Order { version: before.version.next(), ..after };
+    let updated = diesel::update(orders::table.find(before.id).filter(orders::version.eq(before.version)))
         .set((
-            orders::version.eq(after.version.0),
-            orders::state.eq(after.state.as_str()),
+            orders::version.eq(after.version),
+            orders::state.eq(after.state),
             orders::ready_at.eq(after.ready_at),
             orders::reason.eq(&after.reason),
         ))
@@ -314,105 +139,82 @@ pub async fn advance(
     if updated == 0 {
         return Err(Refusal::Conflict);
     }
-    events::append(conn, cause, kind, None, &after.snapshot()?).await?;
+    events::append(conn, cause, after.state.as_str(), None, &after.snapshot()).await?;
     Ok(after)
 }
 
-/// Whose order it must be.
+/// Who asks for an order; others are told that there is none.
 #[derive(Debug, Clone, Copy)]
-pub enum Of {
-    /// A customer's own.
+pub enum VisibleTo {
+    /// The customer who placed it.
     Customer(CustomerId),
-    /// A shop's own.
+    /// The shop it was placed at.
     Merchant(MerchantId),
-    /// Anybody's: operations and handlers of news.
+    /// Operations, timers and event handlers, which see every order.
     Anyone,
 }
 
-/// An order that the caller may see.
+/// Orders with their payment and progress, in one statement.
+#[auto_type(no_type_alias)]
+fn complete_orders() -> _ {
+    let order: AsSelect<Order, Pg> = Order::as_select();
+    orders::table.inner_join(payments::table).left_join(progress::table).select(order)
+}
+
+/// One order.
 ///
 /// # Errors
-/// `NotFound` when there is none, or it is somebody else's.
-pub async fn load(conn: &mut Conn, id: OrderId, of: Of) -> Result<Order, Refusal> {
-    let order: Option<Joined> = orders::table
-        .inner_join(payments::table)
-        .left_join(progress_table::table)
-        .filter(orders::id.eq(id.0))
-        .select((Row::as_select(), PaymentRow::as_select(), Option::<progress::Row>::as_select()))
-        .first(conn)
-        .await
-        .optional()?;
+/// [`Refusal::NotFound`] when there is none that the caller may see.
+pub async fn load(conn: &mut Conn, id: OrderId, visible_to: VisibleTo) -> Result<Order, Refusal> {
+    let order: Option<Order> = complete_orders().filter(orders::id.eq(id)).first(conn).await.optional()?;
     order
-        .map(joined)
-        .filter(|o| match of {
-            Of::Customer(customer) => o.customer_id == customer,
-            Of::Merchant(merchant) => o.merchant_id == merchant,
-            Of::Anyone => true,
+        .filter(|order| match visible_to {
+            VisibleTo::Customer(customer) => order.customer_id == customer,
+            VisibleTo::Merchant(merchant) => order.merchant_id == merchant,
+            VisibleTo::Anyone => true,
         })
         .ok_or(Refusal::NotFound("order"))
 }
 
-/// Where an order is, with its row locked: whoever moves it next waits, and sees what was written meanwhile.
+/// Several orders, sorted by id; unknown ids are left out.
+pub async fn load_many(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<Order>, Refusal> {
+    Ok(complete_orders().filter(orders::id.eq_any(ids)).order(orders::id).load(conn).await?)
+}
+
+/// The state of an order, with its row locked until the transaction ends.
 ///
 /// # Errors
-/// `NotFound`.
+/// [`Refusal::NotFound`].
 pub async fn lock_state(conn: &mut Conn, id: OrderId) -> Result<OrderState, Refusal> {
-    let state: Option<String> =
-        orders::table.find(id.0).select(orders::state).for_no_key_update().first(conn).await.optional()?;
-    let state = state.ok_or(Refusal::NotFound("order"))?;
-    state.parse().map_err(|e: pannier_contracts::UnknownWord| Refusal::Bug(e.into()))
+    let state = orders::table.find(id).select(orders::state).for_no_key_update().first(conn).await.optional()?;
+    state.ok_or(Refusal::NotFound("order"))
 }
 
-/// These orders, by id; those that are not there are left out.
-///
-/// # Errors
-/// What the database refuses.
-pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Order>, Refusal> {
-    let rows: Vec<Joined> = orders::table
-        .inner_join(payments::table)
-        .left_join(progress_table::table)
-        .filter(orders::id.eq_any(ids))
-        .order(orders::id)
-        .select((Row::as_select(), PaymentRow::as_select(), Option::<progress::Row>::as_select()))
-        .load(conn)
-        .await?;
-    Ok(rows.into_iter().map(joined).collect())
-}
-
-/// What a list asks for.
+/// Which orders a list has.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only this customer's.
+    /// Only those of this customer.
     pub customer: Option<CustomerId>,
-    /// Only in this state.
+    /// Only those in this state.
     pub state: Option<OrderState>,
-    /// Only those that are not over.
+    /// Only those that have not ended.
     pub open: bool,
 }
 
-/// Orders, newest first, after (older than) a cursor.
-///
-/// # Errors
-/// What the database says.
-pub async fn list(conn: &mut Conn, filter: Filter, before: Option<Uuid>, limit: i64) -> Result<Vec<Order>, Refusal> {
-    let mut query = orders::table
-        .inner_join(payments::table)
-        .left_join(progress_table::table)
-        .select((Row::as_select(), PaymentRow::as_select(), Option::<progress::Row>::as_select()))
-        .order(orders::id.desc())
-        .limit(limit)
-        .into_boxed();
+/// At most `limit` orders, newest first; only those older than `before`, if given.
+pub async fn list(conn: &mut Conn, filter: Filter, before: Option<OrderId>, limit: i64) -> Result<Vec<Order>, Refusal> {
+    let mut query = complete_orders().order(orders::id.desc()).limit(limit).into_boxed();
     if let Some(customer) = filter.customer {
-        query = query.filter(orders::customer_id.eq(customer.0));
+        query = query.filter(orders::customer_id.eq(customer));
     }
     if let Some(state) = filter.state {
-        query = query.filter(orders::state.eq(state.as_str()));
-        // Said so that the index of these few is used.
-        query = match state {
-            OrderState::Delivered => query,
-            state if OrderLifecycle::is_terminal(state) => query.filter(orders::has_ended_early),
-            _ => query.filter(orders::is_open),
-        };
+        query = query.filter(orders::state.eq(state));
+        // Implied by the state, and what the partial indexes are over.
+        if has_ended_early(state) {
+            query = query.filter(orders::has_ended_early);
+        } else if !OrderLifecycle::is_terminal(state) {
+            query = query.filter(orders::is_open);
+        }
     }
     if filter.open {
         query = query.filter(orders::is_open);
@@ -420,6 +222,5 @@ pub async fn list(conn: &mut Conn, filter: Filter, before: Option<Uuid>, limit: 
     if let Some(before) = before {
         query = query.filter(orders::id.lt(before));
     }
-    let rows: Vec<Joined> = query.load(conn).await?;
-    Ok(rows.into_iter().map(joined).collect())
+    Ok(query.load(conn).await?)
 }

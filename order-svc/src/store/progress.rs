@@ -1,7 +1,7 @@
-//! How far an order's ticket and delivery are: copies of their newest news, for whoever watches the order.
+//! The progress of orders: copies of the newest events of their tickets and deliveries, for those who watch an order.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Json, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::event::Snapshot;
 use pannier_contracts::{OrderId, Version};
@@ -11,50 +11,29 @@ use uuid::Uuid;
 
 use super::schema::progress;
 
-/// An order's progress; version 0 before anything was heard.
-#[derive(Debug, Clone, PartialEq)]
+/// The progress of an order.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = progress)]
 pub struct Progress {
-    /// Grows with every piece of news.
+    /// Grows by one with every event of the ticket or the delivery.
     pub version: Version,
-    /// The ticket, as the kitchen told last.
+    /// The ticket after its newest event.
     pub ticket: Option<serde_json::Value>,
-    /// The delivery, as dispatch told last.
+    /// The delivery after its newest event.
     pub delivery: Option<serde_json::Value>,
 }
 
-impl Progress {
-    /// Nothing was heard yet.
-    pub const NONE: Self = Self { version: Version(0), ticket: None, delivery: None };
-}
-
-/// A progress row.
-#[derive(Debug, Clone, Queryable, Selectable)]
+/// The progress of an order as it is logged.
+#[derive(Debug, Clone, PartialEq, QueryableByName, Serialize, Deserialize)]
 #[diesel(table_name = progress)]
-pub(super) struct Row {
-    version: i64,
-    ticket: Option<serde_json::Value>,
-    delivery: Option<serde_json::Value>,
-}
-
-impl From<Option<Row>> for Progress {
-    fn from(row: Option<Row>) -> Self {
-        match row {
-            Some(row) => Self { version: Version(row.version), ticket: row.ticket, delivery: row.delivery },
-            None => Self::NONE,
-        }
-    }
-}
-
-/// What the log says of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProgressSnapshot {
-    /// Of which order.
+    /// The order.
     pub order_id: OrderId,
-    /// Which news this is, counted per order.
+    /// As in [`Progress`].
     pub version: Version,
-    /// The ticket, if there is one.
+    /// As in [`Progress`].
     pub ticket: Option<serde_json::Value>,
-    /// The delivery, if there is one.
+    /// As in [`Progress`].
     pub delivery: Option<serde_json::Value>,
 }
 
@@ -68,84 +47,62 @@ impl Snapshot for ProgressSnapshot {
     }
 }
 
-/// Whose news it is.
+/// The columns that hold a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The kitchen's.
+    /// Of the ticket.
     Ticket,
-    /// Dispatch's.
+    /// Of the delivery.
     Delivery,
 }
 
-/// One order's news.
+impl Part {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::Delivery => "delivery",
+        }
+    }
+}
+
+/// A new copy for one order.
 #[derive(Debug)]
-pub struct Copy<'a> {
-    /// Of which order.
+pub struct PartChange<'a> {
+    /// The order.
     pub order_id: OrderId,
-    /// What is kept of the ticket or delivery.
+    /// The copy.
     pub copy: serde_json::Value,
-    /// Who says so, in which trace.
+    /// The cause of the event that the change is announced with.
     pub cause: &'a Cause,
 }
 
-/// Keeps what the kitchen or dispatch told, for many orders at once, each order at most once.
+/// Stores copies of one part for several orders, each order at most once, and announces them.
 ///
 /// # Errors
-/// `NotFound` when one of the orders is not there.
-pub async fn keep(conn: &mut Conn, part: Part, copies: &[Copy<'_>]) -> Result<(), Refusal> {
-    #[derive(QueryableByName)]
-    struct Kept {
-        #[diesel(sql_type = SqlUuid)]
-        order_id: Uuid,
-        #[diesel(sql_type = BigInt)]
-        version: i64,
-        #[diesel(sql_type = Nullable<Text>)]
-        ticket: Option<String>,
-        #[diesel(sql_type = Nullable<Text>)]
-        delivery: Option<String>,
-    }
-    macro_rules! keep {
-        ($column:literal) => {
-            concat!(
-                "INSERT INTO progress AS p (order_id, version, ",
-                $column,
-                ")
-                 SELECT id, 1, copy::json FROM unnest($1, $2) AS news (id, copy)
-                 WHERE EXISTS (SELECT FROM orders o WHERE o.id = news.id) ORDER BY id
-                 ON CONFLICT (order_id) DO UPDATE SET version = p.version + 1, ",
-                $column,
-                " = excluded.",
-                $column,
-                "
-                 RETURNING order_id, version, ticket::text AS ticket, delivery::text AS delivery"
-            )
-        };
-    }
-    let statement = match part {
-        Part::Ticket => keep!("ticket"),
-        Part::Delivery => keep!("delivery"),
-    };
-    let kept: Vec<Kept> = diesel::sql_query(statement)
-        .bind::<Array<SqlUuid>, _>(copies.iter().map(|copy| copy.order_id.0).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(copies.iter().map(|copy| copy.copy.to_string()).collect::<Vec<_>>())
+/// [`Refusal::NotFound`] when one of the orders does not exist.
+pub async fn upsert(conn: &mut Conn, part: Part, changes: &[PartChange<'_>]) -> Result<(), Refusal> {
+    let column = part.column();
+    // Raw: `unnest` keeps the text the same for any number of orders, and orders that do not exist are left out.
+    let upsert = format!(
+        "INSERT INTO progress AS p (order_id, version, {column})
+         SELECT id, 1, copy FROM unnest($1, $2) AS new (id, copy)
+         WHERE EXISTS (SELECT FROM orders o WHERE o.id = new.id) ORDER BY id
+         ON CONFLICT (order_id) DO UPDATE SET version = p.version + 1, {column} = excluded.{column}
+         RETURNING order_id, version, ticket, delivery"
+    );
+    let (ids, copies): (Vec<_>, Vec<_>) = changes.iter().map(|change| (change.order_id, &change.copy)).unzip();
+    let changed: Vec<ProgressSnapshot> = diesel::sql_query(upsert)
+        .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Array<Json>, _>(copies)
         .prepared()
         .load(conn)
         .await?;
-    if kept.len() < copies.len() {
+    if changed.len() < changes.len() {
         return Err(Refusal::NotFound("order"));
     }
-    let json = |text: Option<String>| {
-        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|e| Refusal::Bug(anyhow::Error::new(e)))
-    };
-    for row in kept {
-        let Some(copy) = copies.iter().find(|copy| copy.order_id.0 == row.order_id) else { continue };
-        let snapshot = ProgressSnapshot {
-            order_id: copy.order_id,
-            version: Version(row.version),
-            ticket: json(row.ticket)?,
-            delivery: json(row.delivery)?,
-        };
-        events::append(conn, copy.cause, "changed", None, &snapshot).await?;
+    for snapshot in changed {
+        let Some(change) = changes.iter().find(|change| change.order_id == snapshot.order_id) else { continue };
+        events::append(conn, change.cause, "changed", None, &snapshot).await?;
     }
     Ok(())
 }

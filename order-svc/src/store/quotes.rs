@@ -3,45 +3,39 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use pannier_contracts::{CustomerId, MerchantId, QuoteId};
+use pannier_contracts::order::OrderLine;
+use pannier_contracts::{Currency, CustomerId, MerchantId, Place, QuoteId, ZoneId};
+use pannier_platform::db::functions::clock_timestamp;
 use pannier_platform::retention::{After, Forgotten};
-use pannier_platform::{Conn, Prepare as _, Refusal};
-use uuid::Uuid;
+use pannier_platform::{Conn, Json, Prepare as _, Refusal};
 
 use super::schema::quotes;
+use crate::domain::pricing::Fee;
 
-diesel::define_sql_function! {
-    /// The database's clock: the one that judges expiry.
-    fn clock_timestamp() -> diesel::sql_types::Timestamptz;
-}
-
-/// A priced offer of a shop to a customer.
+/// A quote's row.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = quotes)]
 #[allow(missing_docs, reason = "columns; the migration documents them")]
 pub struct Quote {
-    #[diesel(deserialize_as = Uuid, serialize_as = Uuid)]
     pub id: QuoteId,
-    #[diesel(deserialize_as = Uuid, serialize_as = Uuid)]
     pub customer_id: CustomerId,
-    #[diesel(deserialize_as = Uuid, serialize_as = Uuid)]
     pub merchant_id: MerchantId,
     pub merchant_name: String,
-    pub zone_id: String,
-    pub lines: serde_json::Value,
-    pub fees: serde_json::Value,
-    pub currency: String,
+    pub zone_id: ZoneId,
+    pub lines: Json<Vec<OrderLine>>,
+    pub fees: Json<Vec<Fee>>,
+    pub currency: Currency,
     pub total: i64,
-    pub pickup_lat: f64,
-    pub pickup_lng: f64,
-    pub dropoff_lat: f64,
-    pub dropoff_lng: f64,
+    #[diesel(select_expression = (quotes::pickup_lat, quotes::pickup_lng), skip_insertion)]
+    pub pickup: Place,
+    #[diesel(select_expression = (quotes::dropoff_lat, quotes::dropoff_lng), skip_insertion)]
+    pub dropoff: Place,
     pub promise_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
 }
 
-/// A quote can become an order for ten minutes, and is looked up again only by a repeated request: it is kept as long as answers are.
-/// Ids grow with time, so the oldest are at the beginning of the table's key.
+/// Quotes are kept as long as answers: only a repeated request asks for an expired one. Raw: retention runs text. Ids grow
+/// with time, so the oldest quotes are found by the primary key.
 pub const FORGOTTEN: Forgotten = Forgotten {
     what: "quotes",
     after: After::Answers,
@@ -50,23 +44,30 @@ pub const FORGOTTEN: Forgotten = Forgotten {
               WHERE expires_at < statement_timestamp() - $2 * interval '1 s'))",
 };
 
-/// Keeps a quote.
-///
-/// # Errors
-/// What the database says.
-pub async fn insert(conn: &mut Conn, quote: Quote) -> Result<(), Refusal> {
-    diesel::insert_into(quotes::table).values(quote).prepared().execute(conn).await?;
+/// Writes a new quote.
+pub async fn insert(conn: &mut Conn, quote: &Quote) -> Result<(), Refusal> {
+    diesel::insert_into(quotes::table)
+        .values((
+            quote,
+            quotes::pickup_lat.eq(quote.pickup.lat()),
+            quotes::pickup_lng.eq(quote.pickup.lng()),
+            quotes::dropoff_lat.eq(quote.dropoff.lat()),
+            quotes::dropoff_lng.eq(quote.dropoff.lng()),
+        ))
+        .prepared()
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
-/// A customer's own quote, and the database's now, which judges whether it is still good.
+/// A quote of this customer, and the database's time, by which its expiry is judged.
 ///
 /// # Errors
-/// `NotFound` when there is none, or it is somebody else's.
+/// [`Refusal::NotFound`] when this customer has no such quote.
 pub async fn load(conn: &mut Conn, id: QuoteId, customer: CustomerId) -> Result<(Quote, DateTime<Utc>), Refusal> {
     quotes::table
-        .find(id.0)
-        .filter(quotes::customer_id.eq(customer.0))
+        .find(id)
+        .filter(quotes::customer_id.eq(customer))
         .select((Quote::as_select(), clock_timestamp()))
         .first(conn)
         .await

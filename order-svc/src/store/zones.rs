@@ -1,68 +1,96 @@
-//! The zones that are known here, kept in memory: a quote needs one of them, and they change once in a month.
+//! Copies of zones, as dispatch-svc publishes them. They are few and change rarely, and every quote needs one: so they
+//! are kept in memory, too.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
+use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
-use pannier_contracts::Place;
-use pannier_platform::{Conn, Refusal};
+use pannier_contracts::zone::{Policy, ZoneSnapshot};
+use pannier_contracts::{Place, Version, ZoneId};
+use pannier_platform::{Conn, Json, Refusal};
 
 use super::schema::zones;
-use crate::domain::zones::{Outline, Zone, zone_at};
+use crate::domain::zones::{Zone, zone_at};
 
-/// Our copies follow dispatch-svc by events; a process is behind its own table by no more than this.
-const READ_AGAIN: Duration = Duration::from_secs(1);
+/// A zone's row.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = zones)]
+struct Row {
+    id: ZoneId,
+    version: Version,
+    polygon: Json<Vec<Place>>,
+    policy: Json<Policy>,
+}
 
-/// Zones by their ids, each as of a version.
-type Known = BTreeMap<String, (i64, Arc<Zone>)>;
+/// Stores a zone, unless the stored version is as new.
+pub async fn upsert(conn: &mut Conn, zone: &ZoneSnapshot) -> Result<(), Refusal> {
+    let upsert = diesel::insert_into(zones::table)
+        .values((
+            zones::id.eq(&zone.id),
+            zones::version.eq(zone.version),
+            zones::polygon.eq(Json(&zone.polygon)),
+            zones::policy.eq(Json(&zone.policy)),
+        ))
+        .on_conflict(zones::id)
+        .do_update()
+        .set((
+            zones::version.eq(excluded(zones::version)),
+            zones::polygon.eq(excluded(zones::polygon)),
+            zones::policy.eq(excluded(zones::policy)),
+        ));
+    diesel::query_dsl::methods::FilterDsl::filter(upsert, zones::version.lt(excluded(zones::version)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
 
-/// The zones in memory: read again after a second, and parsed only when their version is another.
+/// How old the zones in memory may be before they are compared with the table again.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+/// The zones by id, each with the version that it was read at.
+type ById = BTreeMap<ZoneId, (Version, Arc<Zone>)>;
+
+/// The zones in memory, at most [`MAX_AGE`] behind the table. Only those with another version are read again.
 #[derive(Debug, Default)]
-pub struct Zones(Mutex<Option<(Instant, Arc<Known>)>>);
+pub struct ZoneCache(Mutex<Option<(Instant, Arc<ById>)>>);
 
-impl Zones {
-    /// The zone that holds a place; of several, the smallest.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn at(&self, conn: &mut Conn, place: Place) -> Result<Option<Arc<Zone>>, Refusal> {
-        let known = self.known(conn).await?;
-        let found = zone_at(known.values().map(|(_, zone)| &**zone), place);
-        Ok(found.and_then(|zone| known.get(zone.id.as_str())).map(|(_, zone)| Arc::clone(zone)))
+impl ZoneCache {
+    /// The zone that contains a place; the smallest where several do.
+    pub async fn at(&self, conn: &mut Conn, place: &Place) -> Result<Option<Arc<Zone>>, Refusal> {
+        let zones = self.fresh(conn).await?;
+        let found = zone_at(zones.values().map(|(_, zone)| &**zone), place);
+        Ok(found.and_then(|zone| zones.get(&zone.id)).map(|(_, zone)| Arc::clone(zone)))
     }
 
-    async fn known(&self, conn: &mut Conn) -> Result<Arc<Known>, Refusal> {
-        let before = self.lock().clone();
-        let mut known = match before {
-            Some((read_at, known)) if read_at.elapsed() < READ_AGAIN => return Ok(known),
-            Some((_, known)) => (*known).clone(),
-            None => Known::new(),
+    async fn fresh(&self, conn: &mut Conn) -> Result<Arc<ById>, Refusal> {
+        let cached = self.lock().clone();
+        let mut by_id = match cached {
+            Some((read_at, by_id)) if read_at.elapsed() < MAX_AGE => return Ok(by_id),
+            Some((_, by_id)) => (*by_id).clone(),
+            None => ById::new(),
         };
         let read_at = Instant::now();
-        let versions: Vec<(String, i64)> = zones::table.select((zones::id, zones::version)).load(conn).await?;
-        let other = |(id, version): &&(String, i64)| known.get(id).is_none_or(|(known, _)| known != version);
-        let changed: Vec<&String> = versions.iter().filter(other).map(|(id, _)| id).collect();
-        if !changed.is_empty() {
-            let rows: Vec<(String, i64, serde_json::Value, serde_json::Value)> =
-                zones::table.filter(zones::id.eq_any(changed)).load(conn).await?;
-            for (id, version, polygon, policy) in rows {
-                let zone = || -> anyhow::Result<Zone> {
-                    let corners: Vec<Place> = serde_json::from_value(polygon)?;
-                    let outline = Outline::new(&corners);
-                    Ok(Zone { id: id.parse()?, corners, outline, policy: serde_json::from_value(policy)? })
-                };
-                known.insert(id.clone(), (version, Arc::new(zone().map_err(Refusal::Bug)?)));
+        let versions: BTreeMap<ZoneId, Version> =
+            zones::table.select((zones::id, zones::version)).load(conn).await?.into_iter().collect();
+        by_id.retain(|id, (version, _)| versions.get(id) == Some(version));
+        let missing: Vec<&ZoneId> = versions.keys().filter(|id| !by_id.contains_key(id)).collect();
+        if !missing.is_empty() {
+            let rows: Vec<Row> =
+                zones::table.filter(zones::id.eq_any(missing)).select(Row::as_select()).load(conn).await?;
+            for row in rows {
+                let zone = Zone::new(row.id.clone(), row.polygon.0, row.policy.0);
+                by_id.insert(row.id, (row.version, Arc::new(zone)));
             }
         }
-        known.retain(|id, _| versions.iter().any(|(there, _)| there == id));
-        let known = Arc::new(known);
-        *self.lock() = Some((read_at, Arc::clone(&known)));
-        Ok(known)
+        let by_id = Arc::new(by_id);
+        *self.lock() = Some((read_at, Arc::clone(&by_id)));
+        Ok(by_id)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Arc<Known>)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Arc<ById>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What happens without being asked: timers, and the sweeper behind them.
+//! What happens without a request: timers, and the sweeper, which finds what has lost its timer.
 
 pub mod sweeper;
 pub mod timers;

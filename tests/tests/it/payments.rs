@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use order_svc::payments::gateway::{Gateway, NoAnswer, Operation, Said};
+use order_svc::domain::settlement::Operation;
+use order_svc::payments::gateway::{Answer, Gateway, NoAnswer};
 use order_svc::payments::reconciler::Reconciler;
-use order_svc::store::payments::Payment;
+use order_svc::store::Payment;
 use pannier_platform::{Db, Stop};
 use pannier_testkit::{Servers, TestDb, eventually};
 use tokio::sync::Semaphore;
@@ -30,15 +31,15 @@ impl Slow {
 
 #[async_trait]
 impl Gateway for Slow {
-    async fn perform(&self, _operation: Operation, _key: &str, _payment: &Payment) -> Result<Said, NoAnswer> {
+    async fn perform(&self, _operation: Operation, _key: &str, _payment: &Payment) -> Result<Answer, NoAnswer> {
         self.asked_to.fetch_add(1, Ordering::SeqCst);
         self.answers.acquire().await.expect("open").forget();
-        Ok(Said::Done)
+        Ok(Answer::Done)
     }
 
     /// What is still being done is not known yet.
-    async fn ask(&self, _key: &str) -> Result<Said, NoAnswer> {
-        Ok(Said::NotKnown)
+    async fn query(&self, _key: &str) -> Result<Answer, NoAnswer> {
+        Ok(Answer::NotFound)
     }
 }
 
