@@ -16,7 +16,6 @@ mod news;
 mod night;
 mod orders;
 mod outages;
-mod payments;
 mod pool;
 mod races;
 mod relay;

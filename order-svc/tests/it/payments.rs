@@ -1,7 +1,8 @@
-//! Two workers and one payment: whatever each of them hears from the gateway, and whenever, money moves once and is booked.
+//! Money moves once, and every move is in the ledger: whatever the gateway answers, and whenever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use order_svc::domain::settlement::Operation;
@@ -10,34 +11,37 @@ use order_svc::payments::reconciler::Reconciler;
 use order_svc::store::Payment;
 use pannier_platform::{Db, Stop};
 use pannier_testkit::{Servers, TestDb, eventually};
+use serde_json::json;
 use tokio::sync::Semaphore;
 
-/// A gateway that takes its time.
+use crate::service::OrderService;
+
+/// A gateway that does not know an operation before it has answered it.
 struct Slow {
-    asked_to: AtomicUsize,
-    /// Operations that may be answered.
+    /// How often it was asked for an operation.
+    requests: AtomicUsize,
+    /// How many requests it may answer.
     answers: Semaphore,
 }
 
 impl Slow {
     fn new() -> Arc<Self> {
-        Arc::new(Self { asked_to: AtomicUsize::new(0), answers: Semaphore::new(0) })
+        Arc::new(Self { requests: AtomicUsize::new(0), answers: Semaphore::new(0) })
     }
 
     async fn is_asked(&self) {
-        eventually("the gateway is asked", || async { (self.asked_to.load(Ordering::SeqCst) > 0).then_some(()) }).await;
+        eventually("the gateway is asked", || async { (self.requests.load(Ordering::SeqCst) > 0).then_some(()) }).await;
     }
 }
 
 #[async_trait]
 impl Gateway for Slow {
     async fn perform(&self, _operation: Operation, _key: &str, _payment: &Payment) -> Result<Answer, NoAnswer> {
-        self.asked_to.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
         self.answers.acquire().await.expect("open").forget();
         Ok(Answer::Done)
     }
 
-    /// What is still being done is not known yet.
     async fn query(&self, _key: &str) -> Result<Answer, NoAnswer> {
         Ok(Answer::NotFound)
     }
@@ -51,7 +55,7 @@ const ORDER: &str = "INSERT INTO orders.orders (id, version, state, quote_id, cu
      VALUES ('00000000-0000-7000-8000-000000000002', 1, 'initiated', '00000000-0000-7000-8000-000000000001', 'tok_ok', 'EUR', 1500, now())";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_comes_after_its_lock_ran_out_is_booked_once() {
+async fn an_answer_that_comes_after_its_claim_ran_out_is_booked_once() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     db.execute(ORDER).await;
@@ -60,13 +64,13 @@ async fn an_answer_that_comes_after_its_lock_ran_out_is_booked_once() {
     let worker = |gateway: &Arc<Slow>| tokio::spawn(Reconciler::new(pool(), Arc::clone(gateway)).run(stop.clone()));
     let one = worker(&first);
     first.is_asked().await;
-    // Its lock runs out while the gateway is at it. Another worker asks what became of it, hears that nobody knows, and
-    // asks for it again.
+    // Its claim runs out before the gateway answers. Another worker queries the operation, learns that the gateway does
+    // not know it, and asks for it again.
     db.execute("UPDATE orders.payments SET locked_until = now() - interval '1 s', next_attempt_at = now()").await;
     let other = worker(&second);
     second.is_asked().await;
 
-    // The first answer comes after all.
+    // The first answer comes late.
     first.answers.add_permits(1);
     let booked = "SELECT count(*) AS n FROM orders.ledger WHERE kind = 'authorise' AND amount = 1500";
     eventually("it is booked", || async { (db.count(booked).await == 1).then_some(()) }).await;
@@ -79,9 +83,56 @@ async fn an_answer_that_comes_after_its_lock_ran_out_is_booked_once() {
     other.await.unwrap();
     assert_eq!(db.count(booked).await, 1);
     let steps = "SELECT count(*) AS n FROM orders.events WHERE aggregate = 'payment'";
-    assert_eq!(db.count(steps).await, 1, "one step, told once");
+    assert_eq!(db.count(steps).await, 1, "one transition, one event");
     assert_eq!(db.count("SELECT count(*) AS n FROM orders.orders WHERE state = 'paid' AND version = 2").await, 1);
     let alarms = "SELECT count(*) AS n FROM orders.alarms WHERE resolved_at IS NULL";
-    assert_eq!(db.count(alarms).await, 0, "nobody needs to look");
+    assert_eq!(db.count(alarms).await, 0, "no alarm");
     db.remove(&servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_asked_for_and_the_operation_is_not_repeated() {
+    let service = OrderService::start().await;
+    service.gateway.lose_answers(true);
+    let order = service.placed("tok_ok").await;
+    eventually("the payment is unknown", || async {
+        let payment = service.payment(&order).await;
+        (payment["state"] == "unknown" && payment["last_error"].is_string()).then_some(())
+    })
+    .await;
+    service.gateway.lose_answers(false);
+    service.let_time_pass(Duration::from_secs(5)).await;
+    service.order_is(&order, "paid", "authorised").await;
+    assert_eq!(service.gateway.done(), ["authorise"]);
+    assert_eq!(service.ledger(&order).await, ["authorise"]);
+    let events = ["payment.opened.v1", "payment.changed.v1", "payment.changed.v1"];
+    assert_eq!(service.events("payment", &order).await, events);
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_capture_is_owed_and_the_order_goes_on() {
+    let service = OrderService::start().await;
+    service.gateway.refuse("capture");
+    let order = service.paid().await;
+    service.accept(&order).await.ok();
+    service.order_is(&order, "accepted", "failed").await;
+    assert_eq!(service.ledger(&order).await, ["authorise", "receivable"]);
+    assert_eq!(service.alarms().await, ["capture_refused"]);
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_release_is_an_alarm_and_is_tried_again() {
+    let service = OrderService::start().await;
+    service.gateway.refuse("void");
+    let order = service.paid().await;
+    service.customer.post(&format!("{}/cancel", order.path), json!({})).await.ok();
+    eventually("the alarm is raised", || async { (service.alarms().await == ["release_refused"]).then_some(()) }).await;
+    service.gateway.allow("void");
+    service.let_time_pass(Duration::from_secs(5)).await;
+    service.order_is(&order, "cancelled", "voided").await;
+    assert_eq!(service.ledger(&order).await, ["authorise", "void"]);
+    assert_eq!(service.alarms().await, [""; 0]);
+    service.end().await;
 }

@@ -1,0 +1,8 @@
+//! order-svc on a real database, with a scripted payment gateway and without a broker: events are handed over as bytes.
+
+mod news;
+mod orders;
+mod payments;
+mod rules;
+mod scripted_gateway;
+mod service;

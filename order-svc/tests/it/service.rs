@@ -1,0 +1,340 @@
+//! One order-svc, and the people around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{SubsecRound as _, TimeDelta, Utc};
+use order_svc::app::{App, Settings};
+use order_svc::messaging::on_delivery::OnDelivery;
+use order_svc::messaging::on_merchant::OnMerchant;
+use order_svc::messaging::on_ticket::OnTicket;
+use order_svc::messaging::on_zone::OnZone;
+use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
+use pannier_contracts::event::Snapshot;
+use pannier_contracts::merchant::{MenuItem, MerchantSnapshot, MerchantStatus};
+use pannier_contracts::ticket::{TicketSnapshot, TicketState};
+use pannier_contracts::zone::{Policy, ZoneSnapshot};
+use pannier_contracts::{
+    CustomerId, DeliveryId, Envelope, EventId, MerchantId, Money, OrderId, PaymentId, Place, RiderId, TicketId, Version,
+};
+use pannier_platform::auth::{Role, Signer};
+use pannier_platform::consumer::{Handler, Processed, process};
+use pannier_platform::{Db, Refusal, Stop, event_log};
+use pannier_testkit::{Servers, TestDb, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::scripted_gateway::ScriptedGateway;
+
+/// The shop; the zone ends two tenths of a degree around it.
+pub const SHOP: (f64, f64) = (52.52, 13.40);
+
+pub struct OrderService {
+    pub db: TestDb,
+    pub pool: Db,
+    pub gateway: ScriptedGateway,
+    pub customer: Caller,
+    pub shop: Caller,
+    pub ops: Caller,
+    url: String,
+    signer: Signer,
+    timers: Arc<Notify>,
+    servers: Servers,
+    stop: Stop,
+    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl OrderService {
+    /// A service that knows a zone and an open shop with soup for 6.50 €.
+    pub async fn start() -> Self {
+        let servers = Servers::from_env();
+        let db = TestDb::create(&servers).await;
+        let keys = std::env::temp_dir().join(format!("pannier-{}", db.name));
+        let signer = Signer::load_or_create(&keys).unwrap();
+        let gateway = ScriptedGateway::start();
+        let settings: Settings = serde_json::from_value(json!({
+            "http_bind": "127.0.0.1:0", "http_workers": 1, "pool_size": 8, "keep_days": 90, "keep_answers_hours": 48,
+            "namespace": db.name, "database_url": db.urls.order, "amqp_url": "amqp://127.0.0.1:1/%2f",
+            "auth_jwks": keys.join("jwks.json"), "gateway_url": gateway.url,
+        }))
+        .unwrap();
+        let stop = Stop::new();
+        let app = App::build(settings, stop.clone()).await.unwrap();
+        std::fs::remove_dir_all(&keys).unwrap();
+        let url = format!("http://{}", app.address().unwrap());
+        let timers = app.timer_nudge();
+        let running = tokio::spawn(app.run());
+        let pool = Db::new(&db.urls.order, 4).unwrap();
+        let caller = |role, id| Caller::new(&signer, &url, role, id);
+        let customer = caller(Role::Customer, CustomerId::generate().to_string());
+        let shop = caller(Role::Merchant, MerchantId::generate().to_string());
+        let ops = caller(Role::Ops, "ops_test".to_owned());
+        let this = Self { db, pool, gateway, customer, shop, ops, url, signer, timers, servers, stop, running };
+        this.publish_zone_and_shop().await;
+        this
+    }
+
+    async fn publish_zone_and_shop(&self) {
+        let corners = [(-0.2, -0.2), (-0.2, 0.2), (0.2, 0.2), (0.2, -0.2)];
+        let zone = ZoneSnapshot {
+            id: "test".parse().unwrap(),
+            version: Version::FIRST,
+            name: "Test".to_owned(),
+            polygon: corners.map(|(dy, dx)| Place::new(SHOP.0 + dy, SHOP.1 + dx).unwrap()).to_vec(),
+            policy: Policy::default(),
+        };
+        self.hear(OnZone, &zone).await.unwrap();
+        let price = Money::new(650, "EUR".parse().unwrap());
+        let shop = MerchantSnapshot {
+            id: self.shop.id.parse().unwrap(),
+            version: Version::FIRST,
+            name: "Noodles".to_owned(),
+            place: Place::new(SHOP.0, SHOP.1).unwrap(),
+            currency: price.currency,
+            prep_ms: 600_000,
+            status: MerchantStatus::Open,
+            menu: vec![MenuItem { sku: "soup".to_owned(), name: "Soup".to_owned(), price, available: true }],
+        };
+        self.hear(OnMerchant, &shop).await.unwrap();
+    }
+
+    /// Another customer.
+    pub fn another_customer(&self) -> Caller {
+        Caller::new(&self.signer, &self.url, Role::Customer, CustomerId::generate().to_string())
+    }
+
+    /// A quote of one soup.
+    pub async fn quote(&self, customer: &Caller) -> Value {
+        let dropoff = json!({"lat": SHOP.0 + 0.01, "lng": SHOP.1});
+        let basket =
+            json!({"merchant_id": self.shop.id, "lines": [{"sku": "soup", "quantity": 1}], "dropoff": dropoff});
+        customer.post("/v1/quotes", basket).await.ok()
+    }
+
+    /// An order whose payment is under way.
+    pub async fn placed(&self, payment_method: &str) -> Order {
+        let quote = self.quote(&self.customer).await;
+        let body = json!({"quote_id": quote["id"], "payment_method": payment_method});
+        Order::of(&self.customer.post("/v1/orders", body).await.ok())
+    }
+
+    /// A paid order.
+    pub async fn paid(&self) -> Order {
+        let order = self.placed("tok_ok").await;
+        self.order_is(&order, "paid", "authorised").await;
+        order
+    }
+
+    /// An order that the shop has accepted, and whose money was taken.
+    pub async fn accepted(&self) -> Order {
+        let order = self.paid().await;
+        self.accept(&order).await.ok();
+        self.order_is(&order, "accepted", "captured").await;
+        order
+    }
+
+    /// The shop accepts.
+    pub async fn accept(&self, order: &Order) -> Answer {
+        let ready_at = (Utc::now() + TimeDelta::minutes(20)).trunc_subsecs(3);
+        self.shop.post(&format!("{}/accept", order.path), json!({"ready_at": ready_at})).await
+    }
+
+    /// The order, as its customer sees it.
+    pub async fn seen(&self, order: &Order) -> Value {
+        self.customer.get(&order.path).await.ok()
+    }
+
+    /// Waits until an order and its payment are in these states, and nothing is to be done about the payment.
+    pub async fn order_is(&self, order: &Order, state: &str, payment: &str) -> Value {
+        let rests = format!(
+            "SELECT count(*) AS n FROM orders.payments WHERE order_id = '{}' AND state = '{payment}' AND operation IS NULL
+                 AND next_attempt_at IS NULL",
+            order.id.0
+        );
+        eventually(&format!("the order is {state}, its payment {payment}"), || async {
+            let seen = self.seen(order).await;
+            (seen["state"] == state && self.db.count(&rests).await == 1).then_some(seen)
+        })
+        .await
+    }
+
+    /// An event of another service arrives.
+    pub async fn hear<H: Handler>(&self, handler: H, snapshot: &H::Snapshot) -> Result<Processed, Refusal>
+    where
+        H::Snapshot: Snapshot,
+    {
+        process(&self.pool, &Arc::new(handler), &envelope(snapshot)).await
+    }
+
+    /// An event of an order's ticket arrives.
+    pub async fn hear_ticket(&self, order: &Order, version: i64, state: TicketState) -> Processed {
+        self.hear(OnTicket, &self.ticket(order, version, state)).await.unwrap()
+    }
+
+    /// An event of an order's delivery arrives.
+    pub async fn hear_delivery(&self, order: &Order, version: i64, state: DeliveryState) -> Processed {
+        self.hear(OnDelivery, &self.delivery(order, version, state)).await.unwrap()
+    }
+
+    pub fn ticket(&self, order: &Order, version: i64, state: TicketState) -> TicketSnapshot {
+        TicketSnapshot {
+            id: TicketId(order.id.0),
+            version: Version(version),
+            state,
+            order_id: order.id,
+            merchant_id: self.shop.id.parse().unwrap(),
+            lines: Vec::new(),
+            ready_at: None,
+            reason: (state == TicketState::Rejected).then(|| "sold_out".to_owned()),
+            opened_at: Utc::now(),
+        }
+    }
+
+    fn delivery(&self, order: &Order, version: i64, state: DeliveryState) -> DeliverySnapshot {
+        DeliverySnapshot {
+            id: DeliveryId(order.id.0),
+            version: Version(version),
+            state,
+            order_id: order.id,
+            merchant_id: self.shop.id.parse().unwrap(),
+            zone_id: "test".parse().unwrap(),
+            rider_id: Some(RiderId::generate()),
+            attempt: 1,
+            ready_at: Utc::now(),
+            picked_up_at: None,
+            delivered_at: None,
+            reason: None,
+        }
+    }
+
+    /// The types of an order's own events, of its payment's, or of its progress. Every version has one.
+    pub async fn events(&self, aggregate: &'static str, order: &Order) -> Vec<String> {
+        let id = match aggregate {
+            "payment" => self.payment(order).await["id"].as_str().unwrap().parse::<PaymentId>().unwrap().0,
+            _ => order.id.0,
+        };
+        let events =
+            self.pool.read(move |conn| Box::pin(async move { Ok(event_log::timeline(conn, aggregate, id).await?) }));
+        let events = events.await.unwrap();
+        for (event, version) in events.iter().zip(1..) {
+            assert_eq!(event.version, version, "one event for each version");
+        }
+        events.into_iter().map(|event| event.kind).collect()
+    }
+
+    /// An order's payment with its ledger, as operations see it.
+    pub async fn payment(&self, order: &Order) -> Value {
+        self.ops.get(&format!("/v1/ops/payments/{}", order.id)).await.ok()
+    }
+
+    /// The kinds of an order's ledger entries, oldest first.
+    pub async fn ledger(&self, order: &Order) -> Vec<String> {
+        let payment = self.payment(order).await;
+        payment["ledger"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The open alarms. Events that are not published are none: there is no broker.
+    pub async fn alarms(&self) -> Vec<String> {
+        let stuck = self.ops.get("/v1/ops/stuck").await.ok();
+        let kinds = stuck["data"].as_array().unwrap().iter().map(|s| s["kind"].as_str().unwrap().to_owned());
+        kinds.filter(|kind| kind != "event_unpublished").collect()
+    }
+
+    /// Lets time pass, and lets the timers see it.
+    pub async fn let_time_pass(&self, d: Duration) {
+        self.db.let_time_pass(d).await;
+        self.timers.notify_waiters();
+    }
+
+    /// Stops the service, which stops in time, and removes the database.
+    pub async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.running).await.expect("it stops in time").unwrap().unwrap();
+        self.db.remove(&self.servers).await;
+    }
+}
+
+/// An order that a test follows.
+pub struct Order {
+    pub id: OrderId,
+    /// Where its customer sees it.
+    pub path: String,
+}
+
+impl Order {
+    pub fn of(seen: &Value) -> Self {
+        let id: OrderId = seen["id"].as_str().unwrap().parse().unwrap();
+        Self { id, path: format!("/v1/orders/{id}") }
+    }
+}
+
+fn envelope<S: Snapshot>(snapshot: &S) -> Vec<u8> {
+    let event = Envelope {
+        event_id: EventId::generate(),
+        kind: format!("{}.changed.v1", S::AGGREGATE),
+        aggregate: S::AGGREGATE.to_owned(),
+        aggregate_id: snapshot.aggregate_id(),
+        version: snapshot.version(),
+        occurred_at: Utc::now(),
+        traceparent: None,
+        actor: "test".to_owned(),
+        data: snapshot,
+    };
+    serde_json::to_vec(&event).unwrap()
+}
+
+/// Somebody with a token.
+#[derive(Clone)]
+pub struct Caller {
+    pub id: String,
+    token: String,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Caller {
+    fn new(signer: &Signer, url: &str, role: Role, id: String) -> Self {
+        let token = signer.mint(role, &id, Duration::from_secs(3600)).unwrap();
+        Self { id, token, url: url.to_owned(), http: reqwest::Client::new() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let request = self.request(Method::POST, path).header("idempotency-key", EventId::generate().to_string());
+        self.send(request.json(&body)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        Answer { status, body: response.json().await.unwrap_or(Value::Null) }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{}: {}", self.status, self.body);
+        self.body
+    }
+
+    /// Status and problem code.
+    pub fn problem(&self) -> (u16, &str) {
+        (self.status, self.body["code"].as_str().unwrap_or(""))
+    }
+}
