@@ -17,11 +17,11 @@ use pannier_contracts::zone::{Policy, ZoneSnapshot};
 use pannier_contracts::{
     CustomerId, DeliveryId, Envelope, EventId, MerchantId, Money, OrderId, PaymentId, Place, RiderId, TicketId, Version,
 };
-use pannier_platform::auth::{Role, Signer};
+use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Handler, Processed, process};
-use pannier_platform::{Db, Refusal, Stop, event_log};
-use pannier_testkit::{Servers, TestDb, eventually};
-use reqwest::Method;
+use pannier_platform::{Db, Namespace, Refusal, Stop, event_log};
+use pannier_testkit::service::{settings, token};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -38,7 +38,6 @@ pub struct OrderService {
     pub shop: Caller,
     pub ops: Caller,
     url: String,
-    signer: Signer,
     timers: Arc<Notify>,
     servers: Servers,
     stop: Stop,
@@ -50,27 +49,20 @@ impl OrderService {
     pub async fn start() -> Self {
         let servers = Servers::from_env();
         let db = TestDb::create(&servers).await;
-        let keys = std::env::temp_dir().join(format!("pannier-{}", db.name));
-        let signer = Signer::load_or_create(&keys).unwrap();
         let gateway = ScriptedGateway::start();
-        let settings: Settings = serde_json::from_value(json!({
-            "http_bind": "127.0.0.1:0", "http_workers": 1, "pool_size": 8, "keep_days": 90, "keep_answers_hours": 48,
-            "namespace": db.name, "database_url": db.urls.order, "amqp_url": "amqp://127.0.0.1:1/%2f",
-            "auth_jwks": keys.join("jwks.json"), "gateway_url": gateway.url,
-        }))
-        .unwrap();
+        let namespace = Namespace::try_from(db.name.clone()).unwrap();
+        let service = settings(&db.urls.order, "amqp://127.0.0.1:1/%2f", &namespace);
         let stop = Stop::new();
+        let settings = Settings { service, gateway_url: gateway.url.clone() };
         let app = App::build(settings, stop.clone()).await.unwrap();
-        std::fs::remove_dir_all(&keys).unwrap();
         let url = format!("http://{}", app.address().unwrap());
         let timers = app.timer_nudge();
         let running = tokio::spawn(app.run());
         let pool = Db::new(&db.urls.order, 4).unwrap();
-        let caller = |role, id| Caller::new(&signer, &url, role, id);
-        let customer = caller(Role::Customer, CustomerId::generate().to_string());
-        let shop = caller(Role::Merchant, MerchantId::generate().to_string());
-        let ops = caller(Role::Ops, "ops_test".to_owned());
-        let this = Self { db, pool, gateway, customer, shop, ops, url, signer, timers, servers, stop, running };
+        let customer = caller(&url, Role::Customer, CustomerId::generate().to_string());
+        let shop = caller(&url, Role::Merchant, MerchantId::generate().to_string());
+        let ops = caller(&url, Role::Ops, "ops_test".to_owned());
+        let this = Self { db, pool, gateway, customer, shop, ops, url, timers, servers, stop, running };
         this.publish_zone_and_shop().await;
         this
     }
@@ -101,7 +93,7 @@ impl OrderService {
 
     /// Another customer.
     pub fn another_customer(&self) -> Caller {
-        Caller::new(&self.signer, &self.url, Role::Customer, CustomerId::generate().to_string())
+        caller(&self.url, Role::Customer, CustomerId::generate().to_string())
     }
 
     /// A quote of one soup.
@@ -269,6 +261,10 @@ impl Order {
     }
 }
 
+fn caller(url: &str, role: Role, id: String) -> Caller {
+    Caller::new(reqwest::Client::new(), url, token(role, &id, Duration::from_secs(3600)), id)
+}
+
 fn envelope<S: Snapshot>(snapshot: &S) -> Vec<u8> {
     let event = Envelope {
         event_id: EventId::generate(),
@@ -282,59 +278,4 @@ fn envelope<S: Snapshot>(snapshot: &S) -> Vec<u8> {
         data: snapshot,
     };
     serde_json::to_vec(&event).unwrap()
-}
-
-/// Somebody with a token.
-#[derive(Clone)]
-pub struct Caller {
-    pub id: String,
-    token: String,
-    url: String,
-    http: reqwest::Client,
-}
-
-impl Caller {
-    fn new(signer: &Signer, url: &str, role: Role, id: String) -> Self {
-        let token = signer.mint(role, &id, Duration::from_secs(3600)).unwrap();
-        Self { id, token, url: url.to_owned(), http: reqwest::Client::new() }
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.send(self.request(Method::GET, path)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        let request = self.request(Method::POST, path).header("idempotency-key", EventId::generate().to_string());
-        self.send(request.json(&body)).await
-    }
-
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        Answer { status, body: response.json().await.unwrap_or(Value::Null) }
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
-}
-
-impl Answer {
-    #[track_caller]
-    pub fn ok(self) -> Value {
-        assert!((200..300).contains(&self.status), "{}: {}", self.status, self.body);
-        self.body
-    }
-
-    /// Status and problem code.
-    pub fn problem(&self) -> (u16, &str) {
-        (self.status, self.body["code"].as_str().unwrap_or(""))
-    }
 }
