@@ -21,6 +21,14 @@ use pannier_devenv::ui::Ui;
 
 const PREFIX: &str = "test-";
 
+/// What is run before the tests, as arguments of cargo, where the tool is installed. Advisories are left to hosted CI:
+/// they need the network, and change while the code does not.
+const CHECKS: [&[&str]; 3] = [
+    &["fmt", "--all", "--check"],
+    &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    &["deny", "--locked", "check", "bans", "licenses", "sources"],
+];
+
 /// Runs the checks and tests. With arguments, only the tests: they go to `cargo test --workspace`.
 ///
 /// # Errors
@@ -49,19 +57,14 @@ pub async fn run(data: &Path, args: &[String]) -> Result<()> {
 }
 
 async fn steps(urls: &ServerUrls, data: &DataDir, args: &[String], stop: &CancellationToken, ui: &Ui) -> Result<()> {
-    let mut steps: Vec<Vec<&str>> = Vec::new();
+    let mut steps: Vec<&[&str]> = Vec::new();
     if args.is_empty() {
-        if is_there("fmt") {
-            steps.push(vec!["fmt", "--all", "--check"]);
-        }
-        if is_there("clippy") {
-            steps.push(vec!["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-        }
+        steps.extend(CHECKS.iter().filter(|step| is_there(step[0])));
     }
     // All tests run, also after a failure: one run shows every failure.
     let mut tests = vec!["test", "--workspace", "--no-fail-fast"];
     tests.extend(args.iter().map(String::as_str));
-    steps.push(tests);
+    steps.push(&tests);
 
     let mut failed = Vec::new();
     for step in &steps {
