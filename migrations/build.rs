@@ -1,4 +1,4 @@
-//! The SQL is compiled in: a new file is a reason to compile again, which cargo does not see by itself.
+//! The SQL files are compiled into the crate. Cargo does not watch them by itself, so this tells it to.
 
 fn main() {
     for folder in ["platform", "order", "merchant", "dispatch"] {

@@ -1,17 +1,20 @@
-//! The three schemas, their login roles, and what is in them.
+//! Migrations: the three schemas, their login roles and their tables.
 //!
-//! One folder per owning service, and `platform/` for the tables that all have. A service sees only its own schema: its
-//! login role has a fixed `search_path`, so moving a service to a server of its own is a changed URL. Forward only.
+//! The SQL is in one folder per owning service; `platform/` has the tables that every schema gets. A service logs in as a
+//! role of its own with a fixed `search_path`, so it sees only its schema, and moves to another server by a changed URL.
+//! There are no down migrations.
 
 use anyhow::Context as _;
 use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use percent_encoding::percent_decode_str;
+use url::Url;
 
 const PLATFORM: EmbeddedMigrations = embed_migrations!("platform");
 
-/// A service's corner of the database.
+/// The schema of one service.
 struct Schema {
-    /// Also the name of the login role.
+    /// Also the name of its login role.
     name: &'static str,
     migrations: EmbeddedMigrations,
 }
@@ -20,7 +23,7 @@ const ORDER: Schema = Schema { name: "orders", migrations: embed_migrations!("or
 const MERCHANT: Schema = Schema { name: "merchant", migrations: embed_migrations!("merchant") };
 const DISPATCH: Schema = Schema { name: "dispatch", migrations: embed_migrations!("dispatch") };
 
-/// Where each service finds its tables.
+/// The database URL of each service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceUrls {
     /// order-svc, schema `orders`.
@@ -35,7 +38,7 @@ impl ServiceUrls {
     /// The service URLs that belong to an admin URL: same server, same database, the service's role.
     ///
     /// # Errors
-    /// When the URL has no host part.
+    /// When it is no URL with a host.
     pub fn of(admin_url: &str) -> anyhow::Result<Self> {
         Ok(Self {
             order: as_role(admin_url, ORDER.name)?,
@@ -45,32 +48,37 @@ impl ServiceUrls {
     }
 }
 
+/// The URL with another role in it; the password stays, encoded as it is.
 fn as_role(admin_url: &str, role: &str) -> anyhow::Result<String> {
-    let (scheme, rest) = admin_url.split_once("://").context("a database URL starts with postgres://")?;
-    let (userinfo, host) =
-        rest.split_once('@').context("a database URL names its user, as in postgres://app@host/db")?;
-    let password = userinfo.split_once(':').map_or(String::new(), |(_, password)| format!(":{password}"));
-    Ok(format!("{scheme}://{role}{password}@{host}"))
+    let mut url = parse(admin_url)?;
+    url.set_username(role)
+        .map_err(|()| anyhow::anyhow!("a database URL names a host, as in postgres://app@host/db"))?;
+    Ok(url.into())
 }
 
-/// Makes the schemas and roles where they are missing, and brings all three up to date.
+fn parse(admin_url: &str) -> anyhow::Result<Url> {
+    Url::parse(admin_url).context("a database URL looks like postgres://app@host/db")
+}
+
+/// Creates missing schemas and roles, then applies the pending migrations of all three schemas.
 ///
-/// Safe to run again and from two places at once: the second waits for the first.
+/// Idempotent. Of two concurrent runs the second waits for the first.
 ///
 /// # Errors
-/// When the database is away, the user may not create roles, or a migration fails.
+/// When the database is away, the user may not create roles, or a migration fails. What was applied before stays; the
+/// next run goes on from there.
 pub async fn migrate_all(admin_url: &str) -> anyhow::Result<ServiceUrls> {
     migrate_until(admin_url, None).await
 }
 
-/// [`migrate_all`], but only what is not newer than `last`: how a database looked then.
+/// [`migrate_all`] up to the migration `last`, for tests that start from an old database.
 ///
 /// # Errors
 /// As [`migrate_all`].
 pub async fn migrate_until(admin_url: &str, last: Option<&str>) -> anyhow::Result<ServiceUrls> {
     let urls = ServiceUrls::of(admin_url)?;
     let mut admin = AsyncPgConnection::establish(admin_url).await.context("cannot reach the database to migrate it")?;
-    // One migration at a time per server: roles are shared by all of its databases.
+    // One migration at a time in this database.
     admin.batch_execute("SELECT pg_advisory_lock(724001)").await?;
     for schema in [ORDER, MERCHANT, DISPATCH] {
         prepare(&mut admin, schema.name, admin_url).await?;
@@ -106,23 +114,61 @@ fn run(
     Ok(())
 }
 
+/// Makes a service's role and schema. A new role gets the admin's password, if there is one; a role that exists keeps its
+/// own.
 async fn prepare(admin: &mut AsyncPgConnection, name: &str, admin_url: &str) -> anyhow::Result<()> {
-    // The service roles get the admin's password, if there is one: `up` uses trust on a private server.
-    let password = as_role(admin_url, name)?
-        .split_once("://")
-        .and_then(|(_, rest)| rest.split_once('@'))
-        .and_then(|(userinfo, _)| userinfo.split_once(':').map(|(_, p)| p.replace('\'', "''")))
-        .map_or(String::new(), |p| format!("PASSWORD '{p}'"));
+    let password = match parse(admin_url)?.password() {
+        Some(password) => {
+            let password = percent_decode_str(password).decode_utf8().context("the password is not UTF-8")?;
+            format!("PASSWORD {}", literal(&password))
+        }
+        None => String::new(),
+    };
+    let create_role = literal(&format!(
+        "BEGIN
+             CREATE ROLE {name} LOGIN {password};
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END"
+    ));
     admin
         .batch_execute(&format!(
-            "DO $$ BEGIN
-                 CREATE ROLE {name} LOGIN {password};
-             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+            "DO {create_role};
              GRANT {name} TO CURRENT_USER;
              CREATE SCHEMA IF NOT EXISTS {name} AUTHORIZATION {name};
              ALTER ROLE {name} SET search_path = {name};"
         ))
         .await
-        .with_context(|| format!("cannot prepare schema {name}"))?;
-    Ok(())
+        .with_context(|| format!("cannot prepare schema {name}"))
+}
+
+/// Text as an SQL literal.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_role_logs_in_with_any_password_of_the_admin() {
+        let server = std::env::var("PANNIER_TEST_DATABASE_URL").expect("run the tests with ./pannier test");
+        let mut admin = AsyncPgConnection::establish(&server).await.unwrap();
+        let role = format!("role_{}", std::process::id());
+        let mut url = Url::parse(&server).unwrap();
+        // The url crate encodes `@`, `/` and `'`, and takes `%` as encoded already.
+        url.set_password(Some("a@b%25c/d'e:f$$g")).unwrap();
+
+        prepare(&mut admin, &role, url.as_str()).await.unwrap();
+        let login = AsyncPgConnection::establish(&as_role(url.as_str(), &role).unwrap()).await;
+        admin.batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
+        login.map(drop).unwrap();
+    }
+
+    #[test]
+    fn only_the_user_of_the_url_changes() {
+        let urls = ServiceUrls::of("postgres://app:s%40crt@db.example:5433/food?sslmode=require").unwrap();
+        assert_eq!(urls.order, "postgres://orders:s%40crt@db.example:5433/food?sslmode=require");
+        assert_eq!(ServiceUrls::of("postgres://app@host/db").unwrap().merchant, "postgres://merchant@host/db");
+        assert!(ServiceUrls::of("host=localhost user=app").is_err());
+    }
 }
