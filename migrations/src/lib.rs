@@ -147,6 +147,11 @@ fn literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use diesel::migration::MigrationSource;
+    use diesel::pg::Pg;
+
     use super::*;
 
     #[tokio::test]
@@ -162,6 +167,19 @@ mod tests {
         let login = AsyncPgConnection::establish(&as_role(url.as_str(), &role).unwrap()).await;
         admin.batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
         login.map(drop).unwrap();
+    }
+
+    /// A schema has one list of applied versions, also for the platform's migrations: the second of a pair would be skipped.
+    #[test]
+    fn no_two_migrations_of_a_schema_have_the_same_version() {
+        let versions = |migrations: &EmbeddedMigrations| {
+            let all = MigrationSource::<Pg>::migrations(migrations).unwrap();
+            all.iter().map(|migration| migration.name().version().to_string()).collect::<BTreeSet<_>>()
+        };
+        for schema in [ORDER, MERCHANT, DISPATCH] {
+            let twice = &versions(&PLATFORM) & &versions(&schema.migrations);
+            assert!(twice.is_empty(), "{twice:?} in {} and in platform", schema.name);
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) fn with_ids(sql: &str) -> String {
 }
 
 /// A database in which one order was delivered, and a connection that has the checks' temporary tables.
-async fn healthy(servers: &Servers) -> (TestDb, AsyncPgConnection) {
+pub(crate) async fn healthy(servers: &Servers) -> (TestDb, AsyncPgConnection) {
     let db = TestDb::create(servers).await;
     let mut conn = db.connect().await;
     load(&mut conn, &Evidence::default()).await.unwrap();

@@ -21,5 +21,6 @@ mod races;
 mod relay;
 mod restore;
 mod retention;
+mod rounds;
 mod streams;
 mod upgrade;

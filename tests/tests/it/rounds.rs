@@ -1,0 +1,20 @@
+//! Rounds of finished deliveries are deleted after a time. Their offers stay.
+
+use dispatch_svc::store::rounds::FORGOTTEN;
+use pannier_platform::retention::{Kept, forget};
+use pannier_platform::{Db, Stop};
+use pannier_testkit::Servers;
+
+use crate::checks::healthy;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_round_is_deleted_and_its_offer_stays() {
+    let servers = Servers::from_env();
+    let (db, _) = healthy(&servers).await;
+    db.execute("UPDATE dispatch.rounds SET at = at - interval '8 days'").await;
+    let pool = Db::new(&db.urls.dispatch, 2).unwrap();
+    let deleted = forget(&pool, Kept::new(7, 24).unwrap(), FORGOTTEN, &Stop::new()).await.unwrap();
+    assert_eq!(deleted, 1);
+    assert_eq!(db.count("SELECT count(*) AS n FROM dispatch.offers").await, 1);
+    db.remove(&servers).await;
+}
