@@ -8,12 +8,13 @@ use diesel_async::RunQueryDsl;
 use pannier_contracts::event::Snapshot;
 use pannier_contracts::offer::{OfferSnapshot, OfferState};
 use pannier_contracts::{DeliveryId, Lifecycle as _, OfferId, OrderId, RiderId, RoundId, Version};
+use pannier_platform::db::functions::clock_timestamp;
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events, timers};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::deliveries::Delivery;
-use super::schema::{clock_timestamp, offers};
+use super::schema::offers;
 use crate::domain::actions;
 use crate::domain::deadlines::kind;
 use crate::domain::lifecycle::{OfferLifecycle, OfferTrigger};

@@ -1,37 +1,6 @@
-//! The tables of `migrations/dispatch`, as diesel sees them.
-#![allow(missing_docs, reason = "the migration documents them")]
-
-diesel::table! {
-    zones (id) {
-        id -> Text,
-        uid -> Uuid,
-        name -> Text,
-        polygon -> Jsonb,
-        policy -> Jsonb,
-        version -> BigInt,
-    }
-}
-
-diesel::table! {
-    riders (id) {
-        id -> Uuid,
-        name -> Text,
-        vehicle -> Text,
-        speed_mps -> Double,
-        capacity -> Integer,
-        status -> Text,
-        stale -> Bool,
-        active -> Integer,
-        open_offers -> Integer,
-        version -> BigInt,
-        last_seen_at -> Nullable<Timestamptz>,
-        last_place -> Nullable<Jsonb>,
-        cell -> Nullable<Text>,
-        idle_since -> Timestamptz,
-        offers_accepted -> BigInt,
-        offers_answered -> BigInt,
-    }
-}
+//! Generated from the database that `migrations/dispatch` makes. Do not edit: write a migration, then run
+//! `PANNIER_UPDATE_SCHEMA=1 ./pannier test -- schema`.
+#![allow(missing_docs, reason = "the migrations document the tables")]
 
 diesel::table! {
     deliveries (id) {
@@ -58,9 +27,50 @@ diesel::table! {
         at_dropoff_at -> Nullable<Timestamptz>,
         delivered_at -> Nullable<Timestamptz>,
         watched_place -> Nullable<Jsonb>,
-        is_open -> Bool,
         stated_ready_at -> Nullable<Timestamptz>,
         ready_seen_at -> Nullable<Timestamptz>,
+        is_open -> Bool,
+    }
+}
+
+diesel::table! {
+    offers (id) {
+        id -> Uuid,
+        delivery_id -> Uuid,
+        order_id -> Uuid,
+        rider_id -> Uuid,
+        attempt -> Integer,
+        state -> Text,
+        version -> BigInt,
+        round_id -> Uuid,
+        ready_at -> Timestamptz,
+        sent_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        accepted_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
+        reason -> Nullable<Text>,
+        why -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    riders (id) {
+        id -> Uuid,
+        name -> Text,
+        vehicle -> Text,
+        speed_mps -> Double,
+        capacity -> Integer,
+        status -> Text,
+        stale -> Bool,
+        active -> Integer,
+        version -> BigInt,
+        last_seen_at -> Nullable<Timestamptz>,
+        last_place -> Nullable<Jsonb>,
+        cell -> Nullable<Text>,
+        idle_since -> Timestamptz,
+        offers_accepted -> BigInt,
+        offers_answered -> BigInt,
+        open_offers -> Integer,
     }
 }
 
@@ -85,28 +95,18 @@ diesel::table! {
 }
 
 diesel::table! {
-    offers (id) {
-        id -> Uuid,
-        delivery_id -> Uuid,
-        order_id -> Uuid,
-        rider_id -> Uuid,
-        attempt -> Integer,
-        state -> Text,
+    zones (id) {
+        id -> Text,
+        uid -> Uuid,
+        name -> Text,
+        polygon -> Jsonb,
+        policy -> Jsonb,
         version -> BigInt,
-        round_id -> Uuid,
-        ready_at -> Timestamptz,
-        sent_at -> Timestamptz,
-        expires_at -> Timestamptz,
-        accepted_at -> Nullable<Timestamptz>,
-        ended_at -> Nullable<Timestamptz>,
-        reason -> Nullable<Text>,
-        why -> Nullable<Text>,
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(zones, riders, deliveries, rounds, offers);
-
-diesel::define_sql_function! {
-    /// The database's clock: the one that judges expiry.
-    fn clock_timestamp() -> Timestamptz;
-}
+diesel::joinable!(deliveries -> riders (rider_id));
+diesel::joinable!(offers -> deliveries (delivery_id));
+diesel::joinable!(offers -> riders (rider_id));
+diesel::joinable!(rounds -> deliveries (delivery_id));
+diesel::allow_tables_to_appear_in_same_query!(deliveries, offers, riders, rounds, zones);

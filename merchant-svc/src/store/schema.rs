@@ -1,5 +1,17 @@
-//! The tables of schema `merchant` (`migrations/merchant`), as diesel sees them.
-#![allow(missing_docs, reason = "the migration documents them")]
+//! Generated from the database that `migrations/merchant` makes. Do not edit: write a migration, then run
+//! `PANNIER_UPDATE_SCHEMA=1 ./pannier test -- schema`.
+#![allow(missing_docs, reason = "the migrations document the tables")]
+
+diesel::table! {
+    menu_items (merchant_id, sku) {
+        merchant_id -> Uuid,
+        sku -> Text,
+        sort -> Integer,
+        name -> Text,
+        price -> BigInt,
+        available -> Bool,
+    }
+}
 
 diesel::table! {
     merchants (id) {
@@ -11,17 +23,6 @@ diesel::table! {
         lng -> Double,
         currency -> Text,
         prep_ms -> BigInt,
-    }
-}
-
-diesel::table! {
-    menu_items (merchant_id, sku) {
-        merchant_id -> Uuid,
-        sku -> Text,
-        sort -> Integer,
-        name -> Text,
-        price -> BigInt,
-        available -> Bool,
     }
 }
 
@@ -39,3 +40,6 @@ diesel::table! {
         is_open -> Bool,
     }
 }
+
+diesel::joinable!(menu_items -> merchants (merchant_id));
+diesel::allow_tables_to_appear_in_same_query!(menu_items, merchants, tickets);

@@ -18,6 +18,9 @@ use super::schema::{orders, payments, progress};
 use crate::domain::lifecycle::{OrderLifecycle, has_ended_early};
 use crate::domain::pricing::Fee;
 
+// Without a foreign key, so the generated schema does not have it.
+diesel::joinable!(progress -> orders (order_id));
+
 /// An order's row, with its payment and its progress.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = orders, treat_none_as_default_value = false)]

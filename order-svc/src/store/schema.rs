@@ -1,5 +1,18 @@
-//! The tables of schema `orders` (`migrations/order`), as diesel sees them.
-#![allow(missing_docs, reason = "the migration documents them")]
+//! Generated from the database that `migrations/order` makes. Do not edit: write a migration, then run
+//! `PANNIER_UPDATE_SCHEMA=1 ./pannier test -- schema`.
+#![allow(missing_docs, reason = "the migrations document the tables")]
+
+diesel::table! {
+    ledger (order_id, kind) {
+        order_id -> Uuid,
+        kind -> Text,
+        payment_id -> Uuid,
+        amount -> BigInt,
+        currency -> Text,
+        operation_key -> Text,
+        at -> Timestamptz,
+    }
+}
 
 diesel::table! {
     merchants (id) {
@@ -12,35 +25,6 @@ diesel::table! {
         prep_ms -> BigInt,
         status -> Text,
         menu -> Jsonb,
-    }
-}
-
-diesel::table! {
-    zones (id) {
-        id -> Text,
-        version -> BigInt,
-        polygon -> Jsonb,
-        policy -> Jsonb,
-    }
-}
-
-diesel::table! {
-    quotes (id) {
-        id -> Uuid,
-        customer_id -> Uuid,
-        merchant_id -> Uuid,
-        merchant_name -> Text,
-        zone_id -> Text,
-        lines -> Jsonb,
-        fees -> Jsonb,
-        currency -> Text,
-        total -> BigInt,
-        pickup_lat -> Double,
-        pickup_lng -> Double,
-        dropoff_lat -> Double,
-        dropoff_lng -> Double,
-        promise_at -> Timestamptz,
-        expires_at -> Timestamptz,
     }
 }
 
@@ -75,15 +59,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    progress (order_id) {
-        order_id -> Uuid,
-        version -> BigInt,
-        ticket -> Nullable<Json>,
-        delivery -> Nullable<Json>,
-    }
-}
-
-diesel::table! {
     payments (id) {
         id -> Uuid,
         version -> BigInt,
@@ -105,17 +80,43 @@ diesel::table! {
 }
 
 diesel::table! {
-    ledger (order_id, kind) {
+    progress (order_id) {
         order_id -> Uuid,
-        kind -> Text,
-        payment_id -> Uuid,
-        amount -> BigInt,
-        currency -> Text,
-        operation_key -> Text,
-        at -> Timestamptz,
+        version -> BigInt,
+        ticket -> Nullable<Json>,
+        delivery -> Nullable<Json>,
     }
 }
 
+diesel::table! {
+    quotes (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        merchant_id -> Uuid,
+        merchant_name -> Text,
+        zone_id -> Text,
+        lines -> Jsonb,
+        fees -> Jsonb,
+        currency -> Text,
+        total -> BigInt,
+        pickup_lat -> Double,
+        pickup_lng -> Double,
+        dropoff_lat -> Double,
+        dropoff_lng -> Double,
+        promise_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    zones (id) {
+        id -> Text,
+        version -> BigInt,
+        polygon -> Jsonb,
+        policy -> Jsonb,
+    }
+}
+
+diesel::joinable!(ledger -> orders (order_id));
 diesel::joinable!(payments -> orders (order_id));
-diesel::joinable!(progress -> orders (order_id));
-diesel::allow_tables_to_appear_in_same_query!(orders, payments, progress);
+diesel::allow_tables_to_appear_in_same_query!(ledger, merchants, orders, payments, progress, quotes, zones);

@@ -1,67 +1,25 @@
-//! The tables that every service has (`migrations/platform`), as diesel sees them.
-#![allow(missing_docs, reason = "the migration documents them")]
+//! Generated from the database that `migrations/platform` makes. Do not edit: write a migration, then run
+//! `PANNIER_UPDATE_SCHEMA=1 ./pannier test -- schema`.
+#![allow(missing_docs, reason = "the migrations document the tables")]
 
 diesel::table! {
-    // Without `tx`: diesel has no type for xid8, and only the event log reads it.
-    events (seq) {
-        seq -> BigInt,
-        event_id -> Uuid,
-        #[sql_name = "type"]
+    alarms (aggregate_id, kind) {
         kind -> Text,
         aggregate -> Text,
         aggregate_id -> Uuid,
-        version -> BigInt,
-        occurred_at -> Timestamptz,
-        traceparent -> Nullable<Text>,
-        actor -> Text,
-        audience -> Nullable<Text>,
-        data -> Json,
+        detail -> Text,
+        raised_at -> Timestamptz,
+        resolved_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::table! {
-    set_aside (seq) {
-        seq -> BigInt,
-        attempts -> Integer,
-        next_attempt_at -> Timestamptz,
-        last_error -> Text,
-        since -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    late_events (id) {
-        id -> BigInt,
+    applied (consumer, aggregate, aggregate_id) {
         consumer -> Text,
         aggregate -> Text,
         aggregate_id -> Uuid,
         version -> BigInt,
-        detail -> Text,
         at -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    idempotency (principal, route, key) {
-        principal -> Text,
-        route -> Text,
-        key -> Text,
-        fingerprint -> Text,
-        status -> SmallInt,
-        body -> Json,
-        created_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    timers (aggregate_id, kind) {
-        aggregate -> Text,
-        aggregate_id -> Uuid,
-        kind -> Text,
-        fire_at -> Timestamptz,
-        claimed_until -> Nullable<Timestamptz>,
-        attempts -> Integer,
-        last_error -> Nullable<Text>,
     }
 }
 
@@ -85,23 +43,106 @@ diesel::table! {
 }
 
 diesel::table! {
-    applied (consumer, aggregate, aggregate_id) {
-        consumer -> Text,
+    events (seq) {
+        event_id -> Uuid,
+        #[sql_name = "type"]
+        kind -> Text,
         aggregate -> Text,
         aggregate_id -> Uuid,
         version -> BigInt,
+        occurred_at -> Timestamptz,
+        traceparent -> Nullable<Text>,
+        actor -> Text,
+        audience -> Nullable<Text>,
+        data -> Json,
+        // tx is left out: diesel has no type for xid8.
+        seq -> BigInt,
     }
 }
 
 diesel::table! {
-    alarms (aggregate_id, kind) {
-        kind -> Text,
-        aggregate -> Text,
-        aggregate_id -> Uuid,
-        detail -> Text,
-        raised_at -> Timestamptz,
-        resolved_at -> Nullable<Timestamptz>,
+    forgotten_events (one) {
+        one -> Bool,
+        // tx is left out: diesel has no type for xid8.
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(events, set_aside, applied, timers, alarms, dead_letters);
+diesel::table! {
+    idempotency (principal, route, key) {
+        principal -> Text,
+        route -> Text,
+        key -> Text,
+        fingerprint -> Text,
+        status -> SmallInt,
+        body -> Json,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    late_events (id) {
+        id -> BigInt,
+        consumer -> Text,
+        aggregate -> Text,
+        aggregate_id -> Uuid,
+        version -> BigInt,
+        detail -> Text,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        holder -> Text,
+        epoch -> BigInt,
+        until -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    relay_cursor (one) {
+        one -> Bool,
+        epoch -> Text,
+        // done is left out: diesel has no type for pg_snapshot.
+        // window_end is left out: diesel has no type for pg_snapshot.
+        seq -> BigInt,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    set_aside (seq) {
+        seq -> BigInt,
+        attempts -> Integer,
+        next_attempt_at -> Timestamptz,
+        last_error -> Text,
+        since -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    timers (aggregate_id, kind) {
+        aggregate -> Text,
+        aggregate_id -> Uuid,
+        kind -> Text,
+        fire_at -> Timestamptz,
+        claimed_until -> Nullable<Timestamptz>,
+        attempts -> Integer,
+        last_error -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    alarms,
+    applied,
+    dead_letters,
+    events,
+    forgotten_events,
+    idempotency,
+    late_events,
+    leases,
+    relay_cursor,
+    set_aside,
+    timers
+);

@@ -22,5 +22,6 @@ mod relay;
 mod restore;
 mod retention;
 mod rounds;
+mod schema;
 mod streams;
 mod upgrade;

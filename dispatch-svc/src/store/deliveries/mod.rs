@@ -11,9 +11,10 @@ use pannier_platform::{Conn, Refusal};
 use uuid::Uuid;
 
 pub use self::steps::{Times, advance, note_ready, offer_all, open, replan, watch};
-use super::schema::{clock_timestamp, deliveries, offers};
+use super::schema::{deliveries, offers};
 use super::zones::ZoneName;
 use pannier_platform::Json;
+use pannier_platform::db::functions::clock_timestamp;
 
 /// A delivery.
 #[derive(Debug, Clone, Queryable, Selectable)]
