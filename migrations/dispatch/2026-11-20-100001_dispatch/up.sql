@@ -1,8 +1,8 @@
--- dispatch-svc: zones, riders, deliveries, offers, and why each decision was made.
+-- dispatch-svc: zones, riders, deliveries, offers, and rounds, which explain the decisions.
 
 CREATE TABLE zones (
     id      text PRIMARY KEY,
-    -- The aggregate id of its events: made from the name, so it is always the same.
+    -- The aggregate id of its events: a UUID v5 of `id`.
     uid     uuid   NOT NULL UNIQUE,
     name    text   NOT NULL,
     -- Corners, [{lat, lng}].
@@ -18,19 +18,19 @@ CREATE TABLE riders (
     speed_mps       double precision NOT NULL CHECK (speed_mps > 0),
     capacity        integer          NOT NULL CHECK (capacity >= 1),
     status          text             NOT NULL,
-    -- Silent for too long: gets no offers.
+    -- Sent no position for 60 s: gets no offers.
     stale           boolean          NOT NULL DEFAULT false,
-    -- Accepted and not ended offers of this rider. The truth about load: Redis only knows where they are.
+    -- The number of accepted offers that have not ended.
     active          integer          NOT NULL DEFAULT 0,
     version         bigint           NOT NULL,
-    -- When and where they were last heard of: coarse, written every ten seconds at most. Exact positions are in Redis.
+    -- The last position, written every ten seconds at most. The newest position is in Redis.
     last_seen_at    timestamptz,
     last_place      jsonb,
     -- The H3 cell of last_place.
     cell            text,
-    -- Since when they have had nothing to do.
+    -- When `active` last became 0.
     idle_since      timestamptz      NOT NULL DEFAULT clock_timestamp(),
-    -- How they answer: offers that were accepted, and all that were accepted, declined or let go.
+    -- Accepted offers, and all answered or expired offers: accepted, declined, expired.
     offers_accepted bigint           NOT NULL DEFAULT 0,
     offers_answered bigint           NOT NULL DEFAULT 0,
     CHECK (active BETWEEN 0 AND capacity)
@@ -39,7 +39,7 @@ CREATE INDEX riders_on_shift ON riders (last_seen_at) WHERE status <> 'offline';
 
 CREATE TABLE deliveries (
     id             uuid PRIMARY KEY,
-    -- An order is carried once.
+    -- An order has at most one delivery.
     order_id       uuid        NOT NULL UNIQUE,
     merchant_id    uuid        NOT NULL,
     merchant_name  text        NOT NULL,
@@ -52,9 +52,9 @@ CREATE TABLE deliveries (
     pin_hash       text        NOT NULL,
     state          text        NOT NULL,
     version        bigint      NOT NULL,
-    -- The newest version of the order that was read.
+    -- The newest version of the order that was applied.
     order_version  bigint      NOT NULL,
-    -- With rider_id this is the assignment; one more with every reassignment.
+    -- The number of the assignment: 1, and one more with every reassignment.
     attempt        integer     NOT NULL DEFAULT 1,
     rider_id       uuid REFERENCES riders,
     reason         text,
@@ -65,7 +65,7 @@ CREATE TABLE deliveries (
     picked_up_at   timestamptz,
     at_dropoff_at  timestamptz,
     delivered_at   timestamptz,
-    -- Where the rider was when last looked at: have they moved since?
+    -- The rider's position at the last check whether the rider moves.
     watched_place  jsonb,
     CHECK ((state IN ('assigned', 'at_pickup', 'picked_up', 'at_dropoff', 'delivered', 'returning', 'returned', 'failed')) <= (rider_id IS NOT NULL)),
     CHECK ((state IN ('scheduled', 'searching', 'offered', 'unassignable')) <= (rider_id IS NULL))
@@ -81,12 +81,12 @@ CREATE TABLE rounds (
     -- 'offer', 'hold', 'nobody'.
     outcome        text        NOT NULL,
     reason         text,
-    -- When a hold is looked at again.
+    -- Of a hold: when it is decided again.
     until_at       timestamptz,
     policy_version integer     NOT NULL,
-    -- [{rider, gate, cost, terms}]: the nearest to being chosen first.
+    -- [{rider, gate, cost, terms}], best first.
     candidates     jsonb       NOT NULL,
-    -- How many more riders were looked at.
+    -- The number of riders that were considered and are not in `candidates`.
     left_out       integer     NOT NULL
 );
 CREATE INDEX rounds_of_delivery ON rounds (delivery_id, id);
@@ -100,22 +100,22 @@ CREATE TABLE offers (
     state       text        NOT NULL,
     version     bigint      NOT NULL,
     round_id    uuid        NOT NULL REFERENCES rounds,
-    -- What the rider was told.
+    -- The delivery's ready time when the offer was made.
     ready_at    timestamptz NOT NULL,
     sent_at     timestamptz NOT NULL,
-    -- In time is what is before this by the database's clock.
+    -- The rider can answer before this time, by the clock of the database.
     expires_at  timestamptz NOT NULL,
     accepted_at timestamptz,
-    -- An accepted offer is an assignment from accepted_at until here: delivered, cancelled, reassigned …
-    -- For the others: when they stopped being open.
+    -- Of an accepted offer: when the assignment ended (delivered, cancelled, reassigned …). Of any other: when it was
+    -- declined, expired or was revoked.
     ended_at    timestamptz,
-    -- Why it was declined, revoked or ended.
+    -- Why it was declined or revoked, or why the assignment ended.
     reason      text,
     CHECK ((state = 'accepted') = (accepted_at IS NOT NULL))
 );
--- One rider per delivery.
+-- A delivery has at most one assignment.
 CREATE UNIQUE INDEX offers_one_assignment ON offers (delivery_id) WHERE state = 'accepted' AND ended_at IS NULL;
--- A rider is asked once at a time.
+-- A rider has at most one open offer of a delivery.
 CREATE UNIQUE INDEX offers_one_open ON offers (delivery_id, rider_id) WHERE state = 'sent';
 CREATE INDEX offers_of_delivery ON offers (delivery_id, attempt);
 CREATE INDEX offers_open ON offers (expires_at) WHERE state = 'sent';

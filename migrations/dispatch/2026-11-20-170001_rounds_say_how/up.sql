@@ -1,14 +1,14 @@
--- A round says how its plan was made. Rounds from before this were all made by `greedy`, and nobody timed them.
+-- Rounds store how their plan was made. Older rounds were made by `greedy` and were not timed.
 
 ALTER TABLE rounds
-    -- Who decided: 'horizon', 'greedy'.
+    -- The planner that decided: 'horizon', 'greedy'.
     ADD COLUMN policy   text    NOT NULL DEFAULT 'greedy',
-    -- Where the dice of the search started, and how many steps it took: with the snapshot they give the same plan again.
+    -- Random seed and number of steps of the search. With the same snapshot they give the same plan.
     ADD COLUMN seed     bigint  NOT NULL DEFAULT 0,
     ADD COLUMN steps    integer NOT NULL DEFAULT 0,
-    -- From the question to the answer, milliseconds.
+    -- Duration of planning, milliseconds.
     ADD COLUMN took_ms  integer NOT NULL DEFAULT 0,
-    -- Why 'greedy' decided where 'horizon' was asked; null when who was asked decided.
+    -- Why 'greedy' decided instead of 'horizon'; null when the zone's planner decided.
     ADD COLUMN fallback text,
-    -- Who is to carry it as things stand: nobody else hears of it before they are asked.
+    -- Of a hold: the rider of the current plan, who has no offer yet.
     ADD COLUMN planned_rider_id uuid;

@@ -1,7 +1,7 @@
--- Do kitchens keep their word? What they said first, and when the food was known to be ready.
+-- For the estimate of ready times: what the shop said first, and when the food was ready.
 
 ALTER TABLE deliveries
-    -- What the shop said first; ready_at is what it says now. Null before this was kept: then that.
+    -- The shop's first ready time; `ready_at` is its newest. Null for deliveries from before this column.
     ADD COLUMN stated_ready_at timestamptz,
-    -- Since when the shop says that it is ready, if it said so before pickup; null while nobody knows.
+    -- When the shop marked the food as ready, if it did before pickup.
     ADD COLUMN ready_seen_at   timestamptz;

@@ -1,5 +1,5 @@
--- A rider near a border is seen by the dispatchers of several zones: what they have and what they are asked together
--- never exceeds what they can carry, whoever asks.
+-- The dispatchers of several zones can offer to the same rider. Accepted and open offers together must not exceed the
+-- rider's capacity.
 
 ALTER TABLE riders ADD COLUMN open_offers integer NOT NULL DEFAULT 0;
 UPDATE riders r SET open_offers = least(n, capacity - active)
@@ -8,13 +8,13 @@ ALTER TABLE riders
     ADD CHECK (open_offers >= 0),
     ADD CONSTRAINT riders_not_over_asked CHECK (active + open_offers <= capacity);
 
--- Why a rider was asked, told with the offer.
+-- Why the rider was chosen, as text, shown with the offer.
 ALTER TABLE offers ADD COLUMN why text;
 
--- The newest version of the order that was read is in `applied`.
+-- The newest applied version of the order is in `applied`.
 ALTER TABLE deliveries DROP COLUMN order_version;
 
--- What is open has an index of its own; a step from one open state to the next does not touch it.
+-- Open deliveries have an index of their own, which a change between two open states does not touch.
 ALTER TABLE deliveries ADD COLUMN is_open boolean NOT NULL
     GENERATED ALWAYS AS (state NOT IN ('delivered', 'returned', 'failed', 'cancelled', 'unassignable')) STORED;
 DROP INDEX deliveries_open;

@@ -1,7 +1,7 @@
--- merchant-svc: shops, what they sell, and the kitchen's side of every order.
+-- merchant-svc: shops, menus, tickets.
 
 CREATE TABLE merchants (
-    -- The subject of the shop's tokens: a shop exists once its first profile is put.
+    -- The subject of the shop's tokens. The row is created with the first profile.
     id       uuid PRIMARY KEY,
     version  bigint           NOT NULL,
     status   text             NOT NULL CHECK (status IN ('open', 'paused')),
@@ -12,11 +12,11 @@ CREATE TABLE merchants (
     prep_ms  bigint           NOT NULL CHECK (prep_ms >= 0)
 );
 
--- A menu is part of its shop: it changes with the shop's version, and is replaced as a whole.
+-- A menu is part of its shop: a change of it is a new version of the shop and replaces all items.
 CREATE TABLE menu_items (
     merchant_id uuid    NOT NULL REFERENCES merchants (id),
     sku         text    NOT NULL,
-    -- As the shop sorted them.
+    -- The item's place in the menu.
     sort        integer NOT NULL,
     name        text    NOT NULL,
     -- Minor units of the shop's currency.
@@ -30,11 +30,11 @@ CREATE TABLE tickets (
     version     bigint      NOT NULL,
     state       text        NOT NULL CHECK (state IN ('awaiting_acceptance', 'accepted', 'ready', 'handed_over',
                                                       'rejected', 'expired', 'cancelled')),
-    -- An order has at most one ticket, however often its news comes.
+    -- An order has at most one ticket, however often its events arrive.
     order_id    uuid        NOT NULL UNIQUE,
-    -- No foreign key: an order for a shop that we do not know gets a ticket too, and is rejected.
+    -- No foreign key: an order of an unknown shop gets a ticket, too, which is rejected.
     merchant_id uuid        NOT NULL,
-    -- As ordered; never changed, never searched by article: a document, not a table.
+    -- The order's lines. A document, because they never change and are not searched.
     lines       jsonb       NOT NULL,
     ready_at    timestamptz,
     reason      text,

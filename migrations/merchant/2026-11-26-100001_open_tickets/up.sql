@@ -1,4 +1,4 @@
--- What is open has an index of its own; a step from one open state to the next does not touch it.
+-- Open tickets have an index of their own, which a change between two open states does not touch.
 ALTER TABLE tickets ADD COLUMN is_open boolean NOT NULL
     GENERATED ALWAYS AS (state IN ('awaiting_acceptance', 'accepted', 'ready')) STORED;
 DROP INDEX tickets_open;

@@ -1,6 +1,6 @@
--- order-svc: orders and their money; copies of shops and zones, so that pricing asks nobody.
+-- order-svc: orders, payments, ledger; copies of shops and zones, so that pricing needs no other service.
 
--- Copies, newest version wins.
+-- Copies from events; only a newer version replaces one.
 CREATE TABLE merchants (
     id       uuid PRIMARY KEY,
     version  bigint           NOT NULL,
@@ -50,7 +50,7 @@ CREATE TABLE orders (
     merchant_id   uuid             NOT NULL,
     merchant_name text             NOT NULL,
     zone_id       text             NOT NULL,
-    -- Priced once, never changed, never searched by article: a document, not a table.
+    -- The priced lines. A document, because they never change and are not searched.
     lines         jsonb            NOT NULL,
     fees          jsonb            NOT NULL,
     currency      text             NOT NULL,
@@ -65,7 +65,7 @@ CREATE TABLE orders (
     pin_hash      text             NOT NULL,
     reason        text,
     placed_at     timestamptz      NOT NULL,
-    -- The newest snapshots of the ticket and the delivery, for whoever watches the order.
+    -- The newest snapshots of ticket and delivery, for streams of the order.
     ticket        jsonb,
     delivery      jsonb
 );
@@ -81,21 +81,21 @@ CREATE TABLE payments (
     method          text    NOT NULL,
     currency        text    NOT NULL,
     amount          bigint  NOT NULL CHECK (amount >= 0),
-    -- Which try of the customer this is; part of every operation id.
+    -- The number of the customer's attempt to pay; part of every operation key.
     attempt         integer NOT NULL DEFAULT 1,
-    -- What we asked of the gateway and have no recorded answer to. Set before the call, cleared with its outcome.
+    -- The gateway operation without a recorded answer. Set before the call, cleared with its result.
     operation       text,
     operation_key   text,
-    -- One worker at a time: whoever set this may call the gateway until then.
+    -- One worker at a time: the one that set this may call the gateway until then.
     locked_until    timestamptz,
-    -- When the reconciler looks next; NULL: as it should be.
+    -- When the reconciler takes it next; NULL when there is nothing to do.
     next_attempt_at timestamptz,
     failures        integer NOT NULL DEFAULT 0,
     last_error      text
 );
 CREATE INDEX payments_due ON payments (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
 
--- Money that moved, once per order and kind; equals the gateway's ledger entry by entry.
+-- Completed gateway operations, at most one of each kind per order. Equals the gateway's ledger, entry by entry.
 CREATE TABLE ledger (
     order_id      uuid        NOT NULL REFERENCES orders (id),
     kind          text        NOT NULL CHECK (kind IN ('authorise', 'capture', 'void', 'refund', 'receivable')),

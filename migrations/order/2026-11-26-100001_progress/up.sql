@@ -1,6 +1,6 @@
--- The progress of an order is its own narrow thing: an order's row and its full snapshot change only when the order does.
+-- Progress becomes an aggregate of its own, so that events of ticket and delivery do not change the order's row.
 
--- The newest ticket and delivery, for whoever watches the order. Versions count from 1 and have an event each.
+-- The newest snapshots of ticket and delivery, for streams of the order. Every version has an event.
 CREATE TABLE progress (
     order_id uuid PRIMARY KEY,
     version  bigint NOT NULL,
@@ -15,17 +15,17 @@ SELECT gen_random_uuid(), 'progress.changed.v1', 'progress', order_id, 1, 'migra
 FROM progress;
 ALTER TABLE orders DROP COLUMN ticket, DROP COLUMN delivery;
 
--- An operation is noted in the transaction that makes it necessary, and marked as asked by the worker that takes it: one
--- that was asked and has no answer is asked about before anything else is done.
+-- An operation is stored in the transaction that makes it necessary. The worker that takes it sets `asked_at`. If it has
+-- no answer after that, the gateway is asked for its result before anything else.
 ALTER TABLE payments
     ADD COLUMN asked_at timestamptz,
-    -- Grows with every taking: a worker whose lock ran out does not write over the one after it.
+    -- Grows whenever a worker takes the payment. A worker whose lock has expired cannot overwrite its successor's result.
     ADD COLUMN fence    bigint NOT NULL DEFAULT 0,
     ADD CHECK ((operation IS NULL) = (operation_key IS NULL));
 UPDATE payments SET asked_at = clock_timestamp() WHERE operation IS NOT NULL;
 
--- What is open, and what ended before the door: lists and sweepers never read the rest. Columns of their own, so that a
--- step from one open state to the next touches no index.
+-- Open orders, and orders that ended without delivery, have indexes of their own for lists and sweepers. The conditions are
+-- columns, so that a change between two open states touches no index.
 ALTER TABLE orders
     ADD COLUMN is_open boolean NOT NULL
         GENERATED ALWAYS AS (state IN ('pending_payment', 'paid', 'accepted', 'ready', 'delivering')) STORED,

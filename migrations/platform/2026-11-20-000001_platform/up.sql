@@ -1,7 +1,7 @@
--- What every service has: its event log, what it applied, idempotency, timers, leases, dead letters, alarms.
--- These run in each service's own schema, before the service's own migrations.
+-- The tables of every service: event log, applied versions, idempotency, timers, leases, dead letters, alarms.
+-- They are made in each service's schema, before the service's own tables.
 
--- Timeline, outbox and stream log in one: every version of every aggregate has exactly one row.
+-- Timeline, outbox and source of streams. Every version of every aggregate has exactly one row.
 CREATE TABLE events (
     event_id        uuid PRIMARY KEY,
     type            text        NOT NULL,
@@ -11,12 +11,12 @@ CREATE TABLE events (
     occurred_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     traceparent     text,
     actor           text        NOT NULL,
-    -- Whose stream of many shows it: 'merchant:<uuid>', 'rider:<uuid>'.
+    -- Whose stream shows it: 'merchant:<uuid>', 'rider:<uuid>'.
     audience        text,
     data            jsonb       NOT NULL,
-    -- Is there a queue for it? If not it is logged only.
+    -- Whether a queue gets it. If not, it is not published.
     subscribed      boolean     NOT NULL,
-    -- Given after commit, in commit order: what streams and the relay read by. Ids or times would lose late commits.
+    -- Set after the commit, in commit order, for streams and relay. Reading by id or time would miss late commits.
     position        bigint,
     published_at    timestamptz,
     attempts        integer     NOT NULL DEFAULT 0,
@@ -32,7 +32,7 @@ CREATE INDEX events_audience ON events (audience, position) WHERE audience IS NO
 CREATE TABLE event_counter (one boolean PRIMARY KEY DEFAULT true CHECK (one), last_position bigint NOT NULL);
 INSERT INTO event_counter (last_position) VALUES (0);
 
--- The inbox: the newest version of a foreign aggregate that a consumer has dealt with, also when it led to nothing.
+-- The inbox: for each consumer the newest version of a foreign aggregate that it has handled, also without an effect.
 CREATE TABLE applied (
     consumer     text   NOT NULL,
     aggregate    text   NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE applied (
     PRIMARY KEY (consumer, aggregate, aggregate_id)
 );
 
--- News that the local state had already passed: counted, never retried.
+-- Events that came after the local state had passed them. Counted, not retried.
 CREATE TABLE late_events (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     consumer     text        NOT NULL,
@@ -83,7 +83,7 @@ CREATE TABLE leases (
     until  timestamptz NOT NULL
 );
 
--- Messages that no retry helped. The broker's .dead queue is the intake, this table is for people.
+-- Messages whose retries all failed, moved here from the broker's `.dead` queues for operators.
 CREATE TABLE dead_letters (
     id           uuid PRIMARY KEY,
     queue        text        NOT NULL,
@@ -101,7 +101,7 @@ CREATE TABLE dead_letters (
 );
 CREATE INDEX dead_letters_open ON dead_letters (died_at) WHERE settled_at IS NULL;
 
--- Somebody should look: raised once per subject and kind, resolved when the subject moves on.
+-- One alarm per aggregate and kind, resolved when the aggregate changes again.
 CREATE TABLE alarms (
     kind         text        NOT NULL,
     aggregate    text        NOT NULL,

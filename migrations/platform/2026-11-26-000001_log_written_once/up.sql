@@ -1,12 +1,12 @@
--- The event log is written once: no position after commit, no mark after publishing.
+-- The rows of the event log are not updated any more: no position after the commit, no mark after publishing.
 
--- The transaction that wrote a row, and the order in which rows were written. Readers take what became visible between
--- two snapshots, ordered by seq: nothing is lost that commits late, and no aggregate's order is broken.
+-- The transaction of a row, and the order in which rows were inserted. Readers take the rows that became visible between
+-- two snapshots, by seq: so they miss no late commit and keep the order of each aggregate's versions.
 ALTER TABLE events
     ADD COLUMN tx  xid8   NOT NULL DEFAULT '0',
     ADD COLUMN seq bigint;
 
--- What was there has been read and published, except what the old relay still had to do.
+-- Events that the broker did not take. Existing rows are published, except those that the old relay had not done yet.
 CREATE TABLE set_aside (
     seq             bigint PRIMARY KEY,
     attempts        integer     NOT NULL DEFAULT 0,
@@ -31,7 +31,7 @@ ALTER TABLE events
     ALTER COLUMN tx SET DEFAULT pg_current_xact_id(),
     DROP COLUMN position, DROP COLUMN published_at, DROP COLUMN attempts, DROP COLUMN next_attempt_at,
     DROP COLUMN last_error, DROP COLUMN subscribed,
-    -- Stored as it came, and never searched by its fields on the way.
+    -- Not searched by fields; `json` is stored without parsing it.
     ALTER COLUMN data TYPE json;
 SELECT setval(pg_get_serial_sequence('events', 'seq'), (SELECT coalesce(max(seq), 0) + 1 FROM events), false);
 CREATE INDEX events_tx ON events (tx);
@@ -39,8 +39,8 @@ DROP INDEX IF EXISTS events_audience;
 CREATE INDEX events_audience ON events (audience, tx) WHERE audience IS NOT NULL;
 DROP TABLE event_counter;
 
--- How far the relay is: everything that `done` sees is published, and of what `window_end` sees, everything up to `seq`.
--- `epoch` names the cluster whose transaction ids these are: after a restore they mean nothing.
+-- The relay's cursor: all events that `done` sees are published, and of those that `window_end` sees, all up to `seq`.
+-- `epoch` identifies the cluster: after a restore its transaction ids mean something else.
 CREATE TABLE relay_cursor (
     one    boolean PRIMARY KEY DEFAULT true CHECK (one),
     epoch  text        NOT NULL,
@@ -53,7 +53,7 @@ INSERT INTO relay_cursor (epoch, done)
 SELECT (SELECT system_identifier FROM pg_control_system()) || '-' || (SELECT timeline_id FROM pg_control_checkpoint()),
        pg_current_snapshot();
 
--- An answer is stored with its effect, at the end: there is no claim without an answer.
+-- An answer is stored in the transaction of its effect: there is no key without an answer.
 DELETE FROM idempotency WHERE status IS NULL;
 ALTER TABLE idempotency ALTER COLUMN status SET NOT NULL, ALTER COLUMN body SET NOT NULL,
     ALTER COLUMN body TYPE json;
