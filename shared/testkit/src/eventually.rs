@@ -1,12 +1,12 @@
-//! Waiting for a condition, with a deadline; never for a number of milliseconds.
+//! Waiting for a condition instead of for a time.
 
 use std::future::Future;
 use std::time::Duration;
 
-/// Asks until the answer is `Some`, and says what it waited for when it never is.
+/// Calls `ask` until it returns `Some`. `what` describes the condition in the panic's message.
 ///
 /// # Panics
-/// After twenty seconds: the promise was not kept.
+/// After twenty seconds.
 pub async fn eventually<T, F, Fut>(what: &str, mut ask: F) -> T
 where
     F: FnMut() -> Fut,
@@ -17,8 +17,8 @@ where
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(tokio::time::Instant::now() < deadline, "waited twenty seconds, and it did not happen: {what}");
-        // Between two looks, so that the looking does not starve what is looked at.
+        assert!(tokio::time::Instant::now() < deadline, "waited twenty seconds for this: {what}");
+        // Polling without a pause would take the CPU from what is waited for.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,8 +1,8 @@
-//! For tests only: databases cloned from a migrated template, callers of APIs and streams, tokens, waiting for a
-//! condition, and time that passes on demand.
+//! For tests only: a database per test, cloned from a migrated template; callers of APIs and streams; tokens; waiting for a
+//! condition; moving deadlines closer.
 //!
-//! The servers are real and private: `./pannier test` starts them and names them in `PANNIER_TEST_*`. Tests share them
-//! and are kept apart by one word, the namespace: it names the database and prefixes queues and keys.
+//! Tests run on real servers, which `./pannier test` starts and names in `PANNIER_TEST_*`. All tests share them. Each has a
+//! namespace of its own: the name of its database and the prefix of its queues and keys.
 
 pub mod caller;
 pub mod eventually;

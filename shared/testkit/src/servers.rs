@@ -1,6 +1,6 @@
 //! The servers that tests share.
 
-/// Where they are.
+/// The URLs of the servers.
 #[derive(Debug, Clone)]
 pub struct Servers {
     /// PostgreSQL, as a superuser.
@@ -15,7 +15,7 @@ impl Servers {
     /// The servers that `./pannier test` started.
     ///
     /// # Panics
-    /// When there are none: run the tests with `./pannier test`.
+    /// When the environment does not name them.
     #[must_use]
     pub fn from_env() -> Self {
         let var = |name: &str| {

@@ -1,4 +1,4 @@
-//! A database of its own for each test, cloned from a migrated template in milliseconds.
+//! A database for each test, cloned from a migrated template in milliseconds.
 
 use std::time::Duration;
 
@@ -6,18 +6,19 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use pannier_migrations::ServiceUrls;
+use url::Url;
 use uuid::Uuid;
 
 use crate::Servers;
 
-/// One test's database.
+/// The database of one test.
 #[derive(Debug, Clone)]
 pub struct TestDb {
-    /// Its name, and the test's namespace.
+    /// The database's name, also the test's namespace.
     pub name: String,
-    /// As a superuser, all three schemas.
+    /// Its URL for a superuser.
     pub admin_url: String,
-    /// As each service.
+    /// Its URL for each service.
     pub urls: ServiceUrls,
 }
 
@@ -28,13 +29,13 @@ struct Count {
 }
 
 impl TestDb {
-    /// A fresh database.
+    /// Clones the template, and makes it first if this build has none on the server.
     ///
     /// # Panics
-    /// When the server is away: nothing can be tested.
+    /// When the server cannot be reached.
     pub async fn create(servers: &Servers) -> Self {
         let mut admin = AsyncPgConnection::establish(&servers.database_url).await.expect("the test server answers");
-        // The template is named after this build's migrations: another build on the same server has its own.
+        // The template's name has the build time of the test program: another build may have other migrations.
         let template = format!("template_{}", env!("CARGO_PKG_VERSION").replace('.', "_"));
         let key = std::env::current_exe().ok().and_then(|p| p.metadata().ok()).and_then(|m| m.modified().ok());
         let stamp = key.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs());
@@ -48,23 +49,29 @@ impl TestDb {
             .expect("databases can be listed");
         if there.n == 0 {
             let building = format!("{template}_building");
-            admin.batch_execute(&format!("DROP DATABASE IF EXISTS {building}")).await.expect("leftovers can go");
-            admin.batch_execute(&format!("CREATE DATABASE {building}")).await.expect("a database can be made");
+            admin
+                .batch_execute(&format!("DROP DATABASE IF EXISTS {building}"))
+                .await
+                .expect("the half template of a killed run can be dropped");
+            admin.batch_execute(&format!("CREATE DATABASE {building}")).await.expect("a database can be created");
             pannier_migrations::migrate_all(&with_database(&servers.database_url, &building))
                 .await
-                .expect("it migrates");
-            // Renamed when it is whole, so that a killed run leaves no half template. Renaming needs it unused.
+                .expect("the migrations run");
+            // Renamed when it is complete, so that a killed run leaves no half template. A database in use cannot be renamed.
             admin
                 .batch_execute(&format!(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{building}'"
                 ))
                 .await
-                .expect("nobody uses it");
+                .expect("its connections can be closed");
             rename(&mut admin, &building, &template).await;
             remove_old(&mut admin, &prefix, stamp).await;
         }
         let name = format!("t{}", &Uuid::now_v7().simple().to_string()[16..]);
-        admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.expect("it can be cloned");
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+            .await
+            .expect("the template can be cloned");
         admin.batch_execute("SELECT pg_advisory_unlock(724002)").await.expect("the next test may go on");
         let admin_url = with_database(&servers.database_url, &name);
         let urls = ServiceUrls::of(&admin_url).expect("the URL names a user");
@@ -74,15 +81,15 @@ impl TestDb {
     /// A connection as superuser.
     ///
     /// # Panics
-    /// When the server is away.
+    /// When the server cannot be reached.
     pub async fn connect(&self) -> AsyncPgConnection {
         AsyncPgConnection::establish(&self.admin_url).await.expect("the test's database answers")
     }
 
-    /// Lets time pass: everything that waits for a moment waits for one that is `d` earlier.
+    /// Moves all deadlines closer by `d`: timers, the expiry of quotes and open offers, the next tries of payments.
     ///
     /// # Panics
-    /// When the server is away.
+    /// When the server cannot be reached.
     pub async fn let_time_pass(&self, d: Duration) {
         let earlier = format!("- interval '{} milliseconds'", d.as_millis());
         let mut sql = String::new();
@@ -94,37 +101,40 @@ impl TestDb {
             "UPDATE orders.payments SET next_attempt_at = next_attempt_at {earlier} WHERE next_attempt_at IS NOT NULL;"
         ));
         sql.push_str(&format!("UPDATE dispatch.offers SET expires_at = expires_at {earlier} WHERE state = 'sent';"));
-        self.connect().await.batch_execute(&sql).await.expect("time passes");
+        self.connect().await.batch_execute(&sql).await.expect("the deadlines can be changed");
     }
 
-    /// A number from the database, by SQL over all three schemas.
+    /// Runs a query as superuser that returns one `bigint` named `n`.
     ///
     /// # Panics
-    /// When the query is wrong: it must return one bigint called `n`.
+    /// When the query fails.
     pub async fn count(&self, sql: &str) -> i64 {
         let mut conn = self.connect().await;
         sql_query(sql).get_result::<Count>(&mut conn).await.unwrap_or_else(|e| panic!("{e}: {sql}")).n
     }
 
-    /// Changes something behind the services' backs.
+    /// Runs statements as superuser.
     ///
     /// # Panics
-    /// When the SQL is wrong.
+    /// When a statement fails.
     pub async fn execute(&self, sql: &str) {
         self.connect().await.batch_execute(sql).await.unwrap_or_else(|e| panic!("{e}: {sql}"));
     }
 
-    /// Removes the database. A test that fails leaves it for looking at.
+    /// Drops the database. A failed test does not get here, so its database can be inspected.
     ///
     /// # Panics
-    /// When the server is away.
+    /// When the server cannot be reached.
     pub async fn remove(&self, servers: &Servers) {
         let mut admin = AsyncPgConnection::establish(&servers.database_url).await.expect("the test server answers");
-        admin.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await.expect("it can go");
+        admin
+            .batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name))
+            .await
+            .expect("the database can be dropped");
     }
 }
 
-/// Removes templates of builds that are a day older than this one.
+/// Drops the templates of builds that are more than a day older than this one.
 async fn remove_old(admin: &mut AsyncPgConnection, prefix: &str, stamp: u64) {
     #[derive(QueryableByName)]
     struct Name {
@@ -139,14 +149,14 @@ async fn remove_old(admin: &mut AsyncPgConnection, prefix: &str, stamp: u64) {
     for Name { name } in there {
         let built = name.strip_prefix(prefix).and_then(|stamp| stamp.parse::<u64>().ok());
         if built.is_some_and(|built| built + 24 * 3600 < stamp) {
-            // Somebody may be using it after all: then it stays.
+            // Fails when a test uses it; the next build tries again.
             let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
         }
     }
 }
 
 async fn rename(admin: &mut AsyncPgConnection, from: &str, to: &str) {
-    // A connection that was just ended may still be on its way out.
+    // A terminated connection takes a moment to disappear.
     for _ in 0..50 {
         if admin.batch_execute(&format!("ALTER DATABASE {from} RENAME TO {to}")).await.is_ok() {
             return;
@@ -157,6 +167,7 @@ async fn rename(admin: &mut AsyncPgConnection, from: &str, to: &str) {
 }
 
 fn with_database(url: &str, database: &str) -> String {
-    let (server, _) = url.rsplit_once('/').expect("a database URL ends with /name");
-    format!("{server}/{database}")
+    let mut url = Url::parse(url).expect("the server has a URL");
+    url.set_path(database);
+    url.into()
 }
