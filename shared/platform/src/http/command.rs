@@ -179,10 +179,20 @@ fn if_match(request: &HttpRequest) -> Result<Option<Version>, Problem> {
         .map_err(|_| Problem::bad_request("if_match_invalid", "If-Match is the version that you saw: a number"))
 }
 
-/// Reads a JSON body; an empty one is `{}`.
+/// Reads a JSON body; an empty one is `{}`. A field that the type does not have is refused here, and not by the types that
+/// events have, too: readers of events ignore what they do not know.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(bytes).map_err(|e| body_not_as_wanted(&e))
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let mut unknown = None;
+    let body = serde_ignored::deserialize(&mut json, |path| {
+        unknown.get_or_insert_with(|| path.to_string());
+    });
+    let body = body.and_then(|body| json.end().map(|()| body)).map_err(|e| body_not_as_wanted(&e))?;
+    match unknown {
+        None => Ok(body),
+        Some(path) => Err(Problem::bad_request("body_invalid", format!("the body: unknown field `{path}`"))),
+    }
 }
 
 /// What a body that cannot be read as what was asked for means.
