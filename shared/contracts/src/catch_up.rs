@@ -1,28 +1,28 @@
-//! From the state something is in to the state it should be in, by legal steps only.
+//! Lifecycles, and the shortest legal path from one state to another.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Debug, Display};
 
-/// A lifecycle: one table of states and triggers. Services implement it over their rust-fsm tables.
+/// A table of states and triggers. Services implement it over their rust-fsm tables.
 pub trait Lifecycle {
-    /// Where something can be.
+    /// The states.
     type State: Copy + Ord + Debug + Display + 'static;
-    /// What can happen to it.
+    /// What can happen in a state.
     type Trigger: Copy + Ord + Debug + Display + 'static;
 
-    /// What is it a lifecycle of, for messages: `order`.
+    /// The aggregate's name in messages: `order`.
     const NAME: &'static str;
     /// Every state.
     fn states() -> &'static [Self::State];
-    /// Every trigger, cheapest explanation first: among equally short paths `catch_up` takes the earlier one.
+    /// Every trigger.
     fn triggers() -> &'static [Self::Trigger];
-    /// The table: the state that `trigger` leads to, if it may happen in `from`.
+    /// The state that `trigger` leads to, if the table allows it in `from`.
     fn table(from: Self::State, trigger: Self::Trigger) -> Option<Self::State>;
 
     /// The state that `trigger` leads to.
     ///
     /// # Errors
-    /// When the table has no such edge; the error can explain itself to a person.
+    /// When the table does not allow `trigger` in `from`.
     fn next(from: Self::State, trigger: Self::Trigger) -> Result<Self::State, IllegalTransition> {
         Self::table(from, trigger).ok_or_else(|| IllegalTransition {
             lifecycle: Self::NAME,
@@ -31,12 +31,12 @@ pub trait Lifecycle {
         })
     }
 
-    /// Nothing can happen any more.
+    /// Whether no trigger is allowed in this state.
     fn is_terminal(state: Self::State) -> bool {
         Self::triggers().iter().all(|t| Self::table(state, *t).is_none())
     }
 
-    /// The whole table as text, one line a pair: what the snapshot tests pin.
+    /// The table as text, one line for each state and trigger, for snapshot tests.
     fn print() -> String {
         let mut out = String::new();
         for from in Self::states() {
@@ -49,15 +49,15 @@ pub trait Lifecycle {
     }
 }
 
-/// Something that cannot happen in this state.
+/// A trigger that is not allowed in the state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} that is {from} cannot {}", with_article(.lifecycle), .trigger.replace('_', " "))]
 pub struct IllegalTransition {
-    /// What it is a lifecycle of.
+    /// [`Lifecycle::NAME`].
     pub lifecycle: &'static str,
-    /// The state it is in.
+    /// The current state.
     pub from: String,
-    /// What was tried.
+    /// The trigger that is not allowed.
     pub trigger: String,
 }
 
@@ -66,19 +66,20 @@ fn with_article(noun: &str) -> String {
     format!("{article} {noun}")
 }
 
-/// The shortest legal way from `from` to any state that is `wanted`; empty when it is there already,
-/// `None` when no way leads there: the news is *late*, it is counted and changes nothing.
+/// The triggers of the shortest path from `from` to any of the `wanted` states: empty when `from` is one of them, `None`
+/// when no path leads there. For a consumer `None` means that the event is *late*: it is counted and changes nothing.
 ///
-/// Only triggers that `may` be taken are walked: a consumer lists the ones that its news can mean, so that
-/// "the delivery was picked up" never cancels an order because that happened to be a shorter way somewhere.
-pub fn catch_up<L: Lifecycle>(from: L::State, wanted: &[L::State], may: &[L::Trigger]) -> Option<Vec<L::Trigger>> {
+/// The path uses only `allowed` triggers, the ones that the consumer's event can mean. Without this, an event like
+/// "picked up" could cancel an order because that is a shorter path. Among paths of the same length, the trigger that is
+/// earlier in `allowed` wins.
+pub fn catch_up<L: Lifecycle>(from: L::State, wanted: &[L::State], allowed: &[L::Trigger]) -> Option<Vec<L::Trigger>> {
     if wanted.contains(&from) {
         return Some(Vec::new());
     }
     let mut came_by: BTreeMap<L::State, (L::State, L::Trigger)> = BTreeMap::new();
     let mut queue = VecDeque::from([from]);
     while let Some(state) = queue.pop_front() {
-        for trigger in may {
+        for trigger in allowed {
             let Some(to) = L::table(state, *trigger) else { continue };
             if to == from || came_by.contains_key(&to) {
                 continue;

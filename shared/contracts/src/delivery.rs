@@ -8,33 +8,33 @@ use crate::event::Snapshot;
 use crate::{DeliveryId, MerchantId, OrderId, RiderId, Version, ZoneId};
 
 text_enum! {
-    /// Where an order is between the counter and the door.
+    /// The state of a delivery.
     pub enum DeliveryState {
-        /// Known, held: too early to look for a rider.
+        /// The order is accepted; it is too early to search for a rider.
         Scheduled => "scheduled",
-        /// A rider is wanted.
+        /// A rider is searched for; nobody has an open offer.
         Searching => "searching",
-        /// One or more riders have an offer.
+        /// One or more riders have an open offer.
         Offered => "offered",
-        /// A rider accepted.
+        /// A rider accepted the offer and is on the way to the shop.
         Assigned => "assigned",
         /// The rider is at the shop.
         AtPickup => "at_pickup",
-        /// The rider has the food; from here on the delivery decides about the order.
+        /// The rider has the food. From here on the order follows the delivery.
         PickedUp => "picked_up",
-        /// The rider is at the customer's.
+        /// The rider is at the customer's door.
         AtDropoff => "at_dropoff",
-        /// The customer has it.
+        /// The customer has the food.
         Delivered => "delivered",
-        /// The rider brings it back.
+        /// The rider brings the food back to the shop.
         Returning => "returning",
-        /// It is back at the shop.
+        /// The shop has the food again.
         Returned => "returned",
-        /// It could not be handed over.
+        /// The rider could not deliver the food.
         Failed => "failed",
         /// The order ended before pickup.
         Cancelled => "cancelled",
-        /// No rider was found in time.
+        /// No rider accepted within the zone's `give_up_ms`.
         Unassignable => "unassignable",
     }
 }
@@ -42,29 +42,29 @@ text_enum! {
 /// The whole delivery after a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliverySnapshot {
-    /// Which delivery.
+    /// The delivery's id.
     pub id: DeliveryId,
     /// Its version after the change.
     pub version: Version,
-    /// Where it is.
+    /// Its state after the change.
     pub state: DeliveryState,
-    /// The order it carries; an order has at most one delivery.
+    /// The order that is delivered; an order has at most one delivery.
     pub order_id: OrderId,
-    /// The shop it starts at.
+    /// The shop where the rider picks up.
     pub merchant_id: MerchantId,
-    /// The zone whose policy it follows.
+    /// The zone whose policy applies.
     pub zone_id: ZoneId,
-    /// Who carries it. With `attempt` this is the assignment.
+    /// The rider who accepted, from `assigned` on.
     pub rider_id: Option<RiderId>,
-    /// One more with every reassignment.
+    /// The number of the assignment: 1, and one more with every reassignment.
     pub attempt: i32,
-    /// When the kitchen means to be done.
+    /// When the food will be ready, as the shop says now.
     pub ready_at: DateTime<Utc>,
-    /// When the food left the shop.
+    /// When the rider took the food.
     pub picked_up_at: Option<DateTime<Utc>>,
-    /// When the customer had it.
+    /// When the customer got the food.
     pub delivered_at: Option<DateTime<Utc>>,
-    /// Why it ended early.
+    /// Why it ended without reaching the customer: `no_rider`, or the reason of its order.
     pub reason: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What travels through the broker: news of a state.
+//! Events as they are published: an envelope around the snapshot of an aggregate.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,38 +6,39 @@ use uuid::Uuid;
 
 use crate::{EventId, Version};
 
-/// One event as it is published: the envelope around a full snapshot.
+/// One event. Its JSON is pinned by `tests/events.rs`.
 ///
-/// Consumers ignore fields they do not know and news that is not newer than what they have.
+/// Consumers ignore fields that they do not know, and events that are not newer than what they have applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Envelope<S> {
-    /// Its own id; also the AMQP message id.
+    /// The event's id, also the AMQP message id.
     pub event_id: EventId,
-    /// For example `order.accepted.v1`: for logs and routing, never for a decision.
+    /// Aggregate, past-tense word and schema version: `order.accepted.v1`. For logs and routing; consumers decide by the
+    /// state in `data`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// For example `order`.
+    /// The kind of aggregate: `order`.
     pub aggregate: String,
-    /// Which one, without its prefix.
+    /// The aggregate's id, without its prefix.
     pub aggregate_id: Uuid,
-    /// Its version after the change.
+    /// The aggregate's version after the change.
     pub version: Version,
-    /// When the change was made, by the owner's database clock.
+    /// When the change was made, by the clock of the owner's database.
     pub occurred_at: DateTime<Utc>,
-    /// W3C trace context of the request that caused it.
+    /// W3C trace context of the request that caused the change.
     pub traceparent: Option<String>,
-    /// Who did it: `customer:cus_…`, `timer:acceptance`, `consumer:merchant.order`.
+    /// Who made the change: `customer:cus_…`, `timer:acceptance`, `consumer:merchant.order`.
     pub actor: String,
     /// The whole aggregate after the change.
     pub data: S,
 }
 
-/// What an aggregate's full snapshot must tell about itself.
+/// A snapshot that can be published.
 pub trait Snapshot: Serialize + serde::de::DeserializeOwned + Send + Sync + 'static {
-    /// For example `order`.
+    /// The kind of aggregate: `order`.
     const AGGREGATE: &'static str;
-    /// Which one.
+    /// The aggregate's id, without its prefix.
     fn aggregate_id(&self) -> Uuid;
-    /// The version that this snapshot shows.
+    /// The version of this snapshot.
     fn version(&self) -> Version;
 }

@@ -1,6 +1,6 @@
-//! Typed, prefixed, sortable identifiers: `ord_` + the 32 hex digits of a UUID v7.
+//! Typed, prefixed, sortable ids: `ord_` and the 32 hex digits of a UUID v7.
 //!
-//! The prefix says what an id is of in a log line or a support ticket; the type keeps two ids from being swapped in a call.
+//! The prefix tells the kind of an id in logs and URLs; the type keeps a call from taking the wrong one.
 
 use uuid::Uuid;
 
@@ -8,9 +8,9 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an id of the form {prefix}_ and 32 hex digits")]
 pub struct InvalidId {
-    /// The prefix that was expected.
+    /// The expected prefix, without the underscore.
     pub prefix: &'static str,
-    /// What was given.
+    /// The text.
     pub text: String,
 }
 
@@ -21,10 +21,10 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// What every id of this kind starts with, before the underscore.
+            /// The prefix, without the underscore.
             pub const PREFIX: &'static str = $prefix;
 
-            /// A new id; later ids sort after earlier ones.
+            /// A new id. Ids sort by the millisecond in which they were generated.
             #[must_use]
             pub fn generate() -> Self { Self(Uuid::now_v7()) }
         }
@@ -62,17 +62,17 @@ macro_rules! id {
     };
 }
 
-id!(/** An order: what a customer placed at one shop. */ OrderId, "ord");
-id!(/** A priced offer of a shop to a customer, valid for ten minutes. */ QuoteId, "qot");
-id!(/** The money of one order. */ PaymentId, "pay");
-id!(/** The kitchen's side of an order. */ TicketId, "tkt");
-id!(/** The rider's side of an order. */ DeliveryId, "dlv");
-id!(/** A delivery offered to one rider. */ OfferId, "ofr");
-id!(/** One look of the dispatcher at one delivery. */ RoundId, "rnd");
-id!(/** Somebody who orders. */ CustomerId, "cus");
-id!(/** A shop. */ MerchantId, "mer");
-id!(/** Somebody who carries. */ RiderId, "rdr");
-id!(/** One event. */ EventId, "evt");
+id!(/** Of an order. */ OrderId, "ord");
+id!(/** Of a quote: a priced basket. */ QuoteId, "qot");
+id!(/** Of a payment. */ PaymentId, "pay");
+id!(/** Of a ticket: the kitchen's side of an order. */ TicketId, "tkt");
+id!(/** Of a delivery: the rider's side of an order. */ DeliveryId, "dlv");
+id!(/** Of an offer of a delivery to a rider. */ OfferId, "ofr");
+id!(/** Of a round: one stored decision of the dispatcher about one delivery. */ RoundId, "rnd");
+id!(/** Of a customer. */ CustomerId, "cus");
+id!(/** Of a merchant, a shop. */ MerchantId, "mer");
+id!(/** Of a rider. */ RiderId, "rdr");
+id!(/** Of an event. */ EventId, "evt");
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
-//! The words that Pannier's services share: identifiers, money, places, lifecycle states,
-//! the snapshots that travel in events, and the table of exchanges and queues.
+//! The types that Pannier's services share: ids, money, places, lifecycle states, the snapshots in events, and the table
+//! of exchanges and queues.
 //!
-//! This crate is **pure**: no runtime, no database, no broker, no clock. Its manifest keeps it so,
-//! and a test in `tests/` reads the dependency tree to prove it.
+//! This crate has no runtime, database, broker or clock in its dependency tree; `tests/tests/it/architecture.rs` checks it.
+//! The feature `diesel` adds column types for the crates that have a database.
 
 #[macro_use]
 mod text_enum;

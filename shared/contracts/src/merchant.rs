@@ -7,47 +7,47 @@ use crate::event::Snapshot;
 use crate::{Currency, MerchantId, Money, Place, Version};
 
 text_enum! {
-    /// Does the shop take orders?
+    /// Whether a shop takes orders.
     pub enum MerchantStatus {
-        /// Yes.
+        /// The shop takes orders.
         Open => "open",
-        /// Not now.
+        /// The shop takes no orders until it opens.
         Paused => "paused",
     }
 }
 
-/// One article of a menu.
+/// One item of a menu.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MenuItem {
-    /// The shop's article number, unique in its menu.
+    /// The shop's stock keeping unit, unique in its menu.
     pub sku: String,
-    /// What customers read.
+    /// The name that customers see.
     pub name: String,
-    /// For one.
+    /// The price of one.
     pub price: Money,
-    /// Can it be ordered now?
+    /// Whether it can be ordered now.
     pub available: bool,
 }
 
 /// The whole shop after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MerchantSnapshot {
-    /// Which shop.
+    /// The shop's id.
     pub id: MerchantId,
     /// Its version after the change.
     pub version: Version,
-    /// What customers read.
+    /// The name that customers see.
     pub name: String,
     /// Where riders pick up.
     pub place: Place,
-    /// What its prices are in.
+    /// The currency of all its prices.
     pub currency: Currency,
-    /// How long its kitchen usually takes, milliseconds.
+    /// The usual preparation time, milliseconds.
     pub prep_ms: i64,
-    /// Does it take orders?
+    /// Whether it takes orders.
     pub status: MerchantStatus,
-    /// What can be ordered.
+    /// All items, also those that are not available, in the shop's order.
     pub menu: Vec<MenuItem>,
 }
 

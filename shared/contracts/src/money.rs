@@ -1,4 +1,4 @@
-//! Money in minor units. Never a float.
+//! Money as whole minor units of a currency.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct Currency([u8; 3]);
 pub struct InvalidCurrency(pub String);
 
 impl Currency {
-    /// The code's letters.
+    /// The three letters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
@@ -54,18 +54,18 @@ impl<'de> Deserialize<'de> for Currency {
     }
 }
 
-/// An amount in minor units (cents for EUR, yen for JPY) of one currency.
+/// An amount of one currency. JSON with any other field is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
-    /// Minor units.
+    /// Minor units: cents for EUR, yen for JPY.
     pub amount: i64,
-    /// What they are units of.
+    /// The currency.
     pub currency: Currency,
 }
 
 impl Money {
-    /// So many minor units.
+    /// An amount in minor units.
     #[must_use]
     pub const fn new(amount: i64, currency: Currency) -> Self {
         Self { amount, currency }

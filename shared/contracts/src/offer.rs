@@ -1,4 +1,4 @@
-//! A delivery offered to one rider. Owner: dispatch-svc; seen by riders in their stream.
+//! An offer of a delivery to one rider. Owner: dispatch-svc. Not published; riders see it in their stream.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,17 +8,17 @@ use crate::event::Snapshot;
 use crate::{DeliveryId, OfferId, OrderId, Place, RiderId, Version};
 
 text_enum! {
-    /// Where an offer is. In time or not is decided by the database's clock.
+    /// The state of an offer.
     pub enum OfferState {
-        /// The rider may answer.
+        /// The rider can answer until `expires_at`, by the clock of the database.
         Sent => "sent",
-        /// The rider took it. The assignment lasts until `ended_at`.
+        /// The rider accepted.
         Accepted => "accepted",
-        /// The rider said no.
+        /// The rider declined.
         Declined => "declined",
         /// The rider did not answer in time.
         Expired => "expired",
-        /// It was taken back: another rider won, or the delivery changed.
+        /// Withdrawn: another rider accepted, or the delivery changed.
         Revoked => "revoked",
     }
 }
@@ -26,19 +26,19 @@ text_enum! {
 /// The whole offer after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OfferSnapshot {
-    /// Which offer.
+    /// The offer's id.
     pub id: OfferId,
     /// Its version after the change.
     pub version: Version,
-    /// Where it is.
+    /// Its state after the change.
     pub state: OfferState,
-    /// What is offered.
+    /// The delivery that is offered.
     pub delivery_id: DeliveryId,
-    /// The order to carry.
+    /// The delivery's order.
     pub order_id: OrderId,
-    /// To whom.
+    /// The rider who is asked.
     pub rider_id: RiderId,
-    /// Which attempt of the delivery it belongs to.
+    /// The delivery's `attempt` when the offer was made.
     pub attempt: i32,
     /// The shop's name.
     pub merchant_name: String,
@@ -46,9 +46,9 @@ pub struct OfferSnapshot {
     pub pickup: Place,
     /// Where the customer is.
     pub dropoff: Place,
-    /// When the kitchen means to be done.
+    /// When the food will be ready, as known when the offer was made.
     pub ready_at: DateTime<Utc>,
-    /// Until when it may be answered.
+    /// The rider can answer before this time.
     pub expires_at: DateTime<Utc>,
 }
 

@@ -8,27 +8,27 @@ use crate::event::Snapshot;
 use crate::{CustomerId, MerchantId, Money, OrderId, Place, Version, ZoneId};
 
 text_enum! {
-    /// Where an order is between tap and door. `failed`: we could not; `cancelled`: someone decided.
+    /// The state of an order.
     pub enum OrderState {
         /// Placed; the payment is not authorised yet.
         PendingPayment => "pending_payment",
-        /// Authorised; the shop has not answered.
+        /// The payment is authorised; the shop has not answered.
         Paid => "paid",
-        /// The shop is preparing it.
+        /// The shop accepted and prepares the food.
         Accepted => "accepted",
-        /// It waits at the counter.
+        /// The food is ready at the shop.
         Ready => "ready",
-        /// A rider carries it.
+        /// A rider has the food.
         Delivering => "delivering",
-        /// The customer has it.
+        /// The customer has the food.
         Delivered => "delivered",
-        /// The shop said no.
+        /// The shop rejected it.
         Rejected => "rejected",
-        /// Nobody paid, or the shop did not answer, in time.
+        /// The payment was not authorised in time, or the shop did not answer in time.
         Expired => "expired",
-        /// Somebody decided against it.
+        /// Cancelled by the customer, the shop or operations.
         Cancelled => "cancelled",
-        /// We could not deliver it.
+        /// It could not be delivered: no rider, or the delivery failed.
         Failed => "failed",
     }
 }
@@ -36,48 +36,48 @@ text_enum! {
 /// One line of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
-    /// The shop's article number.
+    /// The shop's stock keeping unit.
     pub sku: String,
-    /// As the menu called it when it was priced.
+    /// The item's name when the order was priced.
     pub name: String,
-    /// How many.
+    /// The number of items.
     pub quantity: u16,
-    /// For one of them.
+    /// The price of one item.
     pub unit_price: Money,
 }
 
 /// The whole order after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OrderSnapshot {
-    /// Which order.
+    /// The order's id.
     pub id: OrderId,
     /// Its version after the change.
     pub version: Version,
-    /// Where it is.
+    /// Its state after the change.
     pub state: OrderState,
-    /// Who placed it.
+    /// The customer who placed it.
     pub customer_id: CustomerId,
-    /// The shop it was placed at.
+    /// The shop.
     pub merchant_id: MerchantId,
-    /// The shop's name, for the rider.
+    /// The shop's name when the order was placed.
     pub merchant_name: String,
     /// The zone of the drop-off.
     pub zone_id: ZoneId,
-    /// What was ordered.
+    /// The lines, as they were priced.
     pub lines: Vec<OrderLine>,
-    /// What the customer pays, fees included.
+    /// What the customer pays, including fees.
     pub total: Money,
     /// Where the shop is.
     pub pickup: Place,
     /// Where the customer is.
     pub dropoff: Place,
-    /// When the kitchen means to be done; known from acceptance on.
+    /// When the food will be ready, as the shop says; known from acceptance on.
     pub ready_at: Option<DateTime<Utc>>,
-    /// When the customer was told to expect it.
+    /// The delivery time that was promised to the customer.
     pub promise_at: DateTime<Utc>,
-    /// SHA-256, hex, of order id and PIN: the rider proves the hand-over with the PIN that the customer tells.
+    /// SHA-256, hex, of order id and PIN. At the door the customer tells the rider the PIN, which dispatch-svc compares.
     pub pin_hash: String,
-    /// Why it ended, when it did not end at the door: `no_rider`, `sold_out`, `customer_request` …
+    /// Why it ended without being delivered: `no_rider`, `sold_out`, `customer_request` …
     pub reason: Option<String>,
     /// When it was placed.
     pub placed_at: DateTime<Utc>,

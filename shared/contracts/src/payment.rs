@@ -1,4 +1,4 @@
-//! The money of an order. Owner: order-svc.
+//! The payment of an order. Owner: order-svc; not published.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -7,23 +7,23 @@ use crate::event::Snapshot;
 use crate::{Money, OrderId, PaymentId, Version};
 
 text_enum! {
-    /// Where the money of an order is.
+    /// The state of a payment.
     pub enum PaymentState {
-        /// Nothing was asked yet.
+        /// The gateway has not authorised it yet.
         Initiated => "initiated",
-        /// The gateway holds the amount for us.
+        /// The gateway holds the amount.
         Authorised => "authorised",
-        /// It is ours.
+        /// The amount is taken.
         Captured => "captured",
-        /// Some of it went back.
+        /// A part of the captured amount is refunded.
         PartiallyRefunded => "partially_refunded",
-        /// All of it went back.
+        /// The captured amount is refunded.
         Refunded => "refunded",
-        /// The hold was let go; nothing was taken.
+        /// The hold is released; nothing was taken.
         Voided => "voided",
-        /// The gateway said no.
+        /// The gateway refused to authorise or to capture it.
         Failed => "failed",
-        /// We asked and do not know the answer: ask first, never act first.
+        /// The gateway did not answer. It is asked for the result before anything else is tried.
         Unknown => "unknown",
     }
 }
@@ -31,15 +31,15 @@ text_enum! {
 /// The whole payment after a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentSnapshot {
-    /// Which payment.
+    /// The payment's id.
     pub id: PaymentId,
     /// Its version after the change.
     pub version: Version,
-    /// Where the money is.
+    /// Its state after the change.
     pub state: PaymentState,
-    /// The order it pays.
+    /// The order; an order has one payment.
     pub order_id: OrderId,
-    /// What the order costs.
+    /// The order's total.
     pub amount: Money,
 }
 

@@ -1,9 +1,9 @@
-//! Where something is, WGS84.
+//! Points on the earth, WGS84.
 
 use geo::{Distance, Haversine, Point};
 use serde::{Deserialize, Serialize};
 
-/// A point on the earth. Valid once it exists: latitude −90…90, longitude −180…180.
+/// A point on the earth: latitude −90 to 90, longitude −180 to 180. JSON with any other field is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Place {
@@ -11,13 +11,13 @@ pub struct Place {
     lng: f64,
 }
 
-/// A latitude or longitude that is not on the earth.
+/// A latitude or longitude that is out of range or not a number.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("lat {lat}, lng {lng} is not on the earth: lat is -90 to 90, lng -180 to 180")]
 pub struct InvalidPlace {
-    /// Degrees north.
+    /// Latitude, degrees.
     pub lat: f64,
-    /// Degrees east.
+    /// Longitude, degrees.
     pub lng: f64,
 }
 
@@ -36,7 +36,7 @@ impl TryFrom<Unchecked> for Place {
 }
 
 impl Place {
-    /// Checks and makes a place.
+    /// A place from degrees north and east.
     ///
     /// # Errors
     /// When a coordinate is out of range or not a number.
@@ -48,13 +48,13 @@ impl Place {
         }
     }
 
-    /// Degrees north.
+    /// Latitude, degrees north.
     #[must_use]
     pub const fn lat(&self) -> f64 {
         self.lat
     }
 
-    /// Degrees east.
+    /// Longitude, degrees east.
     #[must_use]
     pub const fn lng(&self) -> f64 {
         self.lng

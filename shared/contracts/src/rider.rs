@@ -1,4 +1,4 @@
-//! Somebody who carries. Owner: dispatch-svc, exchange `dispatch`.
+//! A rider. Owner: dispatch-svc; not published.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -7,35 +7,35 @@ use crate::event::Snapshot;
 use crate::{RiderId, Version};
 
 text_enum! {
-    /// Is the rider on shift?
+    /// Whether a rider gets offers.
     pub enum RiderStatus {
         /// Not on shift.
         Offline => "offline",
-        /// On shift, takes offers.
+        /// On shift, gets offers.
         Available => "available",
-        /// On shift, takes no new offers; finishes what is carried.
+        /// On shift, gets no new offers and finishes the deliveries that they have.
         Paused => "paused",
     }
 }
 
-/// The whole rider after a change. Positions are not part of it: they live in Redis and are never an event.
+/// The whole rider after a change. Positions are not part of it: they are kept in Redis and have no events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RiderSnapshot {
-    /// Which rider.
+    /// The rider's id.
     pub id: RiderId,
-    /// Their version after the change.
+    /// The rider's version after the change.
     pub version: Version,
-    /// On shift?
+    /// Whether the rider gets offers.
     pub status: RiderStatus,
-    /// No position for too long: gets no offers.
+    /// Sent no position for 60 s: gets no offers until the next one.
     pub stale: bool,
-    /// What they are called.
+    /// The rider's name.
     pub name: String,
     /// `bicycle`, `scooter`, `car`.
     pub vehicle: String,
-    /// How fast they usually go, metres per second.
+    /// The usual speed, metres per second.
     pub speed_mps: f64,
-    /// Orders carried or about to be.
+    /// The number of accepted offers that have not ended.
     pub active: i32,
     /// The most that `active` may be.
     pub capacity: i32,

@@ -1,8 +1,7 @@
-//! How the words of this crate are stored: ids as `uuid`, states as `text`, versions as `bigint`, a place as `jsonb` or as
-//! two columns. Behind the feature `diesel`, which only crates with a database turn on.
+//! Columns: ids are stored as `uuid`, states as `text`, versions as `bigint`, a place as `jsonb` or as two columns.
 //!
-//! With these, a row is a plain struct of typed fields whose `Queryable`, `Selectable`, `Insertable` and `AsChangeset` are
-//! derived, and what a column holds is checked where it is read.
+//! So a row is a struct of these types that derives `Queryable`, `Selectable`, `Insertable` and `AsChangeset`. A value in
+//! the database that does not fit its type is an error when it is read.
 
 use diesel::deserialize::{self, FromSql, FromSqlRow, Queryable};
 use diesel::expression::AsExpression;
@@ -23,7 +22,7 @@ use crate::{
     RoundId, TicketId, Version, ZoneId,
 };
 
-/// Stores types with `as_str` and `FromStr` as `text`. Exported for the words that only one service has.
+/// Stores types with `as_str` and `FromStr` as `text`. Services use it for enums of their own.
 #[macro_export]
 macro_rules! stored_as_text {
     ($($name:ident),+ $(,)?) => {$(
@@ -105,7 +104,7 @@ stored_as_its_field!(
     Version: i64 => BigInt,
 );
 
-/// A place in one column.
+/// A place in one `jsonb` column.
 #[derive(AsExpression, FromSqlRow)]
 #[diesel(foreign_derive, sql_type = Jsonb)]
 #[allow(dead_code, reason = "the derives are of its field's type")]

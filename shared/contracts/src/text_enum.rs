@@ -1,18 +1,19 @@
-//! Enums that are words: in JSON, in SQL, in logs and in the API they read the same.
+//! Enums whose variants have one name in JSON, SQL, logs and the API.
 
-/// A word that is none of the enum's.
+/// A text that names no variant of the enum.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is not a {kind}")]
 pub struct UnknownWord {
-    /// The enum that was asked.
+    /// The enum.
     pub kind: &'static str,
-    /// The word that it does not know.
+    /// The text.
     pub word: String,
 }
 
-/// Declares a plain enum whose variants have one spelling everywhere.
+/// Declares an enum without data, with a name for each variant.
 ///
-/// Gives `ALL`, `as_str`, `Display`, `FromStr`, `TryFrom<String>` (what diesel's `deserialize_as` asks for) and serde.
+/// Implements `ALL`, `as_str`, `Display`, `FromStr`, `TryFrom<String>`, `Serialize` and `Deserialize`. For columns, see
+/// [`stored_as_text!`](crate::stored_as_text).
 #[macro_export]
 macro_rules! text_enum {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident => $word:literal),+ $(,)? }) => {
@@ -21,10 +22,10 @@ macro_rules! text_enum {
         pub enum $name { $($(#[$vmeta])* $variant),+ }
 
         impl $name {
-            /// Every variant, in the order of its declaration.
+            /// Every variant, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The one spelling: JSON, SQL, logs.
+            /// The variant's name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }

@@ -1,4 +1,4 @@
-//! The kitchen's side of an order. Owner: merchant-svc, exchange `merchant`.
+//! A ticket, the kitchen's side of an order. Owner: merchant-svc, exchange `merchant`.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,21 +9,21 @@ use crate::order::OrderLine;
 use crate::{MerchantId, OrderId, TicketId, Version};
 
 text_enum! {
-    /// Where an order is in the kitchen.
+    /// The state of a ticket.
     pub enum TicketState {
-        /// It rings; nobody has answered.
+        /// The shop has not answered.
         AwaitingAcceptance => "awaiting_acceptance",
-        /// It is being prepared.
+        /// The shop accepted and prepares the food.
         Accepted => "accepted",
-        /// It waits at the counter.
+        /// The food is ready at the shop.
         Ready => "ready",
-        /// The rider has it.
+        /// The rider has the food.
         HandedOver => "handed_over",
-        /// The shop said no.
+        /// The shop rejected the order, or could not make it.
         Rejected => "rejected",
-        /// The order expired.
+        /// The order expired before the shop answered.
         Expired => "expired",
-        /// The order was cancelled, or failed.
+        /// The order was cancelled, or failed, before pickup.
         Cancelled => "cancelled",
     }
 }
@@ -31,23 +31,23 @@ text_enum! {
 /// The whole ticket after a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketSnapshot {
-    /// Which ticket.
+    /// The ticket's id.
     pub id: TicketId,
     /// Its version after the change.
     pub version: Version,
-    /// Where it is.
+    /// Its state after the change.
     pub state: TicketState,
-    /// The order it is of; an order has at most one ticket.
+    /// The order; an order has at most one ticket.
     pub order_id: OrderId,
-    /// Whose kitchen.
+    /// The shop.
     pub merchant_id: MerchantId,
-    /// What to prepare.
+    /// The order's lines.
     pub lines: Vec<OrderLine>,
-    /// When the kitchen means to be done.
+    /// When the food will be ready, as the shop says; known from acceptance on.
     pub ready_at: Option<DateTime<Utc>>,
-    /// Why it ended early.
+    /// Why it ended before the hand-over.
     pub reason: Option<String>,
-    /// When it was opened.
+    /// When the ticket was opened.
     pub opened_at: DateTime<Utc>,
 }
 

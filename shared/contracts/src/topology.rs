@@ -1,26 +1,26 @@
-//! Who tells whom: the one table of exchanges, events and queues.
+//! The table of exchanges, queues and the events that each queue gets.
 //!
-//! Every service declares all of it before it publishes. An event that no row names is logged and not published:
-//! a mandatory publish of it would come back for ever.
+//! Every service declares all of it before it publishes. An event that no row names is logged and not published, because
+//! the broker would return a mandatory message without a queue every time.
 //!
-//! A queue gets only events that can change something there; a test in each consumer holds its pair tables against
-//! this list.
+//! A queue gets only events that can change something in its service; a test in each service compares its tables of states
+//! with this one.
 
-/// One subscription: events of `aggregate`, published on `exchange`, go into `queue`.
+/// One subscription: events of `aggregate` on `exchange` go into `queue`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The owner's exchange (topic, durable).
+    /// The exchange of the publishing service (topic, durable).
     pub exchange: &'static str,
-    /// The source aggregate.
+    /// The aggregate of the events.
     pub aggregate: &'static str,
-    /// `consumer.aggregate`: one quorum queue per consumer and source aggregate.
+    /// The queue: `consumer.aggregate`, one quorum queue for each consuming service and aggregate.
     pub queue: &'static str,
-    /// The past-tense words of the events it gets; `None` for all of the aggregate.
+    /// The words of the events that the queue gets (`paid` of `order.paid.v1`); `None` for all events of the aggregate.
     pub events: Option<&'static [&'static str]>,
 }
 
 impl Route {
-    /// The binding keys of the queue.
+    /// The binding keys between exchange and queue.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         match self.events {
@@ -38,7 +38,7 @@ impl Route {
         }
     }
 
-    /// Does the queue get events of this type, such as `order.accepted.v1`?
+    /// Whether the queue gets events of this type, such as `order.accepted.v1`.
     #[must_use]
     pub fn takes(&self, kind: &str) -> bool {
         let mut words = kind.split('.');
@@ -47,20 +47,20 @@ impl Route {
     }
 }
 
-/// Everything that is subscribed to.
+/// All subscriptions.
 pub const ROUTES: &[Route] = &[
     Route {
         exchange: "order",
         aggregate: "order",
         queue: "merchant.order",
-        // Not `placed` (nothing rings before it is paid), `ready` (the shop told us) and `delivered` (it has left).
+        // Not `placed` (no ticket before payment), `ready` (follows the ticket), `delivered` (follows `delivering`).
         events: Some(&["paid", "accepted", "delivering", "rejected", "expired", "cancelled", "failed"]),
     },
     Route {
         exchange: "order",
         aggregate: "order",
         queue: "dispatch.order",
-        // What ends before it is accepted never had a delivery.
+        // An order that ends before acceptance has no delivery.
         events: Some(&["accepted", "ready", "cancelled", "failed"]),
     },
     Route { exchange: "merchant", aggregate: "ticket", queue: "order.ticket", events: None },
@@ -70,20 +70,21 @@ pub const ROUTES: &[Route] = &[
         exchange: "dispatch",
         aggregate: "delivery",
         queue: "merchant.delivery",
-        // Whatever leaves the shop is picked up first.
+        // All later states come after `picked_up`, which hands the ticket over.
         events: Some(&["picked_up"]),
     },
     Route { exchange: "dispatch", aggregate: "zone", queue: "order.zone", events: None },
 ];
 
-/// Aggregates that never end: of these the newest news always counts, however old it is. All others end, and are
-/// forgotten some time afterwards.
+/// Aggregates that never reach a final state. Their newest event is kept and applied however old it is; events of all other
+/// aggregates are deleted some time after their end.
 pub const STANDING: [&str; 3] = ["merchant", "rider", "zone"];
 
-/// The waits of the retry ladder, seconds: one queue each, because mixed waits in one queue block each other at its head.
+/// The delays between retries of a message, seconds. Each has a queue of its own: in one queue, a long delay at its head
+/// would hold up the shorter ones behind it.
 pub const RETRY_LADDER_S: &[u32] = &[5, 30, 300];
 
-/// Does any queue get events of this type, such as `order.accepted.v1`?
+/// Whether any queue gets events of this type, such as `order.accepted.v1`.
 #[must_use]
 pub fn is_subscribed(kind: &str) -> bool {
     ROUTES.iter().any(|route| route.takes(kind))
@@ -95,13 +96,13 @@ pub fn subscribed_patterns() -> Vec<String> {
     ROUTES.iter().flat_map(Route::patterns).collect()
 }
 
-/// The queue where a message waits before its next try.
+/// The queue in which a message waits `delay_s` seconds for its next try.
 #[must_use]
 pub fn retry_queue(queue: &str, delay_s: u32) -> String {
     format!("{queue}.retry.{delay_s}s")
 }
 
-/// The queue of messages that only a person can help.
+/// The queue of messages whose retries all failed.
 #[must_use]
 pub fn dead_queue(queue: &str) -> String {
     format!("{queue}.dead")

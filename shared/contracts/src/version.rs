@@ -1,20 +1,20 @@
-//! How often something has changed.
+//! Versions of aggregates.
 
 use serde::{Deserialize, Serialize};
 
-/// The version of an aggregate: 1 when it is made, one more with every committed change.
+/// The version of an aggregate: 1 when it is created, one more with every committed change.
 ///
-/// Every version has exactly one event, `If-Match` names the version that a person saw,
-/// and a consumer drops what is not newer than what it has.
+/// Every version has exactly one event. `If-Match` has the version that the caller saw. A consumer drops an event whose
+/// version is not newer than the one it has applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(transparent)]
 pub struct Version(pub i64);
 
 impl Version {
-    /// The version of something just made.
+    /// The version of a new aggregate.
     pub const FIRST: Self = Self(1);
 
-    /// The version after one more change.
+    /// The version after the next change.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)

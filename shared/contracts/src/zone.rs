@@ -1,4 +1,4 @@
-//! A zone: the area under one polygon and the policy that dispatch follows there. Owner: dispatch-svc.
+//! A zone: the area of one polygon, and the dispatch policy in it. Owner: dispatch-svc, exchange `dispatch`.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::event::Snapshot;
 use crate::{Place, Version};
 
-/// A zone's name in URLs and events: 1 to 40 of `a-z`, `0-9` and `-`.
+/// A zone's id in URLs and events: 1 to 40 of `a-z`, `0-9` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ZoneId(String);
@@ -23,7 +23,7 @@ impl ZoneId {
         &self.0
     }
 
-    /// Zones are named by people, aggregates by UUIDs: the same name always has the same one.
+    /// The aggregate id of the zone's events: a UUID v5 of its id.
     #[must_use]
     pub fn uuid(&self) -> Uuid {
         Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("pannier:zone:{}", self.0).as_bytes())
@@ -59,11 +59,11 @@ impl From<ZoneId> for String {
 }
 
 text_enum! {
-    /// How a zone decides who carries what.
+    /// The planner of a zone.
     pub enum DispatchPolicy {
-        /// Routes for all riders over all known deliveries, improved by search.
+        /// Plans routes for all riders over all known deliveries and improves them by search.
         Horizon => "horizon",
-        /// One delivery after the other, for now only: cheap, and the fallback.
+        /// Offers the cheapest pair of delivery and rider first, for the current moment only. Also the fallback.
         Greedy => "greedy",
     }
 }
@@ -113,15 +113,15 @@ impl Default for Policy {
 /// The whole zone after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ZoneSnapshot {
-    /// Which zone.
+    /// The zone's id.
     pub id: ZoneId,
     /// Its version after the change.
     pub version: Version,
-    /// What people read.
+    /// The name that people see.
     pub name: String,
-    /// The outline, at least three corners, not closed.
+    /// The corners of the outline, at least three; the last is joined to the first.
     pub polygon: Vec<Place>,
-    /// What dispatch does here.
+    /// The dispatch policy.
     pub policy: Policy,
 }
 
