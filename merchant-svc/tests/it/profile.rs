@@ -76,6 +76,10 @@ async fn what_cannot_be_is_not_written() {
     }
     assert_eq!(shop.db.count("SELECT count(*) AS n FROM merchant.merchants").await, 0);
     shop.put("/v1/merchant/profile", None, profile("Noodles")).await;
+    let mut unknown = item("soup", 650, true);
+    unknown["allergens"] = json!([]);
+    let got = shop.put("/v1/merchant/menu", Some(1), json!({"items": [unknown]})).await;
+    assert_eq!(got.problem(), (400, "body_invalid"), "{got:?}");
     let wrong =
         json!({"items": [{"sku": "a", "name": "a", "price": {"amount": 1, "currency": "USD"}, "available": true}]});
     let got = shop.put("/v1/merchant/menu", Some(1), wrong).await;

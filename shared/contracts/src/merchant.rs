@@ -18,7 +18,6 @@ text_enum! {
 
 /// One item of a menu.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MenuItem {
     /// The shop's stock keeping unit, unique in its menu.
     pub sku: String,

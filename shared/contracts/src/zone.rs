@@ -70,7 +70,7 @@ text_enum! {
 
 /// What dispatch does in a zone. Durations are milliseconds, because a simulated city divides them by its speed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Policy {
     /// How long before `ready_at` a rider is looked for. Default 15 min.
     pub search_lead_ms: i64,
