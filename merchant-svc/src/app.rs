@@ -1,4 +1,4 @@
-//! The one place that constructs things: read it to know what this process is made of.
+//! Builds the process: every part of it is constructed here.
 
 use std::net::SocketAddr;
 
@@ -8,20 +8,20 @@ use pannier_platform::{Service, Stop, service};
 use serde::Deserialize;
 
 use crate::order_service::OrderService;
-use crate::store::IS_OPEN;
+use crate::store::tickets::IS_OPEN;
 use crate::{http, messaging};
 
-/// See `config/default.toml`.
+/// The settings; `config/default.toml` documents each.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
-    /// What every service has.
+    /// The settings that every service has.
     #[serde(flatten)]
     pub service: service::Settings,
-    /// Where order-svc answers.
+    /// The base URL of order-svc, as in `http://127.0.0.1:8081`.
     pub order_url: String,
 }
 
-/// merchant-svc, built and not yet running.
+/// merchant-svc, built and bound, not running yet.
 #[derive(Debug)]
 pub struct App {
     service: Service,
@@ -29,10 +29,10 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the port, starts the tasks.
+    /// Binds the port and starts the background tasks.
     ///
     /// # Errors
-    /// A sentence that names what is wrong with the settings.
+    /// What is wrong with the settings, or that the port is taken.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let mut service = Service::build(&settings.service, stop).await?;
         service.forgets = Forgets { tables: &[], is_open: Some(IS_OPEN) };
@@ -42,18 +42,18 @@ impl App {
         Ok(Self { service, orders })
     }
 
-    /// Where it listens.
+    /// The address that it is bound to.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// When the socket cannot be asked.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.service.address()
     }
 
-    /// Runs until the stop signal.
+    /// Serves until the stop signal.
     ///
     /// # Errors
-    /// When the HTTP server cannot start.
+    /// When the HTTP server cannot start, or another process runs under the name of this instance.
     pub async fn run(self) -> anyhow::Result<()> {
         let (log, orders) = (Data::new(self.service.log.clone()), Data::new(self.orders));
         self.service

@@ -1,12 +1,12 @@
-//! merchant-svc: shops, their menus, and the kitchen's side of every order.
+//! merchant-svc: shops, their menus, and tickets, the kitchen's side of orders.
 //!
-//! Owns schema `merchant`: shops, menu items, tickets. A ticket opens when its order is paid and follows it: the order
-//! decides until pickup, the delivery from then on. News out: `merchant.*` (the whole shop with its menu), `ticket.*`.
-//! News in: orders, deliveries. What a shop promises (accept, reject, cancel) is asked for at order-svc first; what is
-//! a fact (ready) is told by an event.
+//! It owns schema `merchant`: shops, menu items, tickets. A ticket opens when its order is paid. It follows the order until
+//! pickup and the delivery from then on. Events published: `merchant.*` (the whole shop with its menu) and `ticket.*`.
+//! Events consumed: of orders and deliveries. Before a shop accepts, rejects or cancels, order-svc is asked and decides;
+//! that the food is ready is published without asking.
 //!
-//! It never decides an order's state, never prices, never reads another service's tables, and never waits for another
-//! service while it writes.
+//! It does not decide an order's state, does not price, does not read another service's tables, and has no transaction
+//! open while it waits for another service.
 
 pub mod app;
 pub mod commands;

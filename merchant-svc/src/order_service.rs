@@ -1,4 +1,4 @@
-//! order-svc as we ask it: it decides about accept, reject and cancel. Never called inside a transaction.
+//! Client of order-svc, which decides whether a shop may accept, reject or cancel. Never call it inside a transaction.
 
 use std::time::Duration;
 
@@ -11,117 +11,135 @@ use pannier_platform::http::Problem;
 use reqwest::redirect::Policy;
 use serde::Serialize;
 
-use crate::domain::following::OrderNow;
+use crate::domain::following::OrderUpdate;
+use crate::domain::lifecycle::Action;
 
-/// A tablet waits for us, and we answer within five seconds whatever happens.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest wait for an answer: shorter than the five seconds in which the shop gets its own.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where order-svc answers. Cheap to clone: the connections are shared.
+/// The client. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct OrderService {
     client: reqwest::Client,
     url: String,
 }
 
-/// What is asked, in the words of order-svc's paths.
+/// What a shop asks of order-svc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
-    /// May the shop take it?
+pub enum ShopDecision {
+    /// Accept the order.
     Accept,
-    /// May it be turned away?
+    /// Reject the order before accepting it.
     Reject,
-    /// May the shop give it back?
+    /// Cancel an accepted order.
     Cancel,
 }
 
-/// In whose name, and as which action: asked again with the same key, order-svc answers again what it answered before.
+impl ShopDecision {
+    /// The same as an action on the ticket.
+    #[must_use]
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Accept => Action::Accept,
+            Self::Reject => Action::Reject,
+            Self::Cancel => Action::Cancel,
+        }
+    }
+
+    /// The last segment of order-svc's path.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Cancel => "shop-cancel",
+        }
+    }
+}
+
+/// The shop for which order-svc is asked, and its request.
 #[derive(Debug, Clone)]
-pub struct InTheNameOf<'a> {
-    /// The shop's token.
+pub struct OnBehalfOf<'a> {
+    /// The shop's token, passed on.
     pub bearer: &'a str,
-    /// The shop's idempotency key.
+    /// The shop's idempotency key, passed on: order-svc repeats its first answer to the same key.
     pub key: &'a str,
-    /// The trace that goes on there.
+    /// The trace that continues in order-svc.
     pub cause: &'a Cause,
 }
 
-/// What order-svc says.
+/// What order-svc answered.
 #[derive(Debug)]
-pub enum Verdict {
-    /// It is done, and this is the order now.
-    Agreed(OrderNow),
-    /// Not in the state that the order is in.
-    Decided {
-        /// Where it is.
+pub enum OrderReply {
+    /// The decision is made; this is the order after it.
+    Done(OrderUpdate),
+    /// The order's state does not allow the decision.
+    Conflict {
+        /// The order's state.
         state: OrderState,
-        /// What to tell the tablet.
+        /// The answer for the shop.
         problem: Box<Problem>,
     },
-    /// Not like this: a token that ran out meanwhile, a twin that is still running.
+    /// Refused whatever the order's state is: an expired token, or a request with the same key that is still running.
     Refused(Box<Problem>),
 }
 
 impl OrderService {
-    /// Prepares to ask; connects when first asked.
+    /// A client for order-svc at this URL. It connects with the first request.
     ///
     /// # Errors
-    /// When the URL is of no use.
+    /// When the URL is not `http://…`.
     pub fn new(url: &str) -> anyhow::Result<Self> {
         anyhow::ensure!(url.starts_with("http://"), "order_url is {url:?}; it looks like http://127.0.0.1:8081");
         let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            // A token goes to whom it was meant for, and nowhere else.
+            .timeout(TIMEOUT)
+            // The token must not follow a redirect to another host.
             .redirect(Policy::none())
             .no_proxy()
             .build()
-            .context("cannot prepare to ask order-svc")?;
+            .context("cannot make the HTTP client for order-svc")?;
         Ok(Self { client, url: url.trim_end_matches('/').to_owned() })
     }
 
-    /// Asks.
+    /// Asks for a decision about an order.
     ///
     /// # Errors
-    /// When there is no answer, or none that can be understood: then it may have happened or not; ask again with the same key.
+    /// When there is no answer in time, or one that cannot be read. The decision may have been made or not: ask again with
+    /// the same key.
     pub async fn ask(
         &self,
         order: OrderId,
-        question: Question,
+        decision: ShopDecision,
         body: &impl Serialize,
-        who: InTheNameOf<'_>,
-    ) -> anyhow::Result<Verdict> {
-        let word = match question {
-            Question::Accept => "accept",
-            Question::Reject => "reject",
-            Question::Cancel => "shop-cancel",
-        };
+        shop: OnBehalfOf<'_>,
+    ) -> anyhow::Result<OrderReply> {
         let response = self
             .client
-            .post(format!("{}/v1/orders/{order}/{word}", self.url))
-            .bearer_auth(who.bearer)
-            .header("idempotency-key", who.key)
-            .header("traceparent", who.cause.trace.traceparent())
+            .post(format!("{}/v1/orders/{order}/{}", self.url, decision.path()))
+            .bearer_auth(shop.bearer)
+            .header("idempotency-key", shop.key)
+            .header("traceparent", shop.cause.trace.traceparent())
             .json(body)
             .send()
             .await?;
         let status = response.status().as_u16();
         let bytes = response.bytes().await?;
         match status {
-            200 => Ok(Verdict::Agreed(serde_json::from_slice(&bytes).context("order-svc's answer is no order")?)),
+            200 => Ok(OrderReply::Done(serde_json::from_slice(&bytes).context("order-svc's answer is no order")?)),
             400..=499 => {
                 let problem: Problem = serde_json::from_slice(&bytes).context("order-svc's answer is no problem")?;
-                Ok(understand(problem))
+                Ok(reply_of(problem))
             }
             _ => anyhow::bail!("order-svc answered {status}"),
         }
     }
 }
 
-fn understand(problem: Problem) -> Verdict {
+fn reply_of(problem: Problem) -> OrderReply {
     let state = problem.state.as_deref().and_then(|s| s.parse().ok());
     match state {
         Some(state) if problem.status == StatusCode::CONFLICT.as_u16() => {
-            Verdict::Decided { state, problem: Box::new(problem) }
+            OrderReply::Conflict { state, problem: Box::new(problem) }
         }
-        _ => Verdict::Refused(Box::new(problem)),
+        _ => OrderReply::Refused(Box::new(problem)),
     }
 }

@@ -1,17 +1,18 @@
-//! The food waits at the counter: a fact, so nobody is asked; order-svc and the rider hear of it by the ticket's event.
+//! The shop reports that the food is ready. order-svc and dispatch-svc learn it from the ticket's event.
 
 use pannier_contracts::ticket::TicketSnapshot;
 use pannier_contracts::{MerchantId, TicketId, Version};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::advance::{Step, advance};
+use super::apply::{TransitionDetails, apply};
 use crate::domain::lifecycle::Trigger;
 use crate::store;
 
 /// Marks a ticket as ready.
 ///
 /// # Errors
-/// `NotFound`, `Stale` when the shop saw an old version, `Illegal` when it is not being prepared.
+/// [`Refusal::NotFound`] when the shop has no such ticket, [`Refusal::Stale`] when `seen` is not its version,
+/// [`Refusal::Illegal`] when it is not being prepared; [`Refusal::Conflict`] as in [`apply`].
 pub async fn mark_ready(
     conn: &mut Conn,
     cause: &Cause,
@@ -23,5 +24,5 @@ pub async fn mark_ready(
     if ticket.version != seen {
         return Err(Refusal::Stale { current: ticket.version });
     }
-    advance(conn, cause, &ticket, Trigger::MarkReady, Step::default()).await
+    apply(conn, cause, &ticket, Trigger::MarkReady, TransitionDetails::default()).await
 }

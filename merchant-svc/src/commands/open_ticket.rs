@@ -1,20 +1,20 @@
-//! A paid order rings in the kitchen, or is turned away before it rings.
+//! A paid order gets its ticket, or is rejected at once.
 
 use pannier_contracts::order::{OrderSnapshot, OrderState};
 use pannier_contracts::ticket::{TicketSnapshot, TicketState};
 use pannier_contracts::{TicketId, Version};
 use pannier_platform::{Cause, Conn, Refusal, timers};
 
-use super::advance::{Step, advance};
+use super::apply::{TransitionDetails, apply};
 use crate::domain::lifecycle::Trigger;
 use crate::domain::opening;
 use crate::store;
 
-/// Opens the ticket of an order. If the shop cannot make it, the ticket is rejected at once: order-svc hears of that by
-/// the ticket's event and follows, which is why nobody needs to be asked here.
+/// Opens the ticket of an order. If the shop is closed or an item is sold out, the ticket is rejected in the same
+/// transaction, without asking order-svc: the order follows the ticket's event.
 ///
 /// # Errors
-/// `Conflict` when the order got its ticket in this moment.
+/// [`Refusal::Conflict`] when a concurrent transaction opened the ticket: reload and follow the order.
 pub async fn open_ticket(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot) -> Result<TicketSnapshot, Refusal> {
     let ticket = TicketSnapshot {
         id: TicketId::generate(),
@@ -30,16 +30,16 @@ pub async fn open_ticket(conn: &mut Conn, cause: &Cause, order: &OrderSnapshot) 
     store::tickets::insert(conn, cause, &ticket).await?;
     tracing::info!(ticket.id = %ticket.id, order.id = %order.id, merchant.id = %order.merchant_id,
         "Ticket {} opened for order {}", ticket.id, order.id);
-    // Whoever has accepted the order already has decided; then the ticket only follows.
+    // Past `paid`, the shop's answer is known already: the caller lets the ticket follow.
     if order.state != OrderState::Paid {
         return Ok(ticket);
     }
     let shop = store::merchants::find(conn, order.merchant_id).await?;
-    match opening::refusal(shop.as_ref(), &order.lines) {
+    match opening::reject_reason(shop.as_ref(), &order.lines) {
         None => Ok(ticket),
         Some(reason) => {
-            let step = Step { reason: Some(reason.to_string()), ..Default::default() };
-            advance(conn, cause, &ticket, Trigger::Reject, step).await
+            let details = TransitionDetails { reason: Some(reason.to_string()), ..Default::default() };
+            apply(conn, cause, &ticket, Trigger::Reject, details).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a shop says about itself: its profile, its menu, whether it takes orders.
+//! A shop changes its profile, its menu, or whether it takes orders.
 
 use pannier_contracts::merchant::{MenuItem, MerchantSnapshot, MerchantStatus};
 use pannier_contracts::{Currency, MerchantId, Place, Version};
@@ -6,30 +6,30 @@ use pannier_platform::{Cause, Conn, Refusal};
 use serde::Deserialize;
 
 use crate::domain::shop::{Invalid, check_menu, check_prep_ms, check_text};
-use crate::store::merchants::{self, News};
+use crate::store::merchants::{self, EventKind};
 
-/// A shop's own words about itself.
+/// The body of `PUT /v1/merchant/profile`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
-    /// What customers read.
+    /// The name that customers see, 1 to 128 bytes.
     pub name: String,
     /// Where riders pick up.
     pub place: Place,
-    /// What its prices are in.
+    /// The currency of all prices. It can change only while the menu is empty.
     pub currency: Currency,
-    /// How long its kitchen usually takes, milliseconds.
+    /// The usual preparation time, milliseconds, 0 to 4 hours.
     pub prep_ms: i64,
 }
 
 impl Profile {
-    /// Is this what the shop says already?
+    /// Whether the shop has exactly this profile.
     #[must_use]
-    pub fn is_of(&self, shop: &MerchantSnapshot) -> bool {
-        self.apply(shop) == *shop
+    pub fn matches(&self, shop: &MerchantSnapshot) -> bool {
+        self.applied_to(shop) == *shop
     }
 
-    fn apply(&self, shop: &MerchantSnapshot) -> MerchantSnapshot {
+    fn applied_to(&self, shop: &MerchantSnapshot) -> MerchantSnapshot {
         MerchantSnapshot {
             name: self.name.clone(),
             place: self.place,
@@ -46,16 +46,16 @@ impl From<Invalid> for Refusal {
     }
 }
 
-fn check_seen(shop: &MerchantSnapshot, seen: Version) -> Result<(), Refusal> {
+fn check_version(shop: &MerchantSnapshot, seen: Version) -> Result<(), Refusal> {
     if shop.version == seen { Ok(()) } else { Err(Refusal::Stale { current: shop.version }) }
 }
 
-/// Makes the shop, paused and without a menu, or changes it. The same profile again changes nothing, so that a first
-/// PUT whose answer was lost can be repeated.
+/// Creates the shop, paused and without a menu, or changes its profile. Putting the same profile again changes nothing,
+/// so that a first PUT whose answer was lost can be repeated without a version.
 ///
 /// # Errors
-/// `Invalid` with the field, `Stale` when the shop saw an old version, `Conflict` when it saw none and somebody made it
-/// in this moment.
+/// [`Refusal::Invalid`] with the field that is wrong, [`Refusal::Stale`] when `seen` is not the shop's version,
+/// [`Refusal::Conflict`] when a concurrent request created the shop or changed it.
 pub async fn put_profile(
     conn: &mut Conn,
     cause: &Cause,
@@ -79,9 +79,9 @@ pub async fn put_profile(
         merchants::insert(conn, cause, &shop).await?;
         return Ok(shop);
     };
-    let after = profile.apply(&before);
+    let after = profile.applied_to(&before);
     match seen {
-        Some(seen) => check_seen(&before, seen)?,
+        Some(seen) => check_version(&before, seen)?,
         None if after != before => return Err(Refusal::Conflict),
         None => {}
     }
@@ -96,13 +96,14 @@ pub async fn put_profile(
         }
         .into());
     }
-    merchants::change(conn, cause, &before, after, News::Published).await
+    merchants::update(conn, cause, &before, after, EventKind::Published).await
 }
 
 /// Replaces the menu.
 ///
 /// # Errors
-/// `NotFound` without a profile, `Invalid` with the field, `Stale` when the shop saw an old version.
+/// [`Refusal::NotFound`] before the first profile, [`Refusal::Invalid`] with the field that is wrong, [`Refusal::Stale`]
+/// when `seen` is not the shop's version, [`Refusal::Conflict`] when a concurrent update won.
 pub async fn put_menu(
     conn: &mut Conn,
     cause: &Cause,
@@ -111,7 +112,7 @@ pub async fn put_menu(
     seen: Version,
 ) -> Result<MerchantSnapshot, Refusal> {
     let before = merchants::load(conn, id).await?;
-    check_seen(&before, seen)?;
+    check_version(&before, seen)?;
     check_menu(&items, before.currency)?;
     if items.is_empty() && before.status == MerchantStatus::Open {
         return Err(menu_empty("an open shop sells something; pause first"));
@@ -120,13 +121,14 @@ pub async fn put_menu(
     if after == before {
         return Ok(before);
     }
-    merchants::change(conn, cause, &before, after, News::Published).await
+    merchants::update(conn, cause, &before, after, EventKind::Published).await
 }
 
-/// Opens the shop, or pauses it. Doing it again changes nothing.
+/// Opens or pauses the shop. Setting the status that it has changes nothing.
 ///
 /// # Errors
-/// `NotFound` without a profile, `Invalid` to open without a menu, `Stale` when the shop saw an old version.
+/// [`Refusal::NotFound`] before the first profile, [`Refusal::Invalid`] when a shop without a menu opens,
+/// [`Refusal::Stale`] when `seen` is not the shop's version, [`Refusal::Conflict`] when a concurrent update won.
 pub async fn set_status(
     conn: &mut Conn,
     cause: &Cause,
@@ -135,7 +137,7 @@ pub async fn set_status(
     seen: Version,
 ) -> Result<MerchantSnapshot, Refusal> {
     let before = merchants::load(conn, id).await?;
-    check_seen(&before, seen)?;
+    check_version(&before, seen)?;
     if status == before.status {
         return Ok(before);
     }
@@ -143,7 +145,7 @@ pub async fn set_status(
         return Err(menu_empty("a shop without a menu has nothing to open for; put a menu first"));
     }
     let after = MerchantSnapshot { status, ..before.clone() };
-    merchants::change(conn, cause, &before, after, News::StatusChanged).await
+    merchants::update(conn, cause, &before, after, EventKind::StatusChanged).await
 }
 
 fn menu_empty(detail: &str) -> Refusal {

@@ -1,4 +1,4 @@
-//! How a ticket follows: from where it is to where news of its order or its delivery says that it should be.
+//! How a ticket follows its order, and its delivery once the food has left the shop.
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::catch_up;
@@ -9,52 +9,53 @@ use serde::Deserialize;
 
 use super::lifecycle::{TicketLifecycle, Trigger};
 
-/// What a ticket needs to know of its order, from an event or from order-svc's answer.
+/// The state that a ticket follows. It comes from an event of the order, from order-svc's answer to the shop, or from an
+/// event of a delivery that has left the shop.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct OrderNow {
-    /// Where the order is.
+pub struct OrderUpdate {
+    /// The order's state, or `delivering` when a delivery reports.
     pub state: OrderState,
-    /// When the kitchen means to be done.
+    /// When the food will be ready; known from acceptance on.
     #[serde(default)]
     pub ready_at: Option<DateTime<Utc>>,
-    /// Why it ended early.
+    /// Why the order ended before the door.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
-impl From<&OrderSnapshot> for OrderNow {
+impl From<&OrderSnapshot> for OrderUpdate {
     fn from(order: &OrderSnapshot) -> Self {
         Self { state: order.state, ready_at: order.ready_at, reason: order.reason.clone() }
     }
 }
 
-/// The delivery as a ticket sees it: on its way, whatever happens then.
-impl From<&DeliverySnapshot> for OrderNow {
+/// Of a delivery that [has left the shop](has_left_shop). For the ticket it is handed over, whatever happens on the road.
+impl From<&DeliverySnapshot> for OrderUpdate {
     fn from(delivery: &DeliverySnapshot) -> Self {
         Self { state: OrderState::Delivering, ready_at: Some(delivery.ready_at), reason: None }
     }
 }
 
-/// The steps by which a ticket follows its order; `None` when it has passed this news.
+/// The triggers that bring a ticket to where its order is: empty when it is there, `None` when it has passed that state.
 #[must_use]
-pub fn way(ticket: TicketState, order: OrderState) -> Option<Vec<Trigger>> {
+pub fn path(ticket: TicketState, order: OrderState) -> Option<Vec<Trigger>> {
     use TicketState as T;
-    let (wanted, may): (&[TicketState], &[Trigger]) = match order {
-        // The ticket is there, and that is all that was asked for.
+    let (wanted, allowed): (&[TicketState], &[Trigger]) = match order {
+        // That the ticket exists is enough.
         OrderState::PendingPayment | OrderState::Paid => (T::ALL, &[]),
-        // The kitchen may be further than its order knows: we told it, our news is on its way.
+        // The ticket may be ahead: order-svc has not read its events yet.
         OrderState::Accepted => (&[T::Accepted, T::Ready, T::HandedOver], &[Trigger::Accept]),
         OrderState::Ready => (&[T::Ready, T::HandedOver], &[Trigger::Accept, Trigger::MarkReady]),
         OrderState::Delivering | OrderState::Delivered => (&[T::HandedOver], &[Trigger::Accept, Trigger::HandOver]),
         OrderState::Rejected => (&[T::Rejected], &[Trigger::Reject]),
         OrderState::Expired => (&[T::Expired], &[Trigger::Expire]),
-        // An order that ends on the road leaves its ticket handed over.
+        // An order that ends after pickup leaves its ticket handed over.
         OrderState::Cancelled | OrderState::Failed => (&[T::Cancelled, T::HandedOver], &[Trigger::Cancel]),
     };
-    catch_up::<TicketLifecycle>(ticket, wanted, may)
+    catch_up::<TicketLifecycle>(ticket, wanted, allowed)
 }
 
-/// Does an order without a ticket need one? Not before it is paid, and not when it ended without the kitchen.
+/// Whether an order that has no ticket needs one: not before it is paid, and not after it ended early.
 #[must_use]
 pub const fn needs_ticket(order: OrderState) -> bool {
     matches!(
@@ -63,9 +64,9 @@ pub const fn needs_ticket(order: OrderState) -> bool {
     )
 }
 
-/// Has the food left the shop?
+/// Whether the rider has taken the food.
 #[must_use]
-pub const fn has_left(delivery: DeliveryState) -> bool {
+pub const fn has_left_shop(delivery: DeliveryState) -> bool {
     matches!(
         delivery,
         DeliveryState::PickedUp
@@ -84,48 +85,51 @@ mod tests {
     use pannier_contracts::Lifecycle as _;
     use pannier_contracts::topology::ROUTES;
 
-    fn told(way: Option<Vec<Trigger>>) -> String {
-        match way {
+    fn printed(path: Option<Vec<Trigger>>) -> String {
+        match path {
             None => "late".to_owned(),
-            Some(way) if way.is_empty() => "-".to_owned(),
-            Some(way) => way.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(", "),
+            Some(path) if path.is_empty() => "-".to_owned(),
+            Some(path) => path.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(", "),
         }
     }
 
-    /// What news of an order does to its ticket, for every pair.
+    /// What an event of an order does to its ticket, for every pair of states.
     #[test]
     fn a_ticket_follows_its_order() {
         let mut out = String::new();
         for order in OrderState::ALL {
             let opening = if needs_ticket(*order) {
-                format!("open, {}", told(way(TicketState::AwaitingAcceptance, *order)))
+                format!("open, {}", printed(path(TicketState::AwaitingAcceptance, *order)))
             } else {
                 "-".to_owned()
             };
             writeln!(out, "{order:<16} {:<20} {opening}", "no ticket").unwrap();
             for ticket in TicketState::ALL {
-                writeln!(out, "{order:<16} {ticket:<20} {}", told(way(*ticket, *order))).unwrap();
+                writeln!(out, "{order:<16} {ticket:<20} {}", printed(path(*ticket, *order))).unwrap();
             }
         }
         insta::assert_snapshot!(out);
     }
 
-    /// What news of a delivery does to the ticket, for every pair.
+    /// What an event of a delivery does to the ticket, for every pair of states.
     #[test]
     fn a_ticket_follows_its_delivery() {
         let mut out = String::new();
         for delivery in DeliveryState::ALL {
             for ticket in TicketState::ALL {
-                let told =
-                    if has_left(*delivery) { told(way(*ticket, OrderState::Delivering)) } else { "-".to_owned() };
-                writeln!(out, "{delivery:<16} {ticket:<20} {told}").unwrap();
+                let line = if has_left_shop(*delivery) {
+                    printed(path(*ticket, OrderState::Delivering))
+                } else {
+                    "-".to_owned()
+                };
+                writeln!(out, "{delivery:<16} {ticket:<20} {line}").unwrap();
             }
         }
         insta::assert_snapshot!(out);
     }
 
-    /// What the queue does not get would have changed nothing, or is made good by what it does get: whatever is delivered
-    /// was on its way first, and was picked up.
+    /// The queues get every event that can change a ticket. The one exception is `delivered`: `delivering` comes before it
+    /// and has the same effect.
     #[test]
     fn what_is_not_subscribed_to_changes_nothing() {
         let takes = |queue: &str, kind: String| ROUTES.iter().any(|r| r.queue == queue && r.takes(&kind));
@@ -135,26 +139,26 @@ mod tests {
                 continue;
             }
             for ticket in TicketState::ALL {
-                let steps = way(*ticket, *order);
-                // The kitchen says when it is ready, and is never told.
+                let path = path(*ticket, *order);
+                // The order became ready because its ticket did.
                 let is_own = *order == OrderState::Ready;
-                assert!(is_own || steps.is_none_or(|steps| steps.is_empty()), "{ticket} × {order}");
+                assert!(is_own || path.is_none_or(|path| path.is_empty()), "{ticket} × {order}");
             }
         }
         assert!(takes("merchant.order", "order.delivering.v1".to_owned()));
-        for delivery in DeliveryState::ALL.iter().filter(|delivery| !has_left(**delivery)) {
+        for delivery in DeliveryState::ALL.iter().filter(|delivery| !has_left_shop(**delivery)) {
             assert!(!takes("merchant.delivery", format!("delivery.{delivery}.v1")), "{delivery}");
         }
         assert!(takes("merchant.delivery", "delivery.picked_up.v1".to_owned()));
     }
 
-    /// Following is walking the table: every way ends where it should, by legal steps, and is not needed twice.
+    /// Every path has legal transitions only, and at its end there is nothing left to do.
     #[test]
-    fn every_way_is_legal_and_ends() {
+    fn every_path_is_legal_and_ends() {
         for (order, ticket) in OrderState::ALL.iter().flat_map(|o| TicketState::ALL.iter().map(move |t| (*o, *t))) {
-            let Some(steps) = way(ticket, order) else { continue };
-            let end = steps.iter().fold(ticket, |at, step| TicketLifecycle::next(at, *step).unwrap());
-            assert_eq!(way(end, order), Some(Vec::new()), "{ticket} × {order}");
+            let Some(triggers) = path(ticket, order) else { continue };
+            let end = triggers.iter().fold(ticket, |at, trigger| TicketLifecycle::next(at, *trigger).unwrap());
+            assert_eq!(path(end, order), Some(Vec::new()), "{ticket} × {order}");
         }
     }
 }

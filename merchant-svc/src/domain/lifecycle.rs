@@ -1,4 +1,4 @@
-//! The lifecycle of a ticket, one table, and which of its steps are the shop's.
+//! The lifecycle of a ticket, and what a shop may do in each state.
 
 use pannier_contracts::ticket::TicketState;
 use pannier_contracts::{Lifecycle, text_enum};
@@ -7,17 +7,17 @@ use rust_fsm::{StateMachineImpl as _, state_machine};
 text_enum! {
     /// What can happen to a ticket.
     pub enum Trigger {
-        /// The shop says yes.
+        /// The shop accepts the order.
         Accept => "be_accepted",
-        /// The kitchen is done.
+        /// The shop reports that the food is ready.
         MarkReady => "become_ready",
-        /// The rider took it.
+        /// The rider takes the food.
         HandOver => "be_handed_over",
-        /// The shop says no.
+        /// The shop rejects the order, or it is closed or sold out.
         Reject => "be_rejected",
-        /// The order expired.
+        /// The order expires before the shop answers.
         Expire => "expire",
-        /// The order was cancelled, or failed.
+        /// The order is cancelled, or fails.
         Cancel => "be_cancelled",
     }
 }
@@ -33,7 +33,7 @@ state_machine! {
     },
     Accepted => {
         MarkReady => Ready,
-        // Riders take food that nobody marked as ready.
+        // A rider may take food that was not marked as ready.
         HandOver => HandedOver,
         Cancel => Cancelled,
     },
@@ -41,11 +41,11 @@ state_machine! {
         HandOver => HandedOver,
         Cancel => Cancelled,
     },
-    // The food had left when the cancellation came: facts are never refused.
+    // The rider had the food before the cancellation came.
     Cancelled(HandOver) => HandedOver
 }
 
-/// A ticket's lifecycle.
+/// The transitions of a ticket, as the table above has them.
 #[derive(Debug, Clone, Copy)]
 pub struct TicketLifecycle;
 
@@ -65,21 +65,21 @@ impl Lifecycle for TicketLifecycle {
 }
 
 text_enum! {
-    /// What a shop can do to a ticket, in the words of the API.
+    /// What a shop can do to a ticket: the last segment of the API's paths.
     pub enum Action {
-        /// Say yes.
+        /// Accept the order and say when it will be ready.
         Accept => "accept",
-        /// Say no.
+        /// Reject the order before accepting it.
         Reject => "reject",
-        /// The food waits at the counter.
+        /// Report that the food is ready.
         Ready => "ready",
-        /// Not after all.
+        /// Cancel an accepted order.
         Cancel => "cancel",
     }
 }
 
 impl Action {
-    /// What it does to the ticket.
+    /// What the action does to the ticket.
     #[must_use]
     pub const fn trigger(self) -> Trigger {
         match self {
@@ -91,8 +91,8 @@ impl Action {
     }
 }
 
-/// What the shop may do now. Less than the table allows: before acceptance a shop rejects instead of cancelling, and
-/// once the food is ready it is too late for either.
+/// What the shop may do in a state. This is less than the lifecycle allows: before acceptance a shop rejects instead of
+/// cancelling, and once the food is ready it can do neither.
 #[must_use]
 pub const fn allowed_actions(state: TicketState) -> &'static [Action] {
     match state {
@@ -100,6 +100,12 @@ pub const fn allowed_actions(state: TicketState) -> &'static [Action] {
         TicketState::Accepted => &[Action::Ready, Action::Cancel],
         _ => &[],
     }
+}
+
+/// [`allowed_actions`], as problems list them.
+#[must_use]
+pub fn allowed_action_names(state: TicketState) -> Vec<String> {
+    allowed_actions(state).iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]

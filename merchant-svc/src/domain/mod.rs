@@ -1,4 +1,4 @@
-//! Pure rules: no async, no IO, time passed in.
+//! Pure rules: no async, no IO; the current time is a parameter.
 
 pub mod following;
 pub mod lifecycle;

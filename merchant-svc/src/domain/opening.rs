@@ -1,27 +1,27 @@
-//! May a paid order ring in the kitchen at all?
+//! Whether a shop can take a paid order.
 
 use pannier_contracts::merchant::{MerchantSnapshot, MerchantStatus};
 use pannier_contracts::order::OrderLine;
 use pannier_contracts::text_enum;
 
 text_enum! {
-    /// Why a shop says no.
+    /// Why an order is rejected.
     pub enum RejectReason {
-        /// An article is gone.
+        /// An item is not on the menu any more, or not available.
         SoldOut => "sold_out",
-        /// Nobody is cooking.
+        /// The shop is paused or unknown.
         Closed => "closed",
-        /// Too many orders.
+        /// The shop has too many orders.
         TooBusy => "too_busy",
-        /// Anything else.
+        /// Any other reason.
         Other => "other",
     }
 }
 
-/// The reason for which an order is rejected before it rings, if there is one. Prices are not looked at: the order was
-/// priced when it was placed, and a promise is kept.
+/// Why the shop (`None` when it is unknown) cannot take these lines, if it cannot. Prices are not compared: the order keeps
+/// the prices of its quote.
 #[must_use]
-pub fn refusal(shop: Option<&MerchantSnapshot>, lines: &[OrderLine]) -> Option<RejectReason> {
+pub fn reject_reason(shop: Option<&MerchantSnapshot>, lines: &[OrderLine]) -> Option<RejectReason> {
     let Some(shop) = shop.filter(|s| s.status == MerchantStatus::Open) else { return Some(RejectReason::Closed) };
     let is_available = |line: &OrderLine| shop.menu.iter().any(|item| item.sku == line.sku && item.available);
     (!lines.iter().all(is_available)).then_some(RejectReason::SoldOut)
@@ -34,7 +34,7 @@ mod tests {
     use pannier_contracts::{Currency, MerchantId, Money, Place, Version};
 
     #[test]
-    fn a_closed_shop_and_a_missing_article_are_told_before_it_rings() {
+    fn a_closed_shop_and_a_missing_item_are_reasons_to_reject() {
         let eur: Currency = "EUR".parse().unwrap();
         let item = |sku: &str, available| MenuItem {
             sku: sku.to_owned(),
@@ -61,7 +61,7 @@ mod tests {
         };
         let check = |shop, skus: &[&str], expected| {
             let lines: Vec<_> = skus.iter().map(|s| line(s)).collect();
-            assert_eq!(refusal(shop, &lines), expected, "{skus:?}");
+            assert_eq!(reject_reason(shop, &lines), expected, "{skus:?}");
         };
         check(Some(&open), &["soup"], None);
         check(Some(&open), &["soup", "rice"], Some(RejectReason::SoldOut));

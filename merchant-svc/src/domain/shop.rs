@@ -1,4 +1,4 @@
-//! What a shop may say about itself and what it sells, and which times it may promise.
+//! Limits on what a shop sends: names, menus, preparation times, ready times.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +6,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pannier_contracts::Currency;
 use pannier_contracts::merchant::MenuItem;
 
-/// Something that a shop said and that cannot be so.
+/// A value in a shop's request that is outside its limits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Invalid {
-    /// A word for programs.
+    /// The problem code, for programs.
     pub code: &'static str,
-    /// JSON pointer into the body.
+    /// JSON pointer to the value in the body.
     pub pointer: String,
-    /// A sentence for people.
+    /// What the limit is, for people.
     pub detail: String,
 }
 
@@ -22,10 +22,10 @@ fn invalid<T>(code: &'static str, pointer: impl Into<String>, detail: impl Into<
     Err(Invalid { code, pointer: pointer.into(), detail: detail.into() })
 }
 
-/// A name that people read: 1 to 128 bytes of text.
+/// Checks a text that people read: 1 to 128 bytes, not blank, no control characters.
 ///
 /// # Errors
-/// With the pointer that was given.
+/// `text_invalid`, with the pointer that was given.
 pub fn check_text(pointer: &str, text: &str) -> Result<(), Invalid> {
     if !(1..=128).contains(&text.len()) || text.trim().is_empty() || text.chars().any(char::is_control) {
         return invalid("text_invalid", pointer, "this is 1 to 128 bytes of text without control characters");
@@ -33,13 +33,13 @@ pub fn check_text(pointer: &str, text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The longest preparation, milliseconds: four hours.
+/// The longest preparation time, milliseconds.
 const PREP_MAX_MS: i64 = 4 * 60 * 60 * 1000;
 
-/// How long a kitchen usually takes: up to four hours.
+/// Checks a usual preparation time: 0 to 4 hours.
 ///
 /// # Errors
-/// When it is negative or longer.
+/// `prep_ms_invalid`.
 pub fn check_prep_ms(prep_ms: i64) -> Result<(), Invalid> {
     if !(0..=PREP_MAX_MS).contains(&prep_ms) {
         return invalid("prep_ms_invalid", "/prep_ms", "prep_ms is 0 to 14400000: up to four hours");
@@ -47,15 +47,15 @@ pub fn check_prep_ms(prep_ms: i64) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The largest menu.
+/// The most items of a menu.
 const ITEMS_MAX: usize = 500;
-/// The highest price of one article, minor units.
+/// The highest price of one item, minor units.
 const PRICE_MAX: i64 = 100_000_000;
 
-/// A whole menu in the shop's currency.
+/// Checks a menu: at most 500 items, each SKU once, prices in the shop's currency.
 ///
 /// # Errors
-/// With the first item that is wrong.
+/// The first item that is wrong.
 pub fn check_menu(items: &[MenuItem], currency: Currency) -> Result<(), Invalid> {
     if items.len() > ITEMS_MAX {
         return invalid("menu_too_long", "/items", format!("a menu has at most {ITEMS_MAX} items"));
@@ -78,11 +78,10 @@ pub fn check_menu(items: &[MenuItem], currency: Currency) -> Result<(), Invalid>
     Ok(())
 }
 
-/// When a shop may say that food will be ready: within a day. A tablet's clock may be a little behind, or its owner
-/// slow to tap, so the last hour is fine too.
+/// Checks a ready time: from an hour ago, because a tablet's clock may be slow and a tap late, to 24 hours from now.
 ///
 /// # Errors
-/// When it is further away.
+/// `ready_at_invalid`.
 pub fn check_ready_at(ready_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Invalid> {
     if ready_at < now - TimeDelta::hours(1) || ready_at > now + TimeDelta::hours(24) {
         return invalid("ready_at_invalid", "/ready_at", "ready_at is at most 24 hours ahead, and not in the past");

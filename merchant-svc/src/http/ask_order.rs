@@ -1,7 +1,7 @@
-//! Asking first. What a shop promises, another service could break: so order-svc decides, and the ticket follows.
+//! Accept, reject and cancel: order-svc decides first, then the ticket follows its answer.
 //!
-//! Nothing is written before the answer. If we die after order-svc has decided, the order's event moves the ticket, and
-//! the tablet's retry (same key) gets the same answer from order-svc again, and then from us.
+//! Nothing is written before order-svc has answered. If this process dies in between, the order's event moves the ticket,
+//! and a retry with the same key gets order-svc's first answer again.
 
 use std::sync::Arc;
 
@@ -18,39 +18,35 @@ use pannier_platform::{Db, Refusal};
 use serde::Serialize;
 
 use super::view::TicketView;
-use crate::commands::advance::words;
 use crate::commands::follow_order::follow_order;
-use crate::domain::following::OrderNow;
-use crate::domain::lifecycle::{Action, TicketLifecycle, allowed_actions};
-use crate::order_service::{InTheNameOf, OrderService, Question, Verdict};
+use crate::domain::following::OrderUpdate;
+use crate::domain::lifecycle::{Action, TicketLifecycle, allowed_action_names, allowed_actions};
+use crate::order_service::{OnBehalfOf, OrderReply, OrderService, ShopDecision};
 use crate::store::tickets;
 
-/// What the shop wants to do.
-pub(super) struct Asked<T> {
-    /// To the ticket.
-    pub(super) action: Action,
-    /// To the order.
-    pub(super) question: Question,
-    /// What the body must keep to.
+/// What the shop wants, and the limits of its body.
+pub(super) struct ShopRequest<T> {
+    pub(super) decision: ShopDecision,
     pub(super) check: fn(&T) -> Result<(), Refusal>,
 }
 
-/// Asks order-svc in the shop's name, and answers the shop with what the ticket became.
+/// Asks order-svc on behalf of the shop, and answers with the ticket after its decision.
 pub(super) async fn ask_order<T: Serialize + Clone + Send + Sync + 'static>(
     db: &Db,
     orders: &OrderService,
     who: Merchant,
     id: TicketId,
     cmd: Command<T>,
-    asked: Asked<T>,
+    request: ShopRequest<T>,
 ) -> Result<HttpResponse, Problem> {
     let seen = cmd.version_seen()?;
-    (asked.check)(&cmd.body)?;
+    (request.check)(&cmd.body)?;
+    let action = request.decision.action();
     let shop = who.id;
     let ticket = db.read(move |conn| async move { tickets::load(conn, id, shop).await }.boxed()).await?;
-    let refusal = refusal(&ticket, asked.action, seen);
+    let refusal = refusal(&ticket, action, seen);
     if refusal.is_some() {
-        // Perhaps by this very request: the stored answer wins.
+        // This request itself may have moved the ticket: a stored answer wins.
         let claim = cmd.claim.clone();
         let stored = db.read(move |conn| async move { idempotency::find(conn, &claim).await }.boxed()).await?;
         if let Some(answer) = stored {
@@ -58,43 +54,42 @@ pub(super) async fn ask_order<T: Serialize + Clone + Send + Sync + 'static>(
         }
     }
     match refusal {
-        // The ticket is where this would have led: perhaps by this very request, whose answer was lost. order-svc knows
-        // by the key; it cannot do it twice.
-        Some(_) if is_done(ticket.state, asked.action) => {}
+        // The ticket is where the decision leads. If this request made it and its answer was lost, order-svc knows the key
+        // and repeats its answer; if not, it refuses.
+        Some(_) if is_done(ticket.state, action) => {}
         Some(refusal) => return Err(refusal.into()),
         None => {}
     }
 
-    let name = InTheNameOf { bearer: &who.token.bearer, key: &cmd.claim.key, cause: &cmd.cause };
-    let verdict = orders.ask(ticket.order_id, asked.question, &cmd.body, name).await.map_err(away)?;
-    match (verdict, refusal) {
-        (Verdict::Agreed(order), _) => commit(db, who, id, cmd, order, None).await,
+    let name = OnBehalfOf { bearer: &who.token.bearer, key: &cmd.claim.key, cause: &cmd.cause };
+    let reply = orders.ask(ticket.order_id, request.decision, &cmd.body, name).await.map_err(away)?;
+    match (reply, refusal) {
+        (OrderReply::Done(order), _) => commit(db, who, id, cmd, order, None).await,
         (_, Some(refusal)) => Err(refusal.into()),
-        (Verdict::Decided { state, problem }, None) => {
-            let order = OrderNow { state, ready_at: None, reason: Some(problem.code.clone()) };
+        (OrderReply::Conflict { state, problem }, None) => {
+            let order = OrderUpdate { state, ready_at: None, reason: Some(problem.code.clone()) };
             commit(db, who, id, cmd, order, Some(problem)).await
         }
-        (Verdict::Refused(problem), None) => Err(*problem),
+        (OrderReply::Refused(problem), None) => Err(*problem),
     }
 }
 
-/// Why the shop may not do this to the ticket, as far as we know it.
+/// Why the shop may not do this to the ticket as it is stored here, if it may not.
 fn refusal(ticket: &TicketSnapshot, action: Action, seen: Version) -> Option<Refusal> {
     if ticket.version != seen {
         return Some(Refusal::Stale { current: ticket.version });
     }
-    let allowed = allowed_actions(ticket.state);
-    (!allowed.contains(&action)).then(|| {
+    (!allowed_actions(ticket.state).contains(&action)).then(|| {
         let e = IllegalTransition {
             lifecycle: TicketLifecycle::NAME,
             from: ticket.state.to_string(),
             trigger: action.trigger().to_string(),
         };
-        Refusal::illegal(&e, words(allowed))
+        Refusal::illegal(&e, allowed_action_names(ticket.state))
     })
 }
 
-/// Is this what the ticket looks like after the action?
+/// Whether the action can have led to this state.
 fn is_done(state: TicketState, action: Action) -> bool {
     match action {
         Action::Accept => matches!(state, TicketState::Accepted | TicketState::Ready | TicketState::HandedOver),
@@ -108,13 +103,13 @@ fn away(e: anyhow::Error) -> Refusal {
     Refusal::Away { what: "order-svc", code: "order_service_away", source: e }
 }
 
-/// Writes what was decided: the ticket follows, and the answer is kept with the key.
+/// Stores the decision: in one transaction the ticket follows and the answer is kept under the key.
 async fn commit<T>(
     db: &Db,
     who: Merchant,
     id: TicketId,
     cmd: Command<T>,
-    order: OrderNow,
+    order: OrderUpdate,
     problem: Option<Box<Problem>>,
 ) -> Result<HttpResponse, Problem> {
     let decided = Arc::new((cmd.cause, order, problem));
@@ -123,15 +118,15 @@ async fn commit<T>(
         async move {
             let (cause, order, problem) = &*decided;
             let mut ticket = tickets::load(conn, id, who.id).await?;
-            if is_told_whole(order, problem.is_some()) {
-                // Late only if an event was faster than this answer; the ticket then says what it is now.
+            if can_be_followed(order, problem.is_some()) {
+                // Late when the order's event came first: the answer then shows the ticket as it is.
                 (ticket, _) = follow_order(conn, cause, ticket, order).await?;
             }
             match problem {
                 None => Answer::new(StatusCode::OK.as_u16(), &TicketView::for_shop(ticket)),
                 Some(problem) => Ok(Problem {
                     state: Some(ticket.state.to_string()),
-                    allowed_actions: Some(words(allowed_actions(ticket.state))),
+                    allowed_actions: Some(allowed_action_names(ticket.state)),
                     version: Some(ticket.version),
                     ..(**problem).clone()
                 }
@@ -140,11 +135,12 @@ async fn commit<T>(
         }
         .boxed()
     });
-    // Decided already, so a ticket that moved meanwhile is looked at again: `If-Match` has done its work.
+    // order-svc has decided, so a concurrent update of the ticket is retried in spite of `If-Match`.
     Ok(respond(&idempotency::once(db, cmd.claim, body, Problem::stored, true).await?))
 }
 
-/// A 409 tells the order's state, not its ready time: whoever accepted it brings that, in an answer or an event.
-fn is_told_whole(order: &OrderNow, is_problem: bool) -> bool {
+/// A 409 has the order's state without its ready time, which an accepted ticket needs. The answer to the request that
+/// accepted the order, or the order's event, brings it.
+fn can_be_followed(order: &OrderUpdate, is_problem: bool) -> bool {
     !(is_problem && matches!(order.state, OrderState::Accepted | OrderState::Ready))
 }

@@ -1,4 +1,4 @@
-//! The merchant API, and what operations see of it.
+//! The merchant API, and the operations API of this service.
 
 mod ask_order;
 pub mod ops;
@@ -8,9 +8,15 @@ pub mod tickets;
 pub mod view;
 
 use actix_web::web::{self, get, post};
+use serde::Deserialize;
 
-/// Every route of this service.
-/// Resources, not bare routes: those answer 405 to another method, where bare routes say 404.
+/// The body of a command without parameters: `{}`, or nothing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmptyBody {}
+
+/// Registers the routes of this service. As resources, because a resource answers 405 to another method where a bare route
+/// answers 404.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
@@ -22,7 +28,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/merchant/open").route(post().to(profile::open)))
         .service(web::resource("/v1/merchant/pause").route(post().to(profile::pause)))
         .service(web::resource("/v1/merchant/tickets").route(get().to(tickets::list)))
-        // Before the ticket's own path: `stream` is no id.
+        // Before `{id}`, which would match it.
         .service(web::resource("/v1/merchant/tickets/stream").route(get().to(stream::watch)))
         .service(web::resource("/v1/merchant/tickets/{id}").route(get().to(tickets::show)))
         .service(web::resource("/v1/merchant/tickets/{id}/accept").route(post().to(tickets::accept)))

@@ -1,36 +1,37 @@
-//! What operations see of kitchens. They act on the order, at order-svc.
+//! The operations API: read only, because operations act on orders, at order-svc.
 
 use actix_web::web::{Data, Json, Query};
 use futures::FutureExt as _;
+use pannier_contracts::{MerchantId, TicketId};
 use pannier_platform::Db;
 use pannier_platform::http::{Ops, Page, PageQuery, Problem};
 
-use super::tickets::Wanted;
+use super::tickets::TicketQuery;
 use super::view::{MerchantView, TicketView};
 use crate::store::merchants;
 use crate::store::tickets::{self, Filter};
 
-/// Operations list tickets of all shops, oldest first.
+/// `GET /v1/ops/tickets`: tickets of all shops, oldest first.
 pub(super) async fn tickets(
     _who: Ops,
     db: Data<Db>,
-    wanted: Query<Wanted>,
+    query: Query<TicketQuery>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<TicketView>>, Problem> {
-    let filter = Filter { shop: None, state: wanted.state, open: wanted.open };
-    let (limit, after) = (page.limit()?, page.after()?);
+    let filter = Filter { shop: None, state: query.state, open: query.open };
+    let (limit, after) = (page.limit()?, page.after()?.map(TicketId));
     let rows =
         db.read(move |conn| async move { tickets::list(conn, filter, after, Some(limit + 1)).await }.boxed()).await?;
     Ok(Json(Page::of(rows, limit, |t| t.id.0).map(TicketView::for_ops)))
 }
 
-/// Operations list shops.
+/// `GET /v1/ops/merchants`: shops, oldest first.
 pub(super) async fn merchants(
     _who: Ops,
     db: Data<Db>,
     page: Query<PageQuery>,
 ) -> Result<Json<Page<MerchantView>>, Problem> {
-    let (limit, after) = (page.limit()?, page.after()?);
+    let (limit, after) = (page.limit()?, page.after()?.map(MerchantId));
     let rows = db.read(move |conn| async move { merchants::list(conn, after, limit + 1).await }.boxed()).await?;
     Ok(Json(Page::of(rows, limit, |m| m.id.0).map(MerchantView::for_ops)))
 }

@@ -1,4 +1,4 @@
-//! The shop about itself: profile, menu, open or paused.
+//! The shop's own resources: profile, menu, status.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
@@ -9,19 +9,20 @@ use pannier_platform::http::{Command, Merchant, Problem};
 use pannier_platform::{Db, Refusal};
 use serde::{Deserialize, Serialize};
 
+use super::EmptyBody;
 use super::view::{MerchantView, MerchantWithMenu};
 use crate::commands::shop::{self, Profile};
 use crate::store::merchants;
 
-/// The shop reads its profile.
+/// `GET /v1/merchant/profile`.
 pub(super) async fn show(who: Merchant, db: Data<Db>) -> Result<Json<MerchantView>, Problem> {
     Ok(Json(MerchantView::for_shop(load(&db, who).await?)))
 }
 
-/// The shop makes itself known, or changes what is known.
+/// `PUT /v1/merchant/profile`: creates the shop, or changes it.
 pub(super) async fn put(who: Merchant, db: Data<Db>, cmd: Command<Profile>) -> Result<HttpResponse, Problem> {
-    // Who has not seen the shop may make it, or repeat what it says; a change needs the version that was seen.
-    if cmd.if_match.is_none() && find(&db, who.clone()).await?.is_some_and(|shop| !cmd.body.is_of(&shop)) {
+    // Without If-Match the shop can be created and the same profile repeated; a change is answered with 428.
+    if cmd.if_match.is_none() && find(&db, who.clone()).await?.is_some_and(|shop| !cmd.body.matches(&shop)) {
         cmd.version_seen()?;
     }
     cmd.once(&db, move |conn, cmd| {
@@ -40,7 +41,7 @@ pub(super) struct Menu {
     items: Vec<MenuItem>,
 }
 
-/// The shop reads its menu.
+/// `GET /v1/merchant/menu`.
 pub(super) async fn menu(who: Merchant, db: Data<Db>) -> Result<Json<Menu>, Problem> {
     let shop = load(&db, who).await?;
     Ok(Json(Menu { version: shop.version, items: shop.menu }))
@@ -52,7 +53,7 @@ pub(super) struct PutMenu {
     items: Vec<MenuItem>,
 }
 
-/// The shop replaces its menu.
+/// `PUT /v1/merchant/menu`: replaces the menu.
 pub(super) async fn put_menu(who: Merchant, db: Data<Db>, cmd: Command<PutMenu>) -> Result<HttpResponse, Problem> {
     let seen = cmd.version_seen()?;
     cmd.once(&db, move |conn, cmd| {
@@ -65,24 +66,20 @@ pub(super) async fn put_menu(who: Merchant, db: Data<Db>, cmd: Command<PutMenu>)
     .await
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
-/// The shop takes orders from now on.
-pub(super) async fn open(who: Merchant, db: Data<Db>, cmd: Command<Nothing>) -> Result<HttpResponse, Problem> {
+/// `POST /v1/merchant/open`: the shop takes orders.
+pub(super) async fn open(who: Merchant, db: Data<Db>, cmd: Command<EmptyBody>) -> Result<HttpResponse, Problem> {
     set_status(who, db, cmd, MerchantStatus::Open).await
 }
 
-/// The shop takes no orders for now.
-pub(super) async fn pause(who: Merchant, db: Data<Db>, cmd: Command<Nothing>) -> Result<HttpResponse, Problem> {
+/// `POST /v1/merchant/pause`: the shop takes no orders.
+pub(super) async fn pause(who: Merchant, db: Data<Db>, cmd: Command<EmptyBody>) -> Result<HttpResponse, Problem> {
     set_status(who, db, cmd, MerchantStatus::Paused).await
 }
 
 async fn set_status(
     who: Merchant,
     db: Data<Db>,
-    cmd: Command<Nothing>,
+    cmd: Command<EmptyBody>,
     status: MerchantStatus,
 ) -> Result<HttpResponse, Problem> {
     let seen = cmd.version_seen()?;

@@ -1,4 +1,4 @@
-//! A shop's tickets, live.
+//! The stream of a shop's tickets.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -15,7 +15,7 @@ use crate::store::tickets::{self, Filter};
 
 const KIND: &str = "ticket";
 
-/// The tablet watches.
+/// `GET /v1/merchant/tickets/stream`: the open tickets, then every change of any ticket of the shop.
 pub(super) async fn watch(
     request: HttpRequest,
     who: Merchant,

@@ -1,4 +1,4 @@
-//! Shops and tickets as their readers see them.
+//! Shops and tickets in answers.
 
 use pannier_contracts::merchant::{MenuItem, MerchantSnapshot, MerchantStatus};
 use pannier_contracts::ticket::TicketSnapshot;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::lifecycle::{Action, allowed_actions};
 
-/// A ticket.
+/// A ticket, with what its reader may do to it.
 #[derive(Debug, Clone, Serialize)]
 pub struct TicketView {
     #[serde(flatten)]
@@ -16,13 +16,13 @@ pub struct TicketView {
 }
 
 impl TicketView {
-    /// As its shop sees it.
+    /// For the ticket's shop.
     #[must_use]
     pub fn for_shop(ticket: TicketSnapshot) -> Self {
         Self { allowed_actions: allowed_actions(ticket.state), ticket }
     }
 
-    /// As operations see it: they act on the order.
+    /// For operations, who act on the order instead.
     #[must_use]
     pub fn for_ops(ticket: TicketSnapshot) -> Self {
         Self { allowed_actions: &[], ticket }
@@ -43,7 +43,7 @@ pub struct MerchantView {
 }
 
 impl MerchantView {
-    /// As the shop itself sees it.
+    /// For the shop itself.
     #[must_use]
     pub fn for_shop(shop: MerchantSnapshot) -> Self {
         let allowed_actions = match shop.status {
@@ -54,7 +54,7 @@ impl MerchantView {
         Self { allowed_actions, ..Self::for_ops(shop) }
     }
 
-    /// As operations see it: opening is the shop's.
+    /// For operations, who do not open or pause shops.
     #[must_use]
     pub fn for_ops(shop: MerchantSnapshot) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl MerchantView {
     }
 }
 
-/// A shop with its menu.
+/// A shop with its menu, for the shop itself.
 #[derive(Debug, Clone, Serialize)]
 pub struct MerchantWithMenu {
     #[serde(flatten)]

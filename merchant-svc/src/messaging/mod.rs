@@ -1,4 +1,4 @@
-//! News of others, one file per source aggregate.
+//! Handlers of other services' events, one file per source aggregate.
 
 pub mod on_delivery;
 pub mod on_order;

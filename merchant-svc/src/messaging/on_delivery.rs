@@ -1,4 +1,4 @@
-//! News of a delivery: from pickup on it decides, so the ticket is handed over, whatever the order became.
+//! Events of deliveries: after pickup the ticket is handed over, whatever state the order is in.
 
 use async_trait::async_trait;
 use pannier_contracts::delivery::DeliverySnapshot;
@@ -6,10 +6,10 @@ use pannier_platform::consumer::{Effect, Handler};
 use pannier_platform::{Cause, Conn, Refusal};
 
 use crate::commands::follow_order::follow_order;
-use crate::domain::following::has_left;
+use crate::domain::following::has_left_shop;
 use crate::store;
 
-/// The handler.
+/// Handles the queue `merchant.delivery`.
 #[derive(Debug)]
 pub struct OnDelivery;
 
@@ -19,11 +19,11 @@ impl Handler for OnDelivery {
     const QUEUE: &'static str = "merchant.delivery";
 
     async fn handle(&self, conn: &mut Conn, cause: &Cause, delivery: &DeliverySnapshot) -> Result<Effect, Refusal> {
-        if !has_left(delivery.state) {
+        if !has_left_shop(delivery.state) {
             return Ok(Effect::Done);
         }
-        let Some(ticket) = store::tickets::of_order(conn, delivery.order_id).await? else {
-            // The order's own news is still on its way, and walks the ticket here when it comes.
+        let Some(ticket) = store::tickets::find_by_order(conn, delivery.order_id).await? else {
+            // The order's event has not arrived yet. It opens the ticket and brings it to this state.
             return Ok(Effect::Late(format!("order {} has no ticket", delivery.order_id)));
         };
         Ok(follow_order(conn, cause, ticket, &delivery.into()).await?.1)

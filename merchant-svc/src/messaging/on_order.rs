@@ -1,4 +1,4 @@
-//! News of an order: its ticket opens, and follows it until pickup.
+//! Events of orders: the ticket opens and follows its order until pickup.
 
 use async_trait::async_trait;
 use pannier_contracts::order::OrderSnapshot;
@@ -10,7 +10,7 @@ use crate::commands::open_ticket::open_ticket;
 use crate::domain::following::needs_ticket;
 use crate::store;
 
-/// The handler.
+/// Handles the queue `merchant.order`.
 #[derive(Debug)]
 pub struct OnOrder;
 
@@ -20,10 +20,10 @@ impl Handler for OnOrder {
     const QUEUE: &'static str = "merchant.order";
 
     async fn handle(&self, conn: &mut Conn, cause: &Cause, order: &OrderSnapshot) -> Result<Effect, Refusal> {
-        let ticket = match store::tickets::of_order(conn, order.id).await? {
+        let ticket = match store::tickets::find_by_order(conn, order.id).await? {
             Some(ticket) => ticket,
             None if needs_ticket(order.state) => open_ticket(conn, cause, order).await?,
-            // Not paid yet, or over before the kitchen heard of it: that it was seen keeps older news out.
+            // Not paid yet, or ended early. The consumer records the version, so older events are dropped.
             None => return Ok(Effect::Done),
         };
         Ok(follow_order(conn, cause, ticket, &order.into()).await?.1)

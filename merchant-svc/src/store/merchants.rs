@@ -1,4 +1,4 @@
-//! Shops with their menus: always read and announced as a whole.
+//! Shops with their menus. A shop is read, and published, with its whole menu.
 
 use std::collections::HashMap;
 
@@ -7,20 +7,19 @@ use diesel_async::RunQueryDsl;
 use pannier_contracts::merchant::{MenuItem, MerchantSnapshot, MerchantStatus};
 use pannier_contracts::{Currency, MerchantId, Money, Place, Version};
 use pannier_platform::{Cause, Conn, Refusal, events};
-use uuid::Uuid;
 
 use super::schema::{menu_items, merchants};
 
-/// What a change of a shop is announced as.
+/// The event of a change: `merchant.published.v1` or `merchant.status_changed.v1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
-    /// Profile or menu.
+pub enum EventKind {
+    /// The profile or the menu changed.
     Published,
-    /// Open or paused.
+    /// The shop opened or paused.
     StatusChanged,
 }
 
-impl News {
+impl EventKind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Published => "published",
@@ -42,6 +41,35 @@ struct Row {
     prep_ms: i64,
 }
 
+/// A row as it is written: the place has two columns.
+#[derive(Debug, Insertable, AsChangeset)]
+#[diesel(table_name = merchants)]
+struct NewRow<'a> {
+    id: MerchantId,
+    version: Version,
+    status: MerchantStatus,
+    name: &'a str,
+    lat: f64,
+    lng: f64,
+    currency: Currency,
+    prep_ms: i64,
+}
+
+impl<'a> From<&'a MerchantSnapshot> for NewRow<'a> {
+    fn from(shop: &'a MerchantSnapshot) -> Self {
+        Self {
+            id: shop.id,
+            version: shop.version,
+            status: shop.status,
+            name: &shop.name,
+            lat: shop.place.lat(),
+            lng: shop.place.lng(),
+            currency: shop.currency,
+            prep_ms: shop.prep_ms,
+        }
+    }
+}
+
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = menu_items)]
 struct ItemRow {
@@ -53,36 +81,28 @@ struct ItemRow {
     available: bool,
 }
 
-/// A shop, if there is one.
-///
-/// # Errors
-/// What the database says.
+/// A shop, if it has a profile.
 pub async fn find(conn: &mut Conn, id: MerchantId) -> Result<Option<MerchantSnapshot>, Refusal> {
     let row = merchants::table.find(id).select(Row::as_select()).first(conn).await.optional()?;
     let Some(row) = row else { return Ok(None) };
     Ok(with_menus(conn, vec![row]).await?.pop())
 }
 
-/// A shop.
+/// A shop that has a profile.
 ///
 /// # Errors
-/// `NotFound` before its first profile.
+/// [`Refusal::NotFound`] when it has none.
 pub async fn load(conn: &mut Conn, id: MerchantId) -> Result<MerchantSnapshot, Refusal> {
     find(conn, id).await?.ok_or(Refusal::NotFound("merchant"))
 }
 
-/// Shops by id, after a cursor.
-///
-/// # Errors
-/// What the database says.
-pub async fn list(conn: &mut Conn, after: Option<Uuid>, limit: i64) -> Result<Vec<MerchantSnapshot>, Refusal> {
-    let rows = merchants::table
-        .filter(merchants::id.gt(after.unwrap_or(Uuid::nil())))
-        .order(merchants::id)
-        .limit(limit)
-        .select(Row::as_select())
-        .load(conn)
-        .await?;
+/// At most `limit` shops with an id after `after`, in the order of their ids.
+pub async fn list(conn: &mut Conn, after: Option<MerchantId>, limit: i64) -> Result<Vec<MerchantSnapshot>, Refusal> {
+    let mut query = merchants::table.select(Row::as_select()).order(merchants::id).limit(limit).into_boxed();
+    if let Some(after) = after {
+        query = query.filter(merchants::id.gt(after));
+    }
+    let rows = query.load(conn).await?;
     with_menus(conn, rows).await
 }
 
@@ -126,59 +146,39 @@ impl Row {
     }
 }
 
-/// Keeps a new shop, and announces it. It has no menu yet.
+/// Stores a new shop, which has no menu yet, with its event.
 ///
 /// # Errors
-/// `Conflict` when it was made in this moment.
+/// [`Refusal::Conflict`] when a concurrent transaction created it.
 pub async fn insert(conn: &mut Conn, cause: &Cause, shop: &MerchantSnapshot) -> Result<(), Refusal> {
-    let inserted = diesel::insert_into(merchants::table)
-        .values((
-            merchants::id.eq(shop.id),
-            merchants::version.eq(shop.version),
-            merchants::status.eq(shop.status),
-            merchants::name.eq(&shop.name),
-            merchants::lat.eq(shop.place.lat()),
-            merchants::lng.eq(shop.place.lng()),
-            merchants::currency.eq(shop.currency),
-            merchants::prep_ms.eq(shop.prep_ms),
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .await?;
+    let inserted =
+        diesel::insert_into(merchants::table).values(NewRow::from(shop)).on_conflict_do_nothing().execute(conn).await?;
     if inserted == 0 {
         return Err(Refusal::Conflict);
     }
-    events::append(conn, cause, News::Published.as_str(), None, shop).await
+    events::append(conn, cause, EventKind::Published.as_str(), None, shop).await
 }
 
-/// Writes a shop as it is after a change, and announces it. Its menu is replaced if it differs.
+/// Stores the next version of a shop with its event, and replaces its menu if that changed.
 ///
 /// # Errors
-/// `Conflict` when somebody else changed it since `before` was read.
-pub async fn change(
+/// [`Refusal::Conflict`] when the shop is not at the version of `before` any more.
+pub async fn update(
     conn: &mut Conn,
     cause: &Cause,
     before: &MerchantSnapshot,
     after: MerchantSnapshot,
-    news: News,
+    kind: EventKind,
 ) -> Result<MerchantSnapshot, Refusal> {
     let after = MerchantSnapshot { version: before.version.next(), ..after };
     let updated = diesel::update(merchants::table.find(before.id).filter(merchants::version.eq(before.version)))
-        .set((
-            merchants::version.eq(after.version),
-            merchants::status.eq(after.status),
-            merchants::name.eq(&after.name),
-            merchants::lat.eq(after.place.lat()),
-            merchants::lng.eq(after.place.lng()),
-            merchants::currency.eq(after.currency),
-            merchants::prep_ms.eq(after.prep_ms),
-        ))
+        .set(NewRow::from(&after))
         .execute(conn)
         .await?;
     if updated == 0 {
         return Err(Refusal::Conflict);
     }
-    // The shop's row is ours until we commit, so nobody else is at its menu.
+    // The update above has locked the shop's row until the commit, so no other transaction changes its menu.
     if before.menu != after.menu {
         diesel::delete(menu_items::table.filter(menu_items::merchant_id.eq(after.id))).execute(conn).await?;
         let rows = after.menu.iter().zip(0..).map(|(item, sort)| ItemRow {
@@ -191,6 +191,6 @@ pub async fn change(
         });
         diesel::insert_into(menu_items::table).values(rows.collect::<Vec<_>>()).execute(conn).await?;
     }
-    events::append(conn, cause, news.as_str(), None, &after).await?;
+    events::append(conn, cause, kind.as_str(), None, &after).await?;
     Ok(after)
 }

@@ -1,8 +1,9 @@
-//! All SQL of merchant-svc: conditional writes, and the event with each.
+//! All SQL of merchant-svc.
+//!
+//! An update names the version that it was decided on, and every change is stored with its event. All functions fail with
+//! [`Refusal::Away`](pannier_platform::Refusal::Away) or [`Refusal::Bug`](pannier_platform::Refusal::Bug) from the
+//! database; `# Errors` says what else.
 
 pub mod merchants;
 pub mod schema;
 pub mod tickets;
-
-/// Whether an event `p` belongs to a ticket that is not over.
-pub const IS_OPEN: &str = "EXISTS (SELECT 1 FROM tickets t WHERE t.id = p.aggregate_id AND t.is_open)";

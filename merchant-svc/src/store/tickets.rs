@@ -1,4 +1,4 @@
-//! Tickets: the guarded step, and the event that announces it.
+//! Tickets.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -7,10 +7,13 @@ use pannier_contracts::order::OrderLine;
 use pannier_contracts::ticket::{TicketSnapshot, TicketState};
 use pannier_contracts::{Lifecycle as _, MerchantId, OrderId, TicketId, Version};
 use pannier_platform::{Cause, Conn, Json, Prepare as _, Refusal, events};
-use uuid::Uuid;
 
 use super::schema::tickets;
 use crate::domain::lifecycle::TicketLifecycle;
+
+/// SQL: whether an event `p` belongs to an open ticket. Raw, because the platform puts it into its own statement, for every
+/// service another one.
+pub const IS_OPEN: &str = "EXISTS (SELECT 1 FROM tickets t WHERE t.id = p.aggregate_id AND t.is_open)";
 
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = tickets)]
@@ -58,16 +61,16 @@ impl From<TicketSnapshot> for Row {
     }
 }
 
-/// Whose stream of many shows a shop's tickets.
+/// The audience of a ticket's events: the stream of its shop.
 #[must_use]
 pub fn audience(shop: MerchantId) -> String {
     format!("merchant:{}", shop.0)
 }
 
-/// A shop's own ticket.
+/// A ticket of this shop.
 ///
 /// # Errors
-/// `NotFound` when there is none, or it is somebody else's.
+/// [`Refusal::NotFound`] when there is none, or it is another shop's.
 pub async fn load(conn: &mut Conn, id: TicketId, shop: MerchantId) -> Result<TicketSnapshot, Refusal> {
     let row = tickets::table
         .find(id)
@@ -80,34 +83,28 @@ pub async fn load(conn: &mut Conn, id: TicketId, shop: MerchantId) -> Result<Tic
 }
 
 /// The ticket of an order, if it has one.
-///
-/// # Errors
-/// What the database says.
-pub async fn of_order(conn: &mut Conn, order: OrderId) -> Result<Option<TicketSnapshot>, Refusal> {
+pub async fn find_by_order(conn: &mut Conn, order: OrderId) -> Result<Option<TicketSnapshot>, Refusal> {
     let row =
         tickets::table.filter(tickets::order_id.eq(order)).select(Row::as_select()).first(conn).await.optional()?;
     Ok(row.map(Into::into))
 }
 
-/// What a list asks for.
+/// Which tickets a list has.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only this shop's.
+    /// Of this shop; `None` for all shops.
     pub shop: Option<MerchantId>,
-    /// Only in this state.
+    /// In this state; `None` for all states.
     pub state: Option<TicketState>,
-    /// Only those that a kitchen still has to do with.
+    /// Only those that are open.
     pub open: bool,
 }
 
-/// Tickets, oldest first, after a cursor.
-///
-/// # Errors
-/// What the database says.
+/// At most `limit` tickets with an id after `after`, oldest first.
 pub async fn list(
     conn: &mut Conn,
     filter: Filter,
-    after: Option<Uuid>,
+    after: Option<TicketId>,
     limit: Option<i64>,
 ) -> Result<Vec<TicketSnapshot>, Refusal> {
     let mut query = tickets::table.select(Row::as_select()).order(tickets::id).into_boxed();
@@ -117,7 +114,7 @@ pub async fn list(
     if let Some(state) = filter.state {
         query = query.filter(tickets::state.eq(state));
         if !TicketLifecycle::is_terminal(state) {
-            // Said so that the index of these few is used.
+            // A condition on the state alone would not use the index of open tickets.
             query = query.filter(tickets::is_open);
         }
     }
@@ -133,10 +130,10 @@ pub async fn list(
     Ok(query.load(conn).await?.into_iter().map(Into::into).collect())
 }
 
-/// Keeps a new ticket, and announces it.
+/// Stores a new ticket with its event `ticket.opened.v1`.
 ///
 /// # Errors
-/// `Conflict` when its order got one in this moment.
+/// [`Refusal::Conflict`] when its order has a ticket already.
 pub async fn insert(conn: &mut Conn, cause: &Cause, ticket: &TicketSnapshot) -> Result<(), Refusal> {
     let inserted = diesel::insert_into(tickets::table)
         .values(Row::from(ticket.clone()))
@@ -150,11 +147,11 @@ pub async fn insert(conn: &mut Conn, cause: &Cause, ticket: &TicketSnapshot) -> 
     events::append(conn, cause, "opened", Some(audience(ticket.merchant_id)), ticket).await
 }
 
-/// Writes the next version of a ticket, if nobody else has, and announces it in the word of its new state.
+/// Stores the next version of a ticket with its event, which is named after the new state.
 ///
 /// # Errors
-/// `Conflict` when somebody was faster.
-pub async fn advance(
+/// [`Refusal::Conflict`] when the ticket is not at the version of `before` any more.
+pub async fn update(
     conn: &mut Conn,
     cause: &Cause,
     before: &TicketSnapshot,
