@@ -91,6 +91,13 @@ impl Action {
     }
 }
 
+/// Whether the kitchen still has the food or has to answer: the column `tickets.is_open`. These are the states from which
+/// a ticket can be cancelled.
+#[must_use]
+pub fn is_open(state: TicketState) -> bool {
+    TicketLifecycle::table(state, Trigger::Cancel).is_some()
+}
+
 /// What the shop may do in a state. This is less than the lifecycle allows: before acceptance a shop rejects instead of
 /// cancelling, and once the food is ready it can do neither.
 #[must_use]

@@ -5,11 +5,11 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use pannier_contracts::order::OrderLine;
 use pannier_contracts::ticket::{TicketSnapshot, TicketState};
-use pannier_contracts::{Lifecycle as _, MerchantId, OrderId, TicketId, Version};
+use pannier_contracts::{MerchantId, OrderId, TicketId, Version};
 use pannier_platform::{Cause, Conn, Json, Prepare as _, Refusal, events};
 
 use super::schema::tickets;
-use crate::domain::lifecycle::TicketLifecycle;
+use crate::domain::lifecycle::is_open;
 
 /// SQL: whether an event `p` belongs to an open ticket. Raw, because the platform puts it into its own statement, for every
 /// service another one.
@@ -96,7 +96,7 @@ pub struct Filter {
     pub shop: Option<MerchantId>,
     /// In this state; `None` for all states.
     pub state: Option<TicketState>,
-    /// Only those that are open.
+    /// Only those that are [open](is_open).
     pub open: bool,
 }
 
@@ -113,12 +113,9 @@ pub async fn list(
     }
     if let Some(state) = filter.state {
         query = query.filter(tickets::state.eq(state));
-        if !TicketLifecycle::is_terminal(state) {
-            // A condition on the state alone would not use the index of open tickets.
-            query = query.filter(tickets::is_open);
-        }
     }
-    if filter.open {
+    // A condition on the state alone would not use the index of open tickets.
+    if filter.open || filter.state.is_some_and(is_open) {
         query = query.filter(tickets::is_open);
     }
     if let Some(after) = after {

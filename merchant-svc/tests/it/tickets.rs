@@ -1,6 +1,8 @@
 //! The tablet: what the shop says, and who decides.
 
+use merchant_svc::domain::lifecycle::is_open;
 use pannier_contracts::order::OrderState;
+use pannier_contracts::ticket::TicketState;
 use serde_json::json;
 
 use crate::shop::{Says, Shop, in_20_min, later};
@@ -154,8 +156,28 @@ async fn lists_have_pages_and_filters() {
     let ids = |page: serde_json::Value| page["data"].as_array().unwrap().len();
     assert_eq!(ids(shop.get("/v1/merchant/tickets?open=true").await.body), 4);
     assert_eq!(ids(shop.get("/v1/merchant/tickets?state=rejected").await.body), 1);
+    let order = shop.order();
+    shop.hear(&order).await;
+    shop.hear(&later(&order, 3, OrderState::Cancelled)).await;
+    assert_eq!(ids(shop.get("/v1/merchant/tickets?state=cancelled").await.body), 1);
     assert_eq!(shop.get("/v1/merchant/tickets?state=lost").await.problem(), (400, "query_invalid"));
     assert_eq!(shop.get("/v1/merchant/tickets?limit=0").await.problem(), (400, "limit_invalid"));
     assert_eq!(shop.get("/v1/merchant/tickets/tkt_nonsense").await.problem(), (404, "not_found"));
+    shop.end().await;
+}
+
+/// The column `is_open`, which PostgreSQL generates, says the same as the lifecycle.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_and_the_lifecycle_agree_on_what_is_open() {
+    let shop = Shop::start().await;
+    for state in TicketState::ALL {
+        let insert = format!(
+            "INSERT INTO merchant.tickets (id, version, state, order_id, merchant_id, lines, opened_at)
+             VALUES (gen_random_uuid(), 1, '{state}', gen_random_uuid(), gen_random_uuid(), '[]', now())"
+        );
+        shop.db.execute(&insert).await;
+        let open = format!("SELECT count(*) AS n FROM merchant.tickets WHERE state = '{state}' AND is_open");
+        assert_eq!(shop.db.count(&open).await == 1, is_open(*state), "{state}");
+    }
     shop.end().await;
 }
