@@ -1,14 +1,14 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::*;
+use super::{Instance, Point};
 
-fn carried() -> PathBuf {
+fn harbour() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/instances/harbour")
 }
 
 #[test]
-fn the_carried_instance_is_a_small_day() {
-    let day = Instance::load(&carried()).unwrap();
+fn the_harbour_instance_loads() {
+    let day = Instance::load(&harbour()).unwrap();
     assert_eq!((day.name.as_str(), day.orders.len(), day.couriers.len(), day.restaurants.len()), ("harbour", 20, 5, 5));
     assert_eq!((day.first_minute(), day.last_off()), (0, 130));
     assert_eq!(day.parameters.metres_per_minute, 320.0);
@@ -19,8 +19,8 @@ fn the_carried_instance_is_a_small_day() {
 }
 
 #[test]
-fn an_instance_lies_apart_from_others_and_keeps_its_metres() {
-    let day = Instance::load(&carried()).unwrap();
+fn instances_do_not_overlap_on_the_earth_and_keep_their_distances() {
+    let day = Instance::load(&harbour()).unwrap();
     let other = Instance { name: "elsewhere".into(), ..day.clone() };
     let (a, b) = (Point { x: 10.0, y: 20.0 }, Point { x: 3_000.0, y: 4_000.0 });
     let metres = day.place(a).unwrap().distance_m(&day.place(b).unwrap());
@@ -41,11 +41,11 @@ fn metres_of_the_plane_are_metres_on_the_earth() {
     }
 }
 
-/// A copy of the carried instance with one file changed; answers what the loader says.
-fn with(file: &str, change: impl Fn(String) -> Vec<u8>) -> String {
+/// Loads a copy of the harbour instance with one file changed; returns the error, or "fine".
+fn load_with(file: &str, change: impl Fn(String) -> Vec<u8>) -> String {
     let dir = std::env::temp_dir().join(format!("pannier-instance-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir_all(&dir).unwrap();
-    for entry in std::fs::read_dir(carried()).unwrap() {
+    for entry in std::fs::read_dir(harbour()).unwrap() {
         let entry = entry.unwrap();
         std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
     }
@@ -59,7 +59,7 @@ fn with(file: &str, change: impl Fn(String) -> Vec<u8>) -> String {
 #[test]
 fn bad_input_is_named_with_file_and_line() {
     let edit = |file, from: &'static str, to: &'static str| {
-        with(file, move |text| {
+        load_with(file, move |text| {
             assert!(text.contains(from), "{from}");
             text.replacen(from, to, 1).into_bytes()
         })
@@ -103,11 +103,11 @@ fn bad_input_is_named_with_file_and_line() {
     for (file, from, to, expected) in rows {
         assert_eq!(edit(file, from, to), expected);
     }
-    let cut = with("instance_parameters.txt", |text| text.lines().next().unwrap_or("").as_bytes().to_vec());
+    let cut = load_with("instance_parameters.txt", |text| text.lines().next().unwrap_or("").as_bytes().to_vec());
     assert_eq!(cut, "instance_parameters.txt:2: a line is missing");
-    let garbled = with("orders.txt", |text| [text.as_bytes(), b"\xff\xfe"].concat());
+    let garbled = load_with("orders.txt", |text| [text.as_bytes(), b"\xff\xfe"].concat());
     assert_eq!(garbled, "orders.txt:22: is not UTF-8 text");
-    assert_eq!(with("orders.txt", |text| text.replace('\n', "\r\n").into_bytes()), "fine");
+    assert_eq!(load_with("orders.txt", |text| text.replace('\n', "\r\n").into_bytes()), "fine");
     let nowhere = Instance::load(Path::new("/nowhere")).unwrap_err().to_string();
     assert!(nowhere.starts_with("/nowhere/restaurants.txt: cannot be read"), "{nowhere}");
 }
