@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use pannier_lab::bench::explain::explain_worst_orders;
 use pannier_lab::bench::report::{Reference, page};
 use pannier_lab::bench::run::{self, Outcome};
 use pannier_lab::bench::solution::{Commit, DayOptions, Kitchen, PolicyName};
-use pannier_lab::bench::stories;
 use pannier_lab::bench::summary::Summary;
 
 use super::signals::stop_token;
@@ -55,16 +55,16 @@ pub struct Mdrp {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct How {
     /// The dispatch algorithm.
-    #[arg(long, default_value = "horizon", value_parser = words::<PolicyName>(PolicyName::WORDS))]
+    #[arg(long, default_value = "horizon", value_parser = words::<PolicyName>(PolicyName::NAMES))]
     policy: PolicyName,
     /// Whether idle couriers are sent to where orders are expected.
     #[arg(long, default_value = "on", value_parser = on_or_off(), action = clap::ArgAction::Set)]
     reposition: bool,
     /// Until when the orders of a trip may change.
-    #[arg(long, default_value = "pickup", value_parser = words::<Commit>(Commit::WORDS))]
+    #[arg(long, default_value = "pickup", value_parser = words::<Commit>(Commit::NAMES))]
     commit: Commit,
     /// What the engine knows about ready times.
-    #[arg(long, default_value = "known", value_parser = words::<Kitchen>(Kitchen::WORDS))]
+    #[arg(long, default_value = "known", value_parser = words::<Kitchen>(Kitchen::NAMES))]
     kitchen: Kitchen,
 }
 
@@ -123,14 +123,14 @@ fn mdrp(what: &Mdrp, stop: &AtomicBool, bar: &indicatif::ProgressBar) -> Result<
     if let Some(out) = &what.out {
         fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     }
-    let mut outcomes = run::work(instances, &options, what.out.as_deref(), stop, bar)?;
+    let mut outcomes = run::run_all(instances, &options, what.out.as_deref(), stop, bar)?;
     if stop.load(Ordering::Relaxed) {
         bail!("stopped; there is no summary");
     }
     let named = outcomes.iter().map(|o| (o.instance.name.clone(), o.metrics)).collect();
     let summary = Summary { options, instances: named };
     if let Some(out) = &what.out {
-        stories::tell(&mut outcomes, &options);
+        explain_worst_orders(&mut outcomes, &options);
         let write = |name: &str, text: String| {
             let file = out.join(name);
             fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))

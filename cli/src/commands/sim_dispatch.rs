@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use pannier_lab::bench::run::progress;
 use pannier_lab::bench::solution::DayOptions;
-use pannier_lab::made_up::City;
-use pannier_lab::made_up::compare::{self, Series, Spec};
-use pannier_lab::made_up::run::{Days, Worked, work};
+use pannier_lab::synthetic::City;
+use pannier_lab::synthetic::compare::{self, PolicySpec, Series};
+use pannier_lab::synthetic::run::{Days, DaysResult, run_days};
 
 use super::bench::{How, tell_violations};
 use super::signals::stop_token;
@@ -95,7 +95,7 @@ pub async fn dispatch(what: Dispatch) -> Result<()> {
             Output::Table => {
                 let (head, rows) = worked.summary.table();
                 answer(&table::table(&head, &rows));
-                answer(&format!("\n{}", worked.all_troubles().sentences()));
+                answer(&format!("\n{}", worked.total_disruptions().sentences()));
             }
         }
         tell_violations(&worked.outcomes)
@@ -125,7 +125,7 @@ pub async fn compare(what: Compare) -> Result<()> {
         for (text, side) in [&what.a, &what.b].into_iter().zip(sides) {
             series.push(match side {
                 Side::Written(series) => series,
-                Side::Policy(Spec(options)) => {
+                Side::Policy(PolicySpec(options)) => {
                     let worked = all_of(&days, &options, None, stop, bar)?;
                     tell_violations(&worked.outcomes)?;
                     Series::new(text, &worked.json(&days.city))?
@@ -150,7 +150,7 @@ pub async fn compare(what: Compare) -> Result<()> {
 
 enum Side {
     Written(Series),
-    Policy(Spec),
+    Policy(PolicySpec),
 }
 
 fn side(text: &str) -> Result<Side> {
@@ -171,10 +171,10 @@ fn all_of(
     out: Option<&Path>,
     stop: &AtomicBool,
     bar: &ProgressBar,
-) -> Result<Worked> {
+) -> Result<DaysResult> {
     // A bar that has been cleared is not drawn again.
     bar.reset();
-    let worked = work(days, options, out, stop, bar)?;
+    let worked = run_days(days, options, out, stop, bar)?;
     if stop.load(Ordering::Relaxed) {
         bail!("stopped; there are no figures");
     }

@@ -1,7 +1,9 @@
-//! The laboratory: the engine drives days on a virtual clock, without a platform.
+//! Offline evaluation of dispatch policies: the engine works whole days on a virtual clock, without a platform.
 //!
-//! [`bench`] works recorded days and checks, measures and reports the result; [`made_up`] draws days of a made-up city and
-//! compares policies on them. Nothing here waits, opens a socket or reads a table: a run is its inputs and a seed.
+//! [`bench`] simulates recorded days, checks, measures and reports the results. [`synthetic`] generates days of a
+//! synthetic city with disruptions and compares policies on them. A run is a function of its inputs and a seed: nothing
+//! here waits, opens a socket or reads a table.
 
 pub mod bench;
-pub mod made_up;
+pub mod statistics;
+pub mod synthetic;

@@ -1,101 +1,102 @@
-//! What a day was worth, in the measures of the literature (Reyes, Erera, Savelsbergh, Sahasrabudhe, O'Neil 2018).
+//! Performance measures of a day, as defined by Reyes, Erera, Savelsbergh, Sahasrabudhe and O'Neil (2018).
 //!
-//! All times are minutes. Means are over delivered orders; figures of a day in which nothing was delivered are not
-//! numbers.
+//! All times are minutes. Means are over delivered orders and NaN when nothing was delivered.
 
 use serde::Serialize;
 
-use super::solution::{Assignment, Day, Drop, Site, Work};
+use crate::statistics::{mean, quantile};
+
+use super::solution::{Assignment, CourierSchedule, DayResult, Dropoff, Site};
 use pannier_instance::{Instance, Order};
 
 /// The measures of one day.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Metrics {
-    /// How many orders there were.
+    /// Number of orders.
     pub orders: f64,
-    /// How many couriers had a shift.
+    /// Number of couriers.
     pub couriers: f64,
-    /// How many orders reached their customer.
+    /// Number of delivered orders.
     pub delivered: f64,
-    /// Orders of a hundred that did not.
+    /// Share of orders that were not delivered, percent.
     pub undelivered_pct: f64,
-    /// Mean zero-wait bound ([`bound`]) of the delivered orders: what no policy can beat.
+    /// Mean zero-wait bound ([`bound`]) of the delivered orders; a lower bound of `ctd`.
     pub bound: f64,
     /// Mean click-to-door: drop-off − placement.
     pub ctd: f64,
-    /// `ctd` − `bound`: what is left to gain.
+    /// `ctd` − `bound`.
     pub gap: f64,
-    /// Nine of ten orders had at most this click-to-door.
+    /// 90 % quantile of click-to-door.
     pub ctd_p90: f64,
     /// Mean ready-to-pickup: pickup − ready.
     pub rtp: f64,
-    /// Nine of ten orders waited at most this long at the counter.
+    /// 90 % quantile of ready-to-pickup.
     pub rtp_p90: f64,
     /// Mean minutes of click-to-door above the instance's target.
     pub overage: f64,
-    /// Σ over couriers of max(pay per order × delivered, guaranteed pay × hours of shift), per delivered order.
+    /// Σ over couriers of max(pay per order × delivered, guaranteed pay × hours of shift), dollars per delivered order.
     pub cost_per_order: f64,
-    /// Minutes of moving (with, to or without an order) and of service at counters and doors, of all couriers
-    /// together, as a share of their shifts. Waiting is not busy. Drop-offs after the shift count.
+    /// Share of all couriers' shift time spent travelling (with or without an order) or in service. Waiting does not
+    /// count; drop-offs after the shift do.
     pub utilisation: f64,
     /// Delivered orders per assignment.
     pub orders_per_bundle: f64,
     /// Moves without an order ([`is_empty_move`]) per delivered order.
     pub moves_per_order: f64,
-    /// Milliseconds of wall time of the longest decision.
+    /// Wall time of the longest decision, milliseconds.
     pub worst_decision_ms: f64,
-    /// Seconds of wall time of the whole day.
+    /// Wall time of the whole simulation, seconds.
     pub wall_s: f64,
 }
 
-/// Zero-wait bound of an order: a courier is always at the kitchen door and brings it at once, alone.
+/// Zero-wait bound of an order's click-to-door: a courier waits at the restaurant and delivers the order directly.
 #[must_use]
 pub fn bound(instance: &Instance, order: &Order) -> i64 {
-    let way = instance.travel_minutes(instance.restaurants[order.restaurant].at, order.at);
+    let travel = instance.travel_minutes(instance.restaurants[order.restaurant].at, order.at);
     let parameters = &instance.parameters;
-    order.ready - order.placement + parameters.half_pickup() + way + parameters.half_dropoff()
+    order.ready - order.placement + parameters.half_pickup() + travel + parameters.half_dropoff()
 }
 
-/// Whether a courier's move, by its number, went to a restaurant without an order: the next thing there is no pickup,
-/// or the move began before any of the orders picked up there had been placed.
+/// Whether the move at index `number` of a schedule went to a restaurant without an order: no pickup follows, or all
+/// orders picked up there were placed after the departure.
 #[must_use]
 pub fn is_empty_move(
     instance: &Instance,
-    work: &Work<'_>,
+    schedule: &CourierSchedule<'_>,
     number: usize,
-    served: &[Option<(&Assignment, Drop)>],
+    served: &[Option<(&Assignment, Dropoff)>],
 ) -> bool {
-    let step = work.moves[number];
+    let step = schedule.moves[number];
     let Site::Restaurant(_) = step.to else { return false };
-    let Some(Site::Order(next)) = work.moves.get(number + 1).map(|m| m.to) else { return true };
+    let Some(Site::Order(next)) = schedule.moves.get(number + 1).map(|m| m.to) else { return true };
     let Some((assignment, _)) = served[next] else { return true };
-    assignment.drops.iter().all(|drop| instance.orders[drop.order].placement > step.departure)
+    assignment.dropoffs.iter().all(|d| instance.orders[d.order].placement > step.departure)
 }
 
-/// Measures a day. The solution must have passed the check.
+/// Measures a day. The solution must have passed [`check`](super::check::check).
 #[must_use]
-pub fn measure(instance: &Instance, day: &Day, wall_s: f64) -> Metrics {
+pub fn measure(instance: &Instance, day: &DayResult, wall_s: f64) -> Metrics {
     let parameters = &instance.parameters;
     let served = day.solution.by_order(instance);
-    let works = day.solution.by_courier(instance);
+    let schedules = day.solution.by_courier(instance);
     let (mut ctd, mut rtp, mut over, mut bounds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (order, served) in instance.orders.iter().zip(&served) {
-        let Some((assignment, drop)) = served else { continue };
-        let minutes = (drop.at - order.placement) as f64;
+        let Some((assignment, dropoff)) = served else { continue };
+        let minutes = (dropoff.at - order.placement) as f64;
         ctd.push(minutes);
         rtp.push((assignment.pickup - order.ready) as f64);
         over.push((minutes - parameters.target_click_to_door).max(0.0));
         bounds.push(bound(instance, order) as f64);
     }
     let (mut pay, mut busy, mut shifts, mut empty) = (0.0, 0.0, 0.0, 0.0);
-    for (courier, work) in instance.couriers.iter().zip(&works) {
+    for (courier, schedule) in instance.couriers.iter().zip(&schedules) {
         let shift = (courier.off - courier.on) as f64;
-        let drops = work.assignments.iter().map(|a| a.drops.len()).sum::<usize>() as f64;
-        pay += (parameters.pay_per_order * drops).max(parameters.guaranteed_pay_per_hour * shift / 60.0);
+        let dropoffs = schedule.assignments.iter().map(|a| a.dropoffs.len()).sum::<usize>() as f64;
+        pay += (parameters.pay_per_order * dropoffs).max(parameters.guaranteed_pay_per_hour * shift / 60.0);
         shifts += shift;
-        busy += work.moves.iter().map(|m| (m.arrival(instance) - m.departure) as f64).sum::<f64>();
-        busy += work.assignments.len() as f64 * parameters.pickup_service + drops * parameters.dropoff_service;
-        empty += (0..work.moves.len()).filter(|&n| is_empty_move(instance, work, n, &served)).count() as f64;
+        busy += schedule.moves.iter().map(|m| (m.arrival(instance) - m.departure) as f64).sum::<f64>();
+        busy += schedule.assignments.len() as f64 * parameters.pickup_service + dropoffs * parameters.dropoff_service;
+        empty += (0..schedule.moves.len()).filter(|&n| is_empty_move(instance, schedule, n, &served)).count() as f64;
     }
     let (orders, delivered) = (instance.orders.len() as f64, ctd.len() as f64);
     Metrics {
@@ -119,31 +120,16 @@ pub fn measure(instance: &Instance, day: &Day, wall_s: f64) -> Metrics {
     }
 }
 
-/// The mean; not a number when there are none.
-#[must_use]
-pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// A quantile, interpolated linearly between the two nearest ranks, as numpy does by default.
-#[must_use]
-pub fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let rank = share * values.len().saturating_sub(1) as f64;
-    let at = |rank: f64| values.get(rank as usize).copied().unwrap_or(f64::NAN);
-    at(rank.floor()) + (at(rank.ceil()) - at(rank.floor())) * rank.fract()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::example::{instance, solution};
-    use super::super::solution::Decisions;
+    use super::super::fixture::{instance, solution};
+    use super::super::solution::{DecisionTimes, Solution};
     use super::*;
 
     #[test]
-    fn a_day_worked_by_hand() {
-        let decisions = Decisions { count: 60, worst_ms: 1.5, total_s: 0.02 };
-        let day = Day { solution: solution(), decisions, stories: Vec::new() };
+    fn the_measures_of_a_day_computed_by_hand() {
+        let decisions = DecisionTimes { count: 60, worst_ms: 1.5, total_s: 0.02 };
+        let day = DayResult { solution: solution(), decisions, explanations: Vec::new() };
         let expected = Metrics {
             orders: 4.0,
             couriers: 2.0,
@@ -171,24 +157,14 @@ mod tests {
     #[test]
     fn a_move_before_the_first_order_was_placed_is_empty_though_a_pickup_follows() {
         let (instance, mut solution) = (instance(), solution());
-        let count = |solution: &super::super::solution::Solution| {
-            let (works, served) = (solution.by_courier(&instance), solution.by_order(&instance));
-            (0..works[0].moves.len()).filter(|&n| is_empty_move(&instance, &works[0], n, &served)).count()
+        let count = |solution: &Solution| {
+            let (schedules, served) = (solution.by_courier(&instance), solution.by_order(&instance));
+            (0..schedules[0].moves.len()).filter(|&n| is_empty_move(&instance, &schedules[0], n, &served)).count()
         };
         assert_eq!(count(&solution), 0);
         solution.moves[0].departure = 2;
         assert_eq!(count(&solution), 0);
         solution.moves[0].departure = 1;
         assert_eq!(count(&solution), 1);
-    }
-
-    #[test]
-    fn quantiles_are_numpys() {
-        let rows: [(&[f64], f64, f64); 4] =
-            [(&[5.0], 0.9, 5.0), (&[1.0, 2.0], 0.9, 1.9), (&[3.0, 1.0, 2.0], 0.5, 2.0), (&[4.0, 0.0], 1.0, 4.0)];
-        for (values, share, expected) in rows {
-            assert!((quantile(values.to_vec(), share) - expected).abs() < 1e-12, "{values:?}");
-        }
-        assert!(quantile(Vec::new(), 0.9).is_nan());
     }
 }

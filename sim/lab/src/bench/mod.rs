@@ -1,15 +1,17 @@
-//! The benchmark on days of the Meal Delivery Routing Problem library: a virtual clock drives the engine over an
-//! instance; what comes out is checked, measured and written in the format of the library's own evaluator.
+//! The benchmark on days of the Meal Delivery Routing Problem library: [`simulation`] drives the engine over an
+//! instance on a virtual clock, [`check`] validates the solution, [`metrics`] measures it, [`solution_files`] writes it
+//! in the format of the library's evaluator, [`report`] draws it.
 
 pub mod check;
-pub mod day;
+mod clock;
+pub mod explain;
 #[cfg(test)]
-mod example;
-pub mod files;
-mod knowledge;
+mod fixture;
 pub mod metrics;
 pub mod report;
 pub mod run;
+pub mod simulation;
 pub mod solution;
-pub mod stories;
+pub mod solution_files;
 pub mod summary;
+mod worst_orders;

@@ -1,4 +1,4 @@
-//! Many instances on all cores.
+//! Runs many instances in parallel.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -11,33 +11,33 @@ use std::{fs, thread};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::check::{Violation, check};
-use super::day;
-use super::files;
+use super::check::{Rule, Violation, check};
 use super::metrics::{Metrics, measure};
-use super::solution::{Day, DayOptions};
+use super::simulation::simulate_observed;
+use super::solution::{DayOptions, DayResult, Solution};
+use super::solution_files;
 use pannier_instance::Instance;
 
-/// An instance and what came out of it.
+/// The result of one instance.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The instance.
+    /// The input.
     pub instance: Instance,
-    /// How its day went.
-    pub day: Day,
-    /// What that was worth.
+    /// The simulated day. Its solution is empty when the check found [`Rule::Unknown`].
+    pub day: DayResult,
+    /// Measures of the solution.
     pub metrics: Metrics,
-    /// What was wrong with it: must be empty.
+    /// Violations of the solution; empty when it is feasible.
     pub violations: Vec<Violation>,
 }
 
-/// The files of which an instance has all; a folder with one of them is meant to be one.
+/// A folder with any of these files is taken for an instance, so that a missing one is reported.
 const FILES: [&str; 4] = ["orders.txt", "couriers.txt", "restaurants.txt", "instance_parameters.txt"];
 
-/// Reads all instances. A folder that is none itself stands for the instances in it, by name.
+/// Loads instances. A folder that is not an instance stands for the instances in it, sorted by name.
 ///
 /// # Errors
-/// The first thing that is wrong with any of them, with file and line; no instance, or two of one name.
+/// The first invalid file with its line; a folder without instances; two instances of one name.
 pub fn load(dirs: &[PathBuf]) -> Result<Vec<Instance>> {
     let is_instance = |dir: &Path| FILES.iter().any(|file| dir.join(file).exists());
     let mut instances: Vec<Instance> = Vec::new();
@@ -66,50 +66,50 @@ pub fn load(dirs: &[PathBuf]) -> Result<Vec<Instance>> {
     Ok(instances)
 }
 
-/// Works every instance, biggest first, one per core at a time. The outcomes come in the order of the instances;
-/// fewer than all when `stop` was set meanwhile. With a folder, each solution is written into it at once.
+/// Simulates all instances, largest first, one per core at a time. Outcomes are in input order; instances that had not
+/// started when `stop` was set are missing. Each solution is written into `out`, if given, as soon as it is finished.
 ///
 /// # Errors
-/// A solution cannot be written.
-pub fn work(
+/// A solution cannot be written. The run stops.
+pub fn run_all(
     instances: Vec<Instance>,
     options: &DayOptions,
     out: Option<&Path>,
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> Result<Vec<Outcome>> {
-    work_by(instances, options, out, stop, bar, &|_, instance, tick| {
-        let mut told = 0;
-        day::run_seen(instance, options, 0, &mut |seen| {
-            // Once an hour is often enough for a person.
-            if seen.now % 60 == 0 {
-                tick((seen.placed - told) as u64);
-                told = seen.placed;
+    run_all_with(instances, options, out, stop, bar, &|_, instance, tick| {
+        let mut shown = 0;
+        simulate_observed(instance, options, 0, &mut |minute| {
+            // Each simulated hour.
+            if minute.now % 60 == 0 {
+                tick((minute.placed - shown) as u64);
+                shown = minute.placed;
             }
         })
     })
 }
 
-/// A way to play a day: the number of the instance, the instance, and whom to tell about orders placed meanwhile.
-pub type Play<'p> = dyn Fn(usize, &Instance, &dyn Fn(u64)) -> Day + Sync + 'p;
+/// A function that simulates a day. Arguments: index of the instance, the instance, and a callback for progress that
+/// takes the number of orders placed since its last call.
+pub type SimulateDay<'p> = dyn Fn(usize, &Instance, &dyn Fn(u64)) -> DayResult + Sync + 'p;
 
-/// The same with another way to play a day, given by its number, its instance, and whom to tell about orders that have
-/// been placed meanwhile.
+/// As [`run_all`], with another simulation.
 ///
 /// # Errors
-/// A solution cannot be written.
-pub fn work_by(
+/// A solution cannot be written. The run stops.
+pub fn run_all_with(
     instances: Vec<Instance>,
     options: &DayOptions,
     out: Option<&Path>,
     stop: &AtomicBool,
     bar: &ProgressBar,
-    play: &Play<'_>,
+    simulate: &SimulateDay<'_>,
 ) -> Result<Vec<Outcome>> {
     let mut queue: Vec<usize> = (0..instances.len()).collect();
     queue.sort_by_key(|&n| std::cmp::Reverse(instances[n].orders.len()));
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<Worked>)>> = Mutex::new(Vec::new());
+    let done: Mutex<Vec<(usize, Result<Evaluated>)>> = Mutex::new(Vec::new());
     bar.set_length(instances.iter().map(|i| i.orders.len() as u64).sum());
     let threads = thread::available_parallelism().map_or(1, usize::from).min(instances.len());
     thread::scope(|scope| {
@@ -123,12 +123,12 @@ pub fn work_by(
                         shown.set(shown.get() + orders);
                         bar.inc(orders);
                     };
-                    let worked = one(instance, options, out, || play(n, instance, &tick));
-                    if worked.is_err() {
+                    let evaluated = run_one(instance, options, out, || simulate(n, instance, &tick));
+                    if evaluated.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.push((n, worked));
+                    done.push((n, evaluated));
                     bar.inc((instance.orders.len() as u64).saturating_sub(shown.get()));
                     bar.set_message(format!("orders, {} of {} days; {}", done.len(), instances.len(), instance.name));
                 }
@@ -139,39 +139,46 @@ pub fn work_by(
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(n, _)| *n);
     let mut instances: Vec<_> = instances.into_iter().map(Some).collect();
-    let outcomes = done.into_iter().filter_map(|(n, worked)| Some((instances[n].take()?, worked)));
+    let outcomes = done.into_iter().filter_map(|(n, evaluated)| Some((instances[n].take()?, evaluated)));
     outcomes
-        .map(|(instance, worked)| {
-            let Worked { day, metrics, violations } = worked?;
+        .map(|(instance, evaluated)| {
+            let Evaluated { day, metrics, violations } = evaluated?;
             Ok(Outcome { instance, day, metrics, violations })
         })
         .collect()
 }
 
-struct Worked {
-    day: Day,
+/// An [`Outcome`] without its instance.
+struct Evaluated {
+    day: DayResult,
     metrics: Metrics,
     violations: Vec<Violation>,
 }
 
-fn one(instance: &Instance, options: &DayOptions, out: Option<&Path>, play: impl FnOnce() -> Day) -> Result<Worked> {
+fn run_one(
+    instance: &Instance,
+    options: &DayOptions,
+    out: Option<&Path>,
+    simulate: impl FnOnce() -> DayResult,
+) -> Result<Evaluated> {
     let begin = Instant::now();
-    let mut day = play();
+    let mut day = simulate();
     let wall_s = begin.elapsed().as_secs_f64();
     let violations = check(instance, options, &day.solution);
-    if violations.iter().any(|v| v.rule == super::check::Rule::Unknown) {
-        // Nothing can be measured or written when not even the names are right.
-        day.solution = super::solution::Solution::default();
+    if violations.iter().any(|v| v.rule == Rule::Unknown) {
+        // A solution with invalid indexes can be neither measured nor written.
+        day.solution = Solution::default();
     }
     if let Some(out) = out {
         let dir = out.join(&instance.name);
-        files::write(&dir, instance, &day.solution).with_context(|| format!("cannot write into {}", dir.display()))?;
+        solution_files::write(&dir, instance, &day.solution)
+            .with_context(|| format!("cannot write into {}", dir.display()))?;
     }
     let metrics = measure(instance, &day, wall_s);
-    Ok(Worked { day, metrics, violations })
+    Ok(Evaluated { day, metrics, violations })
 }
 
-/// Shows how far the work is: on stderr, and only to a person. It counts orders, because days differ in size.
+/// A progress bar that counts orders, on stderr and only when that is a terminal.
 #[must_use]
 pub fn progress() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -184,32 +191,32 @@ pub fn progress() -> ProgressBar {
 mod tests {
     use super::*;
 
-    fn carried(path: &str) -> PathBuf {
+    fn tests_dir(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/").join(path)
     }
 
     #[test]
-    fn a_folder_of_instances_stands_for_them() {
+    fn a_folder_of_instances_stands_for_the_instances_in_it() {
         let names = |dirs: &[PathBuf]| load(dirs).map(|all| all.into_iter().map(|i| i.name).collect::<Vec<_>>());
-        assert_eq!(names(&[carried("instances/harbour")]).unwrap(), ["harbour"]);
-        assert!(names(&[carried("instances")]).unwrap().contains(&"harbour".to_owned()));
-        let error = names(&[carried("instances"), carried("instances/harbour")]).unwrap_err().to_string();
+        assert_eq!(names(&[tests_dir("instances/harbour")]).unwrap(), ["harbour"]);
+        assert!(names(&[tests_dir("instances")]).unwrap().contains(&"harbour".to_owned()));
+        let error = names(&[tests_dir("instances"), tests_dir("instances/harbour")]).unwrap_err().to_string();
         assert!(error.ends_with("have the same name"), "{error}");
         let error = names(&["/nowhere".into()]).unwrap_err().to_string();
         assert_eq!(error, "/nowhere: cannot be read");
-        let error = names(&[carried("../docs")]).unwrap_err().to_string();
+        let error = names(&[tests_dir("../docs")]).unwrap_err().to_string();
         assert!(error.ends_with("orders.txt is missing"), "{error}");
     }
 
     #[test]
-    fn a_day_is_worked_checked_and_written() {
+    fn a_day_is_simulated_checked_and_written() {
         let out = std::env::temp_dir().join(format!("pannier-bench-{}", uuid::Uuid::now_v7()));
-        let instances = load(&[carried("instances/harbour")]).unwrap();
+        let instances = load(&[tests_dir("instances/harbour")]).unwrap();
         let outcomes =
-            work(instances, &DayOptions::default(), Some(&out), &AtomicBool::new(false), &progress()).unwrap();
+            run_all(instances, &DayOptions::default(), Some(&out), &AtomicBool::new(false), &progress()).unwrap();
         assert_eq!(outcomes.len(), 1);
         assert_eq!(outcomes[0].violations, []);
-        // One of its twenty is ready when everybody has gone home.
+        // One of its twenty orders is ready only after all shifts have ended.
         assert_eq!(outcomes[0].metrics.delivered, 19.0);
         assert!(outcomes[0].metrics.gap >= 0.0);
         let orders = fs::read_to_string(out.join("harbour/solution_info_orders.txt")).unwrap();

@@ -1,4 +1,4 @@
-//! What came out of a day: who carried what, when, and along which way.
+//! The result of a simulated day: assignments and moves.
 //!
 //! All times are whole minutes of the day; couriers, orders and restaurants are indexes into the vectors of the
 //! [`Instance`].
@@ -10,63 +10,63 @@ use serde::Serialize;
 
 use pannier_instance::{Instance, Point};
 
-/// How a day was worked.
+/// The assignments and moves of a day.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Solution {
-    /// The assignments that were carried out, in any order.
+    /// The completed assignments, in any order.
     pub assignments: Vec<Assignment>,
-    /// Every movement; in time order per courier. A courier who is already there does not move.
+    /// All moves; in time order per courier. A courier who is already at the destination has no move.
     pub moves: Vec<Move>,
 }
 
-/// One courier fetches orders from one restaurant and brings them.
+/// A bundle: one courier picks up orders at one restaurant and delivers them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// When the set of orders became final.
     pub assigned: i64,
-    /// When the courier has the food in hand; half a pickup service later they leave.
+    /// When the courier receives the food; half a pickup service before the departure.
     pub pickup: i64,
-    /// Who.
+    /// Index of the courier.
     pub courier: usize,
-    /// The drop-offs, in sequence; at least one, all from one restaurant.
-    pub drops: Vec<Drop>,
+    /// The drop-offs in sequence; at least one, all of one restaurant.
+    pub dropoffs: Vec<Dropoff>,
 }
 
-/// One order reaches its customer.
+/// The delivery of one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drop {
-    /// Which order.
+pub struct Dropoff {
+    /// Index of the order.
     pub order: usize,
-    /// When the customer has it; half a drop-off service later the courier leaves.
+    /// When the customer receives it; half a drop-off service before the departure.
     pub at: i64,
 }
 
-/// A courier goes from one place to another, without a stop.
+/// A courier travels from one site to another without a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Move {
-    /// Who.
+    /// Index of the courier.
     pub courier: usize,
-    /// When they leave; how long it takes follows from the places.
+    /// When the courier leaves; the duration follows from the sites.
     pub departure: i64,
-    /// From where.
+    /// The origin.
     pub from: Site,
-    /// Where to.
+    /// The destination.
     pub to: Site,
 }
 
-/// A place where a courier can be.
+/// A location where a courier can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Site {
-    /// Where this courier's shift begins.
+    /// The start of this courier's shift.
     Start,
-    /// At a restaurant.
+    /// A restaurant, by index.
     Restaurant(usize),
-    /// At the customer of an order.
+    /// The customer of an order, by the order's index.
     Order(usize),
 }
 
 impl Site {
-    /// Where it is, for this courier.
+    /// The coordinates; `courier` matters only for [`Site::Start`].
     #[must_use]
     pub fn point(self, instance: &Instance, courier: usize) -> Point {
         match self {
@@ -78,7 +78,7 @@ impl Site {
 }
 
 impl Move {
-    /// When they are there.
+    /// Departure plus travel time.
     #[must_use]
     pub fn arrival(&self, instance: &Instance) -> i64 {
         let (from, to) = (self.from.point(instance, self.courier), self.to.point(instance, self.courier));
@@ -86,44 +86,44 @@ impl Move {
     }
 }
 
-/// What one courier did.
+/// The moves and assignments of one courier.
 #[derive(Debug, Clone, Default)]
-pub struct Work<'s> {
-    /// In the order in which the solution has them.
+pub struct CourierSchedule<'s> {
+    /// In the order of the solution.
     pub moves: Vec<&'s Move>,
     /// By pickup.
     pub assignments: Vec<&'s Assignment>,
 }
 
 impl Solution {
-    /// The same, courier by courier, in the instance's order. What belongs to a courier that does not exist is left out.
+    /// One schedule per courier of the instance. Entries with an unknown courier are left out.
     #[must_use]
-    pub fn by_courier(&self, instance: &Instance) -> Vec<Work<'_>> {
-        let mut works = vec![Work::default(); instance.couriers.len()];
+    pub fn by_courier(&self, instance: &Instance) -> Vec<CourierSchedule<'_>> {
+        let mut schedules = vec![CourierSchedule::default(); instance.couriers.len()];
         for step in &self.moves {
-            if let Some(work) = works.get_mut(step.courier) {
-                work.moves.push(step);
+            if let Some(schedule) = schedules.get_mut(step.courier) {
+                schedule.moves.push(step);
             }
         }
         for assignment in &self.assignments {
-            if let Some(work) = works.get_mut(assignment.courier) {
-                work.assignments.push(assignment);
+            if let Some(schedule) = schedules.get_mut(assignment.courier) {
+                schedule.assignments.push(assignment);
             }
         }
-        for work in &mut works {
-            work.assignments.sort_by_key(|a| a.pickup);
+        for schedule in &mut schedules {
+            schedule.assignments.sort_by_key(|a| a.pickup);
         }
-        works
+        schedules
     }
 
-    /// The assignment of each order and its drop-off, in the instance's order; none for orders that nobody delivered.
+    /// Assignment and drop-off of each order of the instance; `None` for undelivered orders.
     #[must_use]
-    pub fn by_order(&self, instance: &Instance) -> Vec<Option<(&Assignment, Drop)>> {
+    pub fn by_order(&self, instance: &Instance) -> Vec<Option<(&Assignment, Dropoff)>> {
         let mut of = vec![None; instance.orders.len()];
         for assignment in &self.assignments {
-            for drop in &assignment.drops {
-                if let Some(slot) = of.get_mut(drop.order) {
-                    *slot = Some((assignment, *drop));
+            for dropoff in &assignment.dropoffs {
+                if let Some(slot) = of.get_mut(dropoff.order) {
+                    *slot = Some((assignment, *dropoff));
                 }
             }
         }
@@ -131,50 +131,50 @@ impl Solution {
     }
 }
 
-/// A day as the driver hands it back.
+/// The result of a simulated day.
 #[derive(Debug, Clone, Default)]
-pub struct Day {
-    /// How it was worked.
+pub struct DayResult {
+    /// Assignments and moves.
     pub solution: Solution,
-    /// What deciding took.
-    pub decisions: Decisions,
-    /// Explanations of the orders that took longest; may be empty.
-    pub stories: Vec<Story>,
+    /// Wall time of the engine's decisions.
+    pub decisions: DecisionTimes,
+    /// Explanations of the orders with the largest delay; filled by [`explain`](super::explain) only.
+    pub explanations: Vec<Explanation>,
 }
 
-/// Wall time of the engine's calls.
+/// Wall time of the engine's calls, one per simulated minute.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Decisions {
-    /// How many there were.
+pub struct DecisionTimes {
+    /// Number of calls.
     pub count: u64,
-    /// Milliseconds of the longest.
+    /// The longest call, milliseconds.
     pub worst_ms: f64,
-    /// Seconds of all together.
+    /// All calls together, seconds.
     pub total_s: f64,
 }
 
 /// Why an order took as long as it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Story {
-    /// Which order.
+pub struct Explanation {
+    /// Index of the order.
     pub order: usize,
-    /// What happened to it, in the order in which it happened.
+    /// What was planned for the order and why, in time order.
     pub sentences: Vec<String>,
 }
 
-/// What a run may do and know.
+/// The variant of the problem that a run solves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DayOptions {
-    /// Who decides.
+    /// The policy that decides.
     pub policy: PolicyName,
     /// Whether idle couriers may be sent to a restaurant without an order.
     #[serde(serialize_with = "on_or_off")]
     pub reposition: bool,
     /// When the orders of an assignment become final.
     pub commit: Commit,
-    /// What is known about ready times.
+    /// Whether ready times are known in advance.
     pub kitchen: Kitchen,
-    /// Of whatever chance the engine uses.
+    /// Seed of the engine's random choices.
     pub seed: u64,
 }
 
@@ -188,28 +188,28 @@ fn on_or_off<S: serde::Serializer>(on: &bool, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_str(if *on { "on" } else { "off" })
 }
 
-/// An enum that is written as a lower-case word.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+/// An enum without data, serialised, printed and parsed as its lower-case name.
+macro_rules! named_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $variant_name:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         #[serde(rename_all = "lowercase")]
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
         impl $name {
-            /// Every word there is.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
+            /// All names, in the order of the variants.
+            pub const NAMES: &'static [&'static str] = &[$($variant_name),+];
 
-            /// The word.
+            /// The lower-case name.
             #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $variant_name),+ }
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
+                f.write_str(self.as_str())
             }
         }
 
@@ -218,40 +218,40 @@ macro_rules! words {
 
             fn from_str(text: &str) -> Result<Self, String> {
                 match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(format!("must be one of {}", Self::WORDS.join(", "))),
+                    $($variant_name => Ok(Self::$variant),)+
+                    _ => Err(format!("must be one of {}", Self::NAMES.join(", "))),
                 }
             }
         }
     };
 }
 
-words! {
-    /// Which policy decides.
+named_enum! {
+    /// A dispatch policy of the engine.
     PolicyName {
-        /// The load-aware priority queue.
+        /// Greedy assignment from a load-aware priority queue.
         Greedy = "greedy",
-        /// Continuous re-optimisation over all known orders.
+        /// Rolling horizon: optimises over all known orders every minute.
         Horizon = "horizon",
     }
 }
 
-words! {
+named_enum! {
     /// Until when the orders of an assignment may change.
     Commit {
-        /// Until the food is in the courier's hand.
+        /// Until the courier picks up the food.
         Pickup = "pickup",
         /// Until the courier leaves for the restaurant.
         Departure = "departure",
     }
 }
 
-words! {
-    /// What the engine knows about ready times.
+named_enum! {
+    /// What the engine knows about ready times in advance.
     Kitchen {
-        /// The ready time, from the customer's tap on.
+        /// The ready time, from the placement on.
         Known = "known",
-        /// Nothing but what the restaurant usually needs, until the order is ready.
+        /// Only the restaurant's mean preparation time, until the order is ready.
         Unknown = "unknown",
     }
 }

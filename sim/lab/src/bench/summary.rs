@@ -1,25 +1,27 @@
-//! The figures of a run: `summary.json` for programs, a table for people.
+//! The measures of a run as JSON (`summary.json`) and as a table.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::metrics::{Metrics, mean};
+use crate::statistics::mean;
+
+use super::metrics::Metrics;
 use super::solution::DayOptions;
 
-/// What a run came to.
+/// The measures of all instances of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
-    /// How the days were worked.
+    /// The options that all instances were run with.
     pub options: DayOptions,
-    /// Name and measures of each instance, in the order in which they were given.
+    /// Name and measures of each instance, in input order.
     pub instances: Vec<(String, Metrics)>,
 }
 
-/// Decimals that are worth keeping.
-const DECIMALS: f64 = 10_000.0;
+/// Values are rounded to four decimals.
+const PRECISION: f64 = 10_000.0;
 
 impl Summary {
-    /// The mean of each measure over the instances, each weighing the same. Figures that are no number are left out.
+    /// The unweighted mean of each measure over the instances, without NaNs.
     #[must_use]
     pub fn mean(&self) -> Map<String, Value> {
         let rows: Vec<_> = self.instances.iter().map(|(_, metrics)| figures(metrics)).collect();
@@ -31,7 +33,7 @@ impl Summary {
         first.keys().map(|key| of(key)).collect()
     }
 
-    /// Everything: `instances`, `mean`, the longest decision of all, and the options.
+    /// The content of `summary.json`: `instances`, `mean`, `worst_decision_ms` over all instances, and the options.
     #[must_use]
     pub fn json(&self) -> Value {
         let row = |(name, metrics): &(String, Metrics)| {
@@ -51,7 +53,7 @@ impl Summary {
         Value::Object(all)
     }
 
-    /// The cells of the table: a head, one row per instance, the mean last.
+    /// Head and cells of the table: one row per instance, then the mean.
     #[must_use]
     pub fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
         let head = ["INSTANCE"].into_iter().chain(COLUMNS.iter().map(|c| c.head)).collect();
@@ -78,7 +80,7 @@ const fn column(key: &'static str, head: &'static str, decimals: usize) -> Colum
     Column { key, head, decimals }
 }
 
-/// What fits on a line of a wide terminal; the rest is in the JSON.
+/// A selection that fits into the width of a terminal; the JSON has all measures.
 const COLUMNS: [Column; 16] = [
     column("orders", "ORDERS", 0),
     column("couriers", "RIDERS", 0),
@@ -98,7 +100,7 @@ const COLUMNS: [Column; 16] = [
     column("wall_s", "WALL S", 2),
 ];
 
-/// The measures by name; no number becomes null.
+/// The measures by name; NaN becomes null.
 fn figures(metrics: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(metrics) {
         Ok(Value::Object(figures)) => figures,
@@ -107,27 +109,27 @@ fn figures(metrics: &impl Serialize) -> Map<String, Value> {
 }
 
 fn rounded(n: f64) -> Value {
-    let n = (n * DECIMALS).round() / DECIMALS;
-    // Counts without ".0".
+    let n = (n * PRECISION).round() / PRECISION;
+    // Whole numbers are written without ".0".
     if n.fract() == 0.0 && n.abs() < 1e15 { json!(n as i64) } else { json!(n) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{instance, solution};
+    use super::super::fixture::{instance, solution};
     use super::super::metrics::measure;
-    use super::super::solution::Day;
+    use super::super::solution::DayResult;
     use super::*;
 
     fn summary() -> Summary {
-        let day = Day { solution: solution(), ..Day::default() };
+        let day = DayResult { solution: solution(), ..DayResult::default() };
         let some = measure(&instance(), &day, 0.25);
-        let none = measure(&instance(), &Day::default(), 0.75);
+        let none = measure(&instance(), &DayResult::default(), 0.75);
         Summary { options: DayOptions::default(), instances: vec![("a".into(), some), ("b".into(), none)] }
     }
 
     #[test]
-    fn the_json_has_what_the_reader_asks_for() {
+    fn the_json_has_all_documented_measures() {
         let json = summary().json();
         for key in [
             "name",
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_leaves_out_what_is_no_number() {
+    fn the_mean_leaves_out_nans() {
         let mean = summary().mean();
         assert_eq!((&mean["ctd"], &mean["wall_s"], &mean["undelivered_pct"]), (&json!(24), &json!(0.5), &json!(62.5)));
     }

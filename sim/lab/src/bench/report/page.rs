@@ -9,8 +9,9 @@ use super::super::run::Outcome;
 use super::super::summary::Summary;
 use super::plot::MARKS;
 use super::reference::Reference;
+use super::text::escaped;
 use super::worst::worst;
-use super::{escaped, pictures};
+use super::pictures;
 
 /// Key in the mean, name, unit, decimals, definition.
 const CARDS: [(&str, &str, &str, usize, &str); 12] = [
@@ -151,29 +152,29 @@ fn gaps(html: &mut String, outcomes: &[Outcome], reference: &Reference) -> Resul
              <th>standard error</th><th>ours is better on</th></tr>",
         );
         for c in &compared {
-            let class = if c.difference < 0.0 { "better" } else { "worse" };
-            let error = if c.standard_error.is_finite() { format!("{:.3}", c.standard_error) } else { "–".into() };
+            let class = if c.difference.mean < 0.0 { "better" } else { "worse" };
+            let error = if c.difference.standard_error.is_finite() { format!("{:.3}", c.difference.standard_error) } else { "–".into() };
             let _ = write!(
                 html,
                 "<tr><td>{}</td><td>{}</td><td>{:.2}</td><td class=\"{class}\">{:+.2}</td><td>{error}</td><td>{}</td></tr>",
                 escaped(&c.policy),
-                c.instances,
+                c.difference.pairs,
                 c.gap,
-                c.difference,
+                c.difference.mean,
                 c.better,
             );
         }
         html.push_str("</table></div>");
     }
-    let (picture, outside) = pictures::gaps(outcomes, reference, &policies)?;
+    let pictures::GapPicture { svg, marks_outside } = pictures::gaps(outcomes, reference, &policies)?;
     html.push_str("<figure><ul class=\"legend\">");
     html.push_str(&legend("", "ours", "ours"));
     for (n, policy) in policies.iter().enumerate() {
         html.push_str(&legend("dot", &format!("mark{n}"), policy));
     }
-    let _ = write!(html, "</ul>{picture}");
-    if outside > 0 {
-        let _ = write!(html, "<p class=\"note\">Beyond the right edge: {}.</p>", plural(outside, "reference mark"));
+    let _ = write!(html, "</ul>{svg}");
+    if marks_outside > 0 {
+        let _ = write!(html, "<p class=\"note\">Beyond the right edge: {}.</p>", plural(marks_outside, "reference mark"));
     }
     html.push_str("</figure>");
     Ok(())
@@ -225,12 +226,12 @@ fn instances(html: &mut String, summary: &Summary) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::example::{instance, solution};
+    use super::super::super::fixture::{instance, solution};
     use super::super::super::metrics::measure;
-    use super::super::super::solution::{Day, DayOptions, Story};
+    use super::super::super::solution::{DayOptions, DayResult, Explanation};
     use super::*;
 
-    fn outcome(name: &str, day: Day) -> Outcome {
+    fn outcome(name: &str, day: DayResult) -> Outcome {
         let mut instance = instance();
         instance.name = name.into();
         let metrics = measure(&instance, &day, 0.1);
@@ -244,21 +245,21 @@ mod tests {
     }
 
     #[test]
-    fn the_page_carries_everything_it_shows() {
-        let stories = vec![Story { order: 1, sentences: vec!["Waited for <o1>.".into()] }];
-        let html = page_of(&[outcome("a<b", Day { solution: solution(), stories, ..Day::default() })]);
+    fn the_page_is_self_contained() {
+        let explanations = vec![Explanation { order: 1, sentences: vec!["Waited for <o1>.".into()] }];
+        let html = page_of(&[outcome("a<b", DayResult { solution: solution(), explanations, ..DayResult::default() })]);
         assert_eq!(html.matches("<svg ").count(), 3);
         assert!(html.contains("a&lt;b") && !html.contains("a<b") && html.contains("Waited for &lt;o1&gt;."));
         for outside in ["http://", "https://", "src=", "<script", "<link"] {
             let html = html.replace("http://www.w3.org/2000/svg", "");
             assert!(!html.contains(outside), "{outside}");
         }
-        // Every placeholder of a colour has become a colour of the page.
+        // All placeholder colours are replaced.
         assert!(!html.contains("\"#0102") && !html.contains("\"#0103"));
     }
 
     #[test]
-    fn a_day_without_a_delivery_has_a_page_too() {
-        assert!(page_of(&[outcome("empty", Day::default())]).contains("–"));
+    fn a_day_without_deliveries_has_a_page() {
+        assert!(page_of(&[outcome("empty", DayResult::default())]).contains("–"));
     }
 }

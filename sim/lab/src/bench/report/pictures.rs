@@ -4,27 +4,28 @@ use anyhow::Result;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::super::metrics::{bound, mean, quantile};
+use super::super::clock::clock;
+use super::super::metrics::bound;
 use super::super::run::Outcome;
-use super::clock;
 use super::day_curves::curves;
 use super::plot::{Axis, BOUND, CARD, Chart, GRID, INK, MARKS, OURS, THIRD, axes, draw, refused, text};
 use super::reference::Reference;
+use crate::statistics::{mean, quantile};
 
 const WIDTH: u32 = 1_080;
 
-/// Click-to-door of all delivered orders, reached and at best.
+/// Histogram of click-to-door over all delivered orders, with the zero-wait bound as a line.
 pub fn distribution(outcomes: &[Outcome]) -> Result<String> {
     let (mut reached, mut best) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         for (order, served) in outcome.instance.orders.iter().zip(outcome.day.solution.by_order(&outcome.instance)) {
-            if let Some((_, drop)) = served {
-                reached.push((drop.at - order.placement) as f64);
+            if let Some((_, dropoff)) = served {
+                reached.push((dropoff.at - order.placement) as f64);
                 best.push(bound(&outcome.instance, order) as f64);
             }
         }
     }
-    // The long tail would squeeze everything else; its orders are counted in the last bin.
+    // The scale ends at a high quantile. The orders beyond it are counted in the last bin.
     let end = quantile(reached.clone(), 0.995).max(quantile(best.clone(), 0.995)).max(10.0);
     let width = (end / 50.0).ceil();
     let bins = (end / width).ceil() as usize + 1;
@@ -64,7 +65,7 @@ pub fn distribution(outcomes: &[Outcome]) -> Result<String> {
     })
 }
 
-/// An upright dashed line.
+/// A vertical dashed line.
 fn dashes(chart: &mut Chart<'_, '_>, at: f64, top: f64, color: RGBColor) -> Result<()> {
     const DASHES: usize = 24;
     let step = top / DASHES as f64;
@@ -74,19 +75,26 @@ fn dashes(chart: &mut Chart<'_, '_>, at: f64, top: f64, color: RGBColor) -> Resu
     Ok(())
 }
 
-/// The gap of each instance, the biggest first, with what others reach on it. Also says how many marks did not fit.
-pub fn gaps(outcomes: &[Outcome], reference: &Reference, policies: &[&str]) -> Result<(String, usize)> {
+/// A picture of gaps.
+pub struct GapPicture {
+    pub svg: String,
+    /// Marks of reference policies beyond the end of the scale.
+    pub marks_outside: usize,
+}
+
+/// The gap of each instance, largest on top, with marks for the reference policies.
+pub fn gaps(outcomes: &[Outcome], reference: &Reference, policies: &[&str]) -> Result<GapPicture> {
     let mut rows: Vec<_> = outcomes.iter().map(|o| (o.instance.name.as_str(), o.metrics.gap)).collect();
     rows.retain(|(_, gap)| gap.is_finite());
     rows.sort_by(|a, b| a.1.total_cmp(&b.1));
     let mark = |name: &str, policy: &str| reference.gap(policy, name);
     let marks: Vec<f64> = rows.iter().flat_map(|(name, _)| policies.iter().filter_map(|p| mark(name, p))).collect();
-    // A policy that collapses on a busy day must not squeeze everybody else.
+    // The scale ends at a high quantile of the marks, so that an outlier does not compress the rest.
     let biggest = rows.iter().map(|(_, gap)| *gap).fold(0.5, f64::max);
     let end = if marks.is_empty() { biggest } else { quantile(marks.clone(), 0.9).max(biggest) } * 1.05;
-    let outside = marks.iter().filter(|gap| **gap > end).count();
+    let marks_outside = marks.iter().filter(|gap| **gap > end).count();
     let height = rows.len() as u32 * 17 + 70;
-    let picture = draw(WIDTH, height, "Gap per instance", |canvas| {
+    let svg = draw(WIDTH, height, "Gap per instance", |canvas| {
         let format = |m: &f64| if end > 8.0 { format!("{m:.0}") } else { format!("{m:.1}") };
         let x = Axis {
             range: 0.0..end,
@@ -107,7 +115,7 @@ pub fn gaps(outcomes: &[Outcome], reference: &Reference, policies: &[&str]) -> R
         for (policy, color) in policies.iter().zip(MARKS) {
             let seen = rows.iter().enumerate().filter_map(|(n, (name, _))| Some((n, mark(name, policy)?)));
             let seen = seen.filter(|(_, gap)| *gap <= end);
-            // A rim keeps the mark apart from the bar and from other marks.
+            // A rim separates the mark from the bar and from other marks.
             let rimmed = seen.flat_map(|(n, gap)| [(gap, n, 5, CARD), (gap, n, 4, color)]);
             let mark = |(gap, n, size, color): (f64, usize, i32, RGBColor)| {
                 Circle::new((gap, n as f64 + 0.5), size, color.filled())
@@ -120,13 +128,13 @@ pub fn gaps(outcomes: &[Outcome], reference: &Reference, policies: &[&str]) -> R
         }
         Ok(())
     })?;
-    Ok((picture, outside))
+    Ok(GapPicture { svg, marks_outside })
 }
 
-/// What the couriers of an instance do over the day, and how many orders are open.
+/// Couriers by activity, and open orders, over the day.
 pub fn riders(outcome: &Outcome) -> Result<String> {
     let curves = curves(&outcome.instance, &outcome.day.solution);
-    // In hours: the labels fall on numbers that are round in the axis's own unit.
+    // In hours, so that the axis labels fall on full hours.
     let at = |n: usize| (curves.first as f64 + n as f64) / 60.0;
     let (first, last) = (at(0), at(curves.on_shift.len()));
     let line = |counts: &[i64]| counts.iter().enumerate().map(|(n, &count)| (at(n), count as f64)).collect::<Vec<_>>();

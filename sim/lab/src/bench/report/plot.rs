@@ -1,7 +1,7 @@
-//! Pictures by `plotters`, in the colours of the page.
+//! SVG pictures by `plotters`, in the colours of the page.
 //!
-//! The library writes fixed colours; the page has a light and a dark set. So each colour here is a placeholder, which
-//! becomes a variable of the page's style sheet once the picture is drawn.
+//! `plotters` writes fixed colours, but the page has a light and a dark theme. Each colour here is a placeholder that
+//! [`draw`] replaces with a variable of the style sheet.
 
 use std::ops::Range;
 
@@ -15,25 +15,26 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 pub const INK: RGBColor = RGBColor(1, 2, 3);
 /// Lines of the grid.
 pub const GRID: RGBColor = RGBColor(1, 2, 4);
-/// What we reach.
+/// Our results.
 pub const OURS: RGBColor = RGBColor(1, 2, 5);
-/// What nobody can beat, and whatever else is not ours.
+/// The zero-wait bound, and other values that are not results of ours.
 pub const BOUND: RGBColor = RGBColor(1, 2, 6);
-/// A third thing in the picture.
+/// A third series.
 pub const THIRD: RGBColor = RGBColor(1, 2, 7);
-/// What the picture lies on.
+/// Background.
 pub const CARD: RGBColor = RGBColor(1, 2, 8);
-/// Up to as many reference policies are told apart.
+/// Reference policies; further ones are not drawn.
 pub const MARKS: [RGBColor; 6] =
     [RGBColor(1, 3, 1), RGBColor(1, 3, 2), RGBColor(1, 3, 3), RGBColor(1, 3, 4), RGBColor(1, 3, 5), RGBColor(1, 3, 6)];
 
 /// A picture's canvas.
 pub type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws a picture of that many pixels at its full size; the page scales it.
+/// Draws a picture and returns it as SVG. Width and height are in pixels; the page scales it. `title` is its accessible
+/// name.
 ///
 /// # Errors
-/// The drawing library refuses; it has no reason to.
+/// `plotters` fails to draw.
 pub fn draw(width: u32, height: u32, title: &str, picture: impl FnOnce(&Canvas<'_>) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
     {
@@ -51,45 +52,44 @@ pub fn draw(width: u32, height: u32, title: &str, picture: impl FnOnce(&Canvas<'
     Ok(svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{title}\" "), 1))
 }
 
-/// What the library's errors become.
+/// Converts an error of `plotters`.
 pub fn refused<E: std::error::Error + Send + Sync>(error: DrawingAreaErrorKind<E>) -> anyhow::Error {
     anyhow!("the picture cannot be drawn: {error}")
 }
 
-/// The way text looks, anchored at its right or left end, or in the middle.
+/// The text style, vertically centred, with the given horizontal anchor.
 #[must_use]
 pub fn text(anchor: HPos) -> TextStyle<'static> {
     ("sans-serif", 12).into_font().color(&INK).pos(Pos::new(anchor, VPos::Center))
 }
 
-/// A picture with two axes of numbers.
+/// A chart with two numeric axes.
 pub type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// One axis of a picture.
+/// An axis of a chart.
 pub struct Axis<'f> {
-    /// From where to where.
+    /// First and last value.
     pub range: Range<f64>,
-    /// About how many labels.
+    /// Approximate number of labels.
     pub labels: usize,
-    /// How a number is written.
+    /// Formats the labels.
     pub format: &'f dyn Fn(&f64) -> String,
-    /// What the numbers are.
+    /// Title of the axis.
     pub what: &'f str,
-    /// Pixels for the labels; none, no labels.
+    /// Space for labels and title, pixels; 0 hides the labels.
     pub room: u32,
 }
 
-/// Axes, grid and labels, the same in all pictures. The grid follows the labels of one axis: the vertical one, or with
-/// `upright` lines the horizontal one.
+/// Draws axes, labels and grid lines: vertical lines with `vertical_grid`, else horizontal ones.
 ///
 /// # Errors
-/// The drawing library refuses; it has no reason to.
-pub fn axes<'a, 'b>(canvas: &'a Canvas<'b>, x: Axis<'_>, y: Axis<'_>, upright: bool) -> Result<Chart<'a, 'b>> {
+/// `plotters` fails to draw.
+pub fn axes<'a, 'b>(canvas: &'a Canvas<'b>, x: Axis<'_>, y: Axis<'_>, vertical_grid: bool) -> Result<Chart<'a, 'b>> {
     let mut builder = ChartBuilder::on(canvas);
     builder.margin(8).margin_right(16).x_label_area_size(x.room).y_label_area_size(y.room);
     let mut chart = builder.build_cartesian_2d(x.range, y.range).map_err(refused)?;
     let mut mesh = chart.configure_mesh();
-    if upright {
+    if vertical_grid {
         mesh.disable_y_mesh();
     } else {
         mesh.disable_x_mesh();

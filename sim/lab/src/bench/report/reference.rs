@@ -1,30 +1,26 @@
-//! What other policies reach on the same instances, to be drawn beside ours.
+//! Results of other policies on the same instances, for comparison.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
-use super::super::metrics::mean;
+use crate::statistics::{PairedDifference, mean};
 use pannier_instance::InstanceError;
 
-/// Gap to the zero-wait bound in minutes, by policy, then by instance.
+/// Gaps to the zero-wait bound, minutes, by policy and instance name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reference(BTreeMap<String, HashMap<String, f64>>);
 
-/// Ours against another policy, over the instances that both have.
+/// Our gaps against those of another policy, over the instances that both have.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The other policy.
     pub policy: String,
-    /// How many instances both have.
-    pub instances: usize,
-    /// Their mean gap, minutes.
+    /// The other policy's mean gap, minutes.
     pub gap: f64,
-    /// Mean of our gap − theirs, minutes.
-    pub difference: f64,
-    /// Standard error of the difference, minutes.
-    pub standard_error: f64,
-    /// On how many instances ours is smaller.
+    /// Our gap − theirs, minutes, paired by instance.
+    pub difference: PairedDifference,
+    /// Number of instances on which our gap is smaller.
     pub better: usize,
 }
 
@@ -32,7 +28,7 @@ impl Reference {
     /// Reads a CSV with the columns `instance`, `policy` and `gap_to_bound`, in any order and among others.
     ///
     /// # Errors
-    /// What is wrong, with file and line.
+    /// [`InstanceError`] with the line: a missing column, an empty cell, a gap that is not a number.
     pub fn load(file: &Path) -> Result<Self, InstanceError> {
         let error = |line, what| InstanceError { file: file.to_owned(), line, what };
         let text = fs::read_to_string(file).map_err(|e| error(None, format!("cannot be read: {e}")))?;
@@ -60,32 +56,29 @@ impl Reference {
         Ok(all)
     }
 
-    /// The policies, by name.
+    /// The names of the policies, sorted.
     pub fn policies(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// The gap of a policy on an instance.
+    /// The gap of a policy on an instance, minutes.
     #[must_use]
     pub fn gap(&self, policy: &str, instance: &str) -> Option<f64> {
         self.0.get(policy)?.get(instance).copied()
     }
 
-    /// Ours, as names and gaps, against every policy that has at least one of the instances.
+    /// Compares our gaps, given with the instances' names, with each policy that has at least one of the instances.
+    /// Gaps that are not finite are left out.
     #[must_use]
     pub fn compare(&self, ours: &[(&str, f64)]) -> Vec<Comparison> {
         let against = |policy: &str| {
             let both = ours.iter().filter_map(|&(name, gap)| Some((gap, self.gap(policy, name)?)));
             let both: Vec<_> = both.filter(|(gap, _)| gap.is_finite()).collect();
             let differences: Vec<f64> = both.iter().map(|(ours, theirs)| ours - theirs).collect();
-            let (n, difference) = (both.len() as f64, mean(&differences));
-            let squares = differences.iter().map(|d| (d - difference).powi(2)).sum::<f64>();
-            (!both.is_empty()).then(|| Comparison {
+            Some(Comparison {
                 policy: policy.to_owned(),
-                instances: both.len(),
                 gap: mean(&both.iter().map(|(_, theirs)| *theirs).collect::<Vec<_>>()),
-                difference,
-                standard_error: (squares / (n - 1.0) / n).sqrt(),
+                difference: PairedDifference::of(&differences)?,
                 better: differences.iter().filter(|d| **d < 0.0).count(),
             })
         };
@@ -110,17 +103,17 @@ mod tests {
         let all = load("policy,instance,orders,gap_to_bound\nrh,a,5,2.0\nrh,b,5,4.0\nrh,c,5,9\ncr,a,5,1.5\n").unwrap();
         let against = all.compare(&[("a", 1.0), ("b", 1.0), ("d", 7.0)]);
         assert_eq!(
-            against.iter().map(|c| (c.policy.as_str(), c.instances)).collect::<Vec<_>>(),
+            against.iter().map(|c| (c.policy.as_str(), c.difference.pairs)).collect::<Vec<_>>(),
             [("cr", 1), ("rh", 2)]
         );
         assert_eq!(
-            (against[1].gap, against[1].difference, against[1].standard_error, against[1].better),
+            (against[1].gap, against[1].difference.mean, against[1].difference.standard_error, against[1].better),
             (3.0, -2.0, 1.0, 2)
         );
     }
 
     #[test]
-    fn a_bad_file_is_named_with_its_line() {
+    fn an_invalid_file_is_reported_with_its_line() {
         for (text, expected) in [
             ("instance,policy\n", "file:1: the column gap_to_bound is missing"),
             ("instance,policy,gap_to_bound\na,rh,x\n", "file:2: gap_to_bound is not a number"),

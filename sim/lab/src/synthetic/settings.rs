@@ -1,4 +1,4 @@
-//! A city's settings: `default.toml` is the manual, and a file has the lines that are different.
+//! Settings of a city. `default.toml` documents and defaults them; a city's file overrides some.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 use config::{Config, File, FileFormat};
 use serde::{Deserialize, Serialize};
 
-/// What a city is like: `default.toml` explains each line, with unit and range.
+/// A synthetic city. `default.toml` documents each field with unit and range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "default.toml has them, where the values are")]
+#[expect(missing_docs, reason = "documented in default.toml, beside the values")]
 pub struct City {
     pub name: String,
     pub size_km: f64,
@@ -73,10 +73,10 @@ pub struct Riders {
 const DEFAULT: &str = include_str!("default.toml");
 
 impl City {
-    /// The city of `default.toml`, with the lines of a file instead of its own.
+    /// The city of `default.toml`, overridden by the settings of `file`.
     ///
     /// # Errors
-    /// The file cannot be read, or the first setting in it that is unknown, of the wrong kind or out of its range.
+    /// The file cannot be read; a setting is unknown, of the wrong type or out of range.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let Some(file) = file else { return Self::read("") };
         let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
@@ -163,15 +163,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_only_what_is_different() {
+    fn a_file_overrides_the_defaults() {
         let city = City::read("name = 'x'\n[riders]\ncount = 3").unwrap();
-        let usual = City::load(None).unwrap();
-        assert_eq!(city, City { name: "x".into(), riders: Riders { count: 3, ..usual.riders.clone() }, ..usual });
+        let defaults = City::load(None).unwrap();
+        assert_eq!(city, City { name: "x".into(), riders: Riders { count: 3, ..defaults.riders.clone() }, ..defaults });
         assert_eq!(City::read(include_str!("busy.toml")).unwrap().name, "busy");
     }
 
     #[test]
-    fn a_wrong_line_is_named() {
+    fn an_invalid_setting_is_named() {
         let rows = [
             ("size_km = 0", "size_km: must be between 1 and 60, not 0"),
             ("name = 'a b'", "name: letters, digits and dashes, 1 to 40, not \"a b\""),

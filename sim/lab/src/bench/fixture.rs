@@ -1,13 +1,13 @@
-//! A day small enough to be worked by hand, for the tests of this folder.
+//! A small instance and a feasible solution, both computed by hand.
 
-use super::solution::{Assignment, Drop, Move, Site, Solution};
+use super::solution::{Assignment, Dropoff, Move, Site, Solution};
 use pannier_instance::{Courier, Instance, Order, Parameters, Point, Restaurant};
 
 const R1: Point = Point { x: 500.0, y: 0.0 };
 const R2: Point = Point { x: 500.0, y: 500.0 };
 
 /// Two couriers, two restaurants, four orders, 100 metres per minute, four minutes of service at counter and door.
-/// The last order is ready when everybody has gone home.
+/// The last order becomes ready after all shifts have ended.
 pub(super) fn instance() -> Instance {
     let order = |n: usize, (x, y), placement, restaurant, ready| {
         let at = Point { x, y };
@@ -36,7 +36,7 @@ pub(super) fn instance() -> Instance {
     }
 }
 
-/// c1 brings o1 and o2 in one go; c2 is sent to r1 for nothing, then fetches o3 from r2, whose customer is next door.
+/// c1 delivers o1 and o2 in one bundle. c2 moves to r1 without an order, then delivers o3 from r2 to the same point.
 pub(super) fn solution() -> Solution {
     let step = |courier, departure, from, to| Move { courier, departure, from, to };
     Solution {
@@ -45,9 +45,9 @@ pub(super) fn solution() -> Solution {
                 assigned: 4,
                 pickup: 12,
                 courier: 0,
-                drops: vec![Drop { order: 0, at: 26 }, Drop { order: 1, at: 33 }],
+                dropoffs: vec![Dropoff { order: 0, at: 26 }, Dropoff { order: 1, at: 33 }],
             },
-            Assignment { assigned: 36, pickup: 45, courier: 1, drops: vec![Drop { order: 2, at: 49 }] },
+            Assignment { assigned: 36, pickup: 45, courier: 1, dropoffs: vec![Dropoff { order: 2, at: 49 }] },
         ],
         moves: vec![
             step(0, 5, Site::Start, Site::Restaurant(0)),

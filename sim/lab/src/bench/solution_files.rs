@@ -1,4 +1,4 @@
-//! The three files that the library's own evaluator reads: space separated, one header line each, whole minutes.
+//! Solutions in the format of the library's evaluator: three space-separated files with one header line each.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::{fs, io};
 use super::solution::{Site, Solution};
 use pannier_instance::Instance;
 
-/// Writes the three files into a folder, which is made when it is not there.
+/// Writes the three files into `dir`, which is created when missing.
 ///
 /// # Errors
-/// The folder or a file cannot be written.
+/// The folder cannot be created or a file cannot be written.
 pub fn write(dir: &Path, instance: &Instance, solution: &Solution) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     fs::write(dir.join("solution_info_assignments.txt"), assignments(instance, solution))?;
@@ -18,15 +18,15 @@ pub fn write(dir: &Path, instance: &Instance, solution: &Solution) -> io::Result
     fs::write(dir.join("solution_info_couriers.txt"), couriers(instance, solution))
 }
 
-/// One line per assignment, by pickup; the orders in the sequence of their drop-offs.
+/// One line per assignment, sorted by pickup; the orders in drop-off sequence.
 fn assignments(instance: &Instance, solution: &Solution) -> String {
     let mut text = "assignment_time pickup_time courier order\n".to_owned();
     let mut sorted: Vec<_> = solution.assignments.iter().collect();
     sorted.sort_by_key(|a| (a.pickup, a.courier));
     for a in sorted {
         let _ = write!(text, "{} {} {}", a.assigned, a.pickup, instance.couriers[a.courier].id);
-        for drop in &a.drops {
-            let _ = write!(text, " {}", instance.orders[drop.order].id);
+        for dropoff in &a.dropoffs {
+            let _ = write!(text, " {}", instance.orders[dropoff.order].id);
         }
         text.push('\n');
     }
@@ -37,14 +37,15 @@ fn assignments(instance: &Instance, solution: &Solution) -> String {
 fn orders(instance: &Instance, solution: &Solution) -> String {
     let mut text = "order placement_time ready_time pickup_time dropoff_time courier\n".to_owned();
     for (order, served) in instance.orders.iter().zip(solution.by_order(instance)) {
-        let Some((a, drop)) = served else { continue };
-        let (times, courier) = (format!("{} {} {}", order.ready, a.pickup, drop.at), &instance.couriers[a.courier].id);
+        let Some((a, dropoff)) = served else { continue };
+        let (times, courier) =
+            (format!("{} {} {}", order.ready, a.pickup, dropoff.at), &instance.couriers[a.courier].id);
         let _ = writeln!(text, "{} {} {times} {courier}", order.id, order.placement);
     }
     text
 }
 
-/// One line per move, courier by courier. The evaluator writes a courier's own start as `0`.
+/// One line per move, courier by courier. `0` is the start of the courier's shift.
 fn couriers(instance: &Instance, solution: &Solution) -> String {
     let mut text = "courier departure_time origin destination\n".to_owned();
     let name = |site| match site {
@@ -52,8 +53,8 @@ fn couriers(instance: &Instance, solution: &Solution) -> String {
         Site::Restaurant(restaurant) => &instance.restaurants[restaurant].id,
         Site::Order(order) => &instance.orders[order].id,
     };
-    for (courier, work) in instance.couriers.iter().zip(solution.by_courier(instance)) {
-        for step in work.moves {
+    for (courier, schedule) in instance.couriers.iter().zip(solution.by_courier(instance)) {
+        for step in schedule.moves {
             let _ = writeln!(text, "{} {} {} {}", courier.id, step.departure, name(step.from), name(step.to));
         }
     }
@@ -62,11 +63,11 @@ fn couriers(instance: &Instance, solution: &Solution) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::example::{instance, solution};
+    use super::super::fixture::{instance, solution};
     use super::*;
 
     #[test]
-    fn the_files_are_as_the_evaluator_wants_them() {
+    fn the_files_have_the_evaluators_format() {
         let (instance, solution) = (instance(), solution());
         assert_eq!(
             assignments(&instance, &solution),

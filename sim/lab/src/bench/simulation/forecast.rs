@@ -1,31 +1,33 @@
-//! What may be known during a day: which shops are ordered from, and how long their kitchens take.
+//! Forecasts of demand and ready times, learned from the day so far.
 
 use std::collections::BTreeMap;
 
 use pannier_engine::{Cooking, Demand, Kitchens, Outlook, QUANTILES, Ready, ShopOutlook};
 
-use super::day::{MINUTE_MS, point, shop_id};
-use super::solution::Kitchen;
+use super::ids::{point, shop_id};
+use crate::bench::clock::MINUTE_MS;
+use crate::bench::solution::Kitchen;
 use pannier_instance::Instance;
 
-/// Of the preparation times seen so far, so many represent all.
-const TAKES: usize = 16;
+/// Number of quantiles that represent the observed preparation times.
+const PREPARATION_QUANTILES: usize = 16;
 
-/// What has been seen of the day so far.
-pub(super) struct Knowledge {
+/// The observations of a day so far and the forecasts from them.
+pub(super) struct Forecast {
     kitchen: Kitchen,
     demand: Demand,
     kitchens: Kitchens,
-    /// What each restaurant usually needs, milliseconds: the mean of its day, as its history would tell.
+    /// Mean preparation time that each restaurant states, milliseconds.
     stated_ms: Vec<i64>,
-    /// Preparation times seen so far, minutes, sorted.
-    takes: Vec<i64>,
-    /// When open orders may be ready, milliseconds since the day began, as of this minute.
-    guesses: BTreeMap<usize, [i64; QUANTILES]>,
+    /// Observed preparation times, minutes, sorted.
+    preparation_min: Vec<i64>,
+    /// Quantiles of the ready times of open orders, milliseconds of the day, as of this minute.
+    ready_quantiles: BTreeMap<usize, [i64; QUANTILES]>,
 }
 
-impl Knowledge {
-    /// Of a day's beginning. What restaurants state that they usually need, milliseconds; empty: the means of the day.
+impl Forecast {
+    /// At the beginning of a day. `stated_ms` is each restaurant's mean preparation time; empty, it is computed from
+    /// the day's orders, in place of a history.
     pub fn new(instance: &Instance, kitchen: Kitchen, stated_ms: &[i64]) -> Self {
         let mut sums = vec![(0, 0); instance.restaurants.len()];
         for order in &instance.orders {
@@ -41,28 +43,29 @@ impl Knowledge {
             } else {
                 stated_ms.to_vec()
             },
-            takes: Vec::new(),
-            guesses: BTreeMap::new(),
+            preparation_min: Vec::new(),
+            ready_quantiles: BTreeMap::new(),
         }
     }
 
-    /// An order was placed.
-    pub fn placed(&mut self, instance: &Instance, order: usize, now: i64) {
+    /// Observes the placement of an order.
+    pub fn order_placed(&mut self, instance: &Instance, order: usize, now: i64) {
         let o = &instance.orders[order];
         let place = point(instance.restaurants[o.restaurant].at);
         self.demand.seen(shop_id(o.restaurant), place, now * MINUTE_MS);
         if self.kitchen == Kitchen::Known {
-            self.took(o.ready - o.placement);
+            self.observe_preparation(o.ready - o.placement);
         }
     }
 
-    fn took(&mut self, minutes: i64) {
-        let at = self.takes.partition_point(|t| *t < minutes);
-        self.takes.insert(at, minutes);
+    fn observe_preparation(&mut self, minutes: i64) {
+        let at = self.preparation_min.partition_point(|min| *min < minutes);
+        self.preparation_min.insert(at, minutes);
     }
 
-    /// A minute has begun: some food is ready, the rest is still cooking.
-    pub fn minute(&mut self, instance: &Instance, open: &[usize], now: i64) {
+    /// Observes the orders that become ready in this minute and forecasts the ready times of the others. Only with
+    /// [`Kitchen::Unknown`].
+    pub fn update(&mut self, instance: &Instance, open: &[usize], now: i64) {
         if self.kitchen == Kitchen::Known {
             return;
         }
@@ -81,41 +84,47 @@ impl Knowledge {
             let o = &instance.orders[order];
             let others = shops.get(&o.restaurant).into_iter().flatten().map(|(_, c)| *c);
             self.kitchens.observe(shop_id(o.restaurant), now * MINUTE_MS, hour, cooking, others);
-            self.took(o.ready - o.placement);
+            self.observe_preparation(o.ready - o.placement);
         }
-        self.guesses.clear();
+        self.ready_quantiles.clear();
         for (restaurant, orders) in shops {
             let all = orders.iter().map(|(_, c)| *c);
             let kitchen = self.kitchens.kitchen(shop_id(restaurant), now * MINUTE_MS, hour, all);
             for (order, cooking) in orders {
                 let placed_ms = instance.orders[order].placement * MINUTE_MS;
-                let takes = kitchen.ready_after(cooking.stated_ms, cooking.elapsed_ms);
-                // Whole minutes are the library's clock, and not before the next.
-                let ready = takes.map(|ms| (placed_ms + ms + MINUTE_MS / 2) / MINUTE_MS * MINUTE_MS);
-                self.guesses.insert(order, ready.map(|ms| ms.max((now + 1) * MINUTE_MS)));
+                let after_placement = kitchen.ready_after(cooking.stated_ms, cooking.elapsed_ms);
+                // Rounded to the whole minutes of the library, the next one at the earliest.
+                let ready = after_placement.map(|ms| (placed_ms + ms + MINUTE_MS / 2) / MINUTE_MS * MINUTE_MS);
+                self.ready_quantiles.insert(order, ready.map(|ms| ms.max((now + 1) * MINUTE_MS)));
             }
         }
     }
 
-    /// When an open order will be ready, as far as one knows.
+    /// When an open order will be ready: its forecast, or else the ready time in `instance`.
     pub fn ready(&self, instance: &Instance, order: usize) -> Ready {
-        match self.guesses.get(&order) {
+        match self.ready_quantiles.get(&order) {
             Some(moments) => Ready::one_of(moments),
             None => Ready::at(instance.orders[order].ready * MINUTE_MS),
         }
     }
 
-    /// Where orders are to be expected.
+    /// The expected demand per restaurant, and the preparation times observed so far.
     pub fn outlook(&self, now: i64, riders_on_shift: usize) -> Outlook {
         let now_ms = now * MINUTE_MS;
         let shops = self.demand.rates(now_ms).into_iter();
-        let spread = |n: usize| self.takes[(2 * n + 1) * self.takes.len() / (2 * TAKES)] * MINUTE_MS;
+        let quantile = |n: usize| {
+            self.preparation_min[(2 * n + 1) * self.preparation_min.len() / (2 * PREPARATION_QUANTILES)] * MINUTE_MS
+        };
         Outlook {
             shops: shops
                 .map(|(shop, place, orders_per_minute)| ShopOutlook { shop, place, orders_per_minute })
                 .collect(),
             orders_per_minute: self.demand.city_rate(now_ms),
-            takes_ms: if self.takes.is_empty() { Vec::new() } else { (0..TAKES).map(spread).collect() },
+            takes_ms: if self.preparation_min.is_empty() {
+                Vec::new()
+            } else {
+                (0..PREPARATION_QUANTILES).map(quantile).collect()
+            },
             riders_on_shift: u32::try_from(riders_on_shift).unwrap_or(u32::MAX),
         }
     }
