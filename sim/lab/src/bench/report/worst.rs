@@ -1,61 +1,68 @@
-//! The orders that took longest, measured against what was possible for them.
+//! The orders with the largest excess over their zero-wait bound.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
 use super::super::clock::clock;
 use super::super::run::Outcome;
 use super::super::worst_orders::{WorstOrder, worst_orders};
-use super::text::escaped;
 
-/// The same ten as HTML.
-pub fn worst(outcomes: &[Outcome]) -> String {
-    let mut html = String::from("<ol class=\"worst\">");
-    for late in &worst_orders(outcomes) {
-        let instance = &late.outcome.instance;
-        let order = &instance.orders[late.order];
-        let reached = late.dropoff.at - order.placement;
-        let _ = write!(
-            html,
-            "<li><h3><span>{} · order {}</span> <b>+{} min</b></h3><p class=\"note\">{reached} minutes from click to door; \
-             {} would have been possible.</p><ul>",
-            escaped(&instance.name),
-            escaped(&order.id),
-            late.excess,
-            late.bound,
-        );
-        for sentence in facts(late) {
-            let _ = write!(html, "<li>{}</li>", escaped(&sentence));
-        }
-        html.push_str("</ul>");
-        let story = late.outcome.day.explanations.iter().find(|story| story.order == late.order);
-        if let Some(story) = story.filter(|story| !story.sentences.is_empty()) {
-            html.push_str("<details><summary class=\"note\">What was planned, and why</summary><ul>");
-            for sentence in &story.sentences {
-                let _ = write!(html, "<li>{}</li>", escaped(sentence));
+pub fn worst(outcomes: &[Outcome]) -> Markup {
+    html! {
+        ol.worst {
+            @for worst in worst_orders(outcomes) {
+                (card(&worst))
             }
-            html.push_str("</ul></details>");
         }
-        html.push_str("</li>");
     }
-    html.push_str("</ol>");
-    html
 }
 
-/// What the solution itself tells.
-fn facts(late: &WorstOrder<'_>) -> Vec<String> {
-    let instance = &late.outcome.instance;
-    let order = &instance.orders[late.order];
-    let courier = &instance.couriers[late.assignment.courier].id;
-    let wait = late.assignment.pickup - order.ready;
-    let mut facts = vec![
+fn card(worst: &WorstOrder<'_>) -> Markup {
+    let instance = &worst.outcome.instance;
+    let order = &instance.orders[worst.order];
+    let click_to_door = worst.dropoff.at - order.placement;
+    let explanation = worst.outcome.day.explanations.iter().find(|e| e.order == worst.order);
+    let planned = explanation.map_or(&[][..], |e| &e.sentences);
+    html! {
+        li {
+            h3 {
+                span { (instance.name) " · order " (order.id) }
+                " "
+                b { "+" (worst.excess) " min" }
+            }
+            p.note { (click_to_door) " minutes from click to door; " (worst.bound) " would have been possible." }
+            ul {
+                @for fact in facts(worst) {
+                    li { (fact) }
+                }
+            }
+            @if !planned.is_empty() {
+                details {
+                    summary.note { "What was planned, and why" }
+                    ul {
+                        @for sentence in planned {
+                            li { (sentence) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Times of the order and its position in the bundle, from the solution.
+fn facts(worst: &WorstOrder<'_>) -> [String; 3] {
+    let WorstOrder { assignment, dropoff, .. } = worst;
+    let instance = &worst.outcome.instance;
+    let order = &instance.orders[worst.order];
+    let courier = &instance.couriers[assignment.courier].id;
+    let wait = assignment.pickup - order.ready;
+    let position = assignment.dropoffs.iter().position(|d| d.order == worst.order).map_or(0, |n| n + 1);
+    [
         format!("Placed at {}, ready at {}.", clock(order.placement), clock(order.ready)),
-        format!("Picked up at {} by {courier}, {wait} minutes after it was ready.", clock(late.assignment.pickup)),
-    ];
-    let drops = &late.assignment.dropoffs;
-    let place = drops.iter().position(|drop| drop.order == late.order).map_or(0, |n| n + 1);
-    facts.push(match drops.len() {
-        1 => format!("At the door at {}, the only one of its trip.", clock(late.dropoff.at)),
-        n => format!("At the door at {}, number {place} of the {n} of its trip.", clock(late.dropoff.at)),
-    });
-    facts
+        format!("Picked up at {} by {courier}, {wait} minutes after it was ready.", clock(assignment.pickup)),
+        match assignment.dropoffs.len() {
+            1 => format!("At the door at {}, the only one of its trip.", clock(dropoff.at)),
+            n => format!("At the door at {}, number {position} of the {n} of its trip.", clock(dropoff.at)),
+        },
+    ]
 }

@@ -1,4 +1,0 @@
-/// Text that is safe between tags and in quoted attributes.
-pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
