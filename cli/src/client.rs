@@ -94,8 +94,8 @@ impl Client {
                 Err(Failure::unreachable(format!("{name}: {problem}")))
             }
             Err(CallError::Refused(problem)) => anyhow::bail!("{name}: {problem}"),
-            Err(CallError::Garbled(why)) => anyhow::bail!("{name}: {why}"),
-            Err(CallError::Away(_) | CallError::Stopped) => {
+            Err(CallError::InvalidAnswer(why)) => anyhow::bail!("{name}: {why}"),
+            Err(CallError::Unavailable(_) | CallError::Stopped) => {
                 Err(Failure::unreachable(format!("{name} does not answer at {}", self.url(service))))
             }
         }

@@ -1,4 +1,4 @@
-//! What the platform answers, as far as the bots read it.
+//! Response bodies of the APIs. Only the fields that this client's users read; unknown fields are ignored.
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
@@ -9,12 +9,12 @@ use pannier_contracts::{
 };
 use serde::Deserialize;
 
-/// A part of a list.
+/// One page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Page<T> {
-    /// The records.
+    /// The records of this page.
     pub data: Vec<T>,
-    /// Where the next part starts.
+    /// `cursor` of the next page; none on the last.
     #[serde(default)]
     pub next_cursor: Option<String>,
 }
@@ -22,90 +22,90 @@ pub struct Page<T> {
 /// A shop as customers see it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct MerchantView {
-    /// Which shop.
+    /// The shop's `mer_…` id.
     pub id: MerchantId,
-    /// Does it take orders?
+    /// Only an open shop takes orders.
     pub status: MerchantStatus,
 }
 
 /// A shop as its owner sees it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ShopView {
-    /// Its version.
+    /// For `If-Match` of the next change.
     pub version: Version,
-    /// Does it take orders?
+    /// Only an open shop takes orders.
     pub status: MerchantStatus,
 }
 
-/// A priced offer of a shop.
+/// A priced basket, valid for a short time.
 #[derive(Debug, Clone, Deserialize)]
 pub struct QuoteView {
-    /// Which quote.
+    /// Named by the order that is placed from it.
     pub id: QuoteId,
-    /// What it costs.
+    /// Items and fees, in minor units of the shop's currency.
     pub total: Money,
 }
 
-/// The order as its customer sees it.
+/// An order as its customer, or operations, see it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct OrderView {
-    /// Which order.
+    /// The `ord_…` id.
     pub id: OrderId,
-    /// Its version.
+    /// For `If-Match` of the next change.
     pub version: Version,
-    /// Where it is.
+    /// Its place in the order lifecycle.
     pub state: OrderState,
-    /// Who placed it.
+    /// Who placed it; only in the operations API.
     #[serde(default)]
     pub customer_id: Option<CustomerId>,
-    /// Whose it is.
+    /// The shop that it was placed at.
     pub merchant_id: MerchantId,
-    /// When it was placed.
+    /// When order-svc stored it.
     pub placed_at: DateTime<Utc>,
-    /// When the kitchen means to be done.
+    /// When the shop expects the food to be ready; none before acceptance.
     #[serde(default)]
     pub ready_at: Option<DateTime<Utc>>,
-    /// Why it ended early.
+    /// Code of a rejection, cancellation, expiry or failure.
     #[serde(default)]
     pub reason: Option<String>,
-    /// The kitchen's side.
+    /// The shop's ticket; none before payment.
     #[serde(default)]
     pub ticket: Option<OrderTicket>,
-    /// The rider's side.
+    /// The delivery; none before acceptance.
     #[serde(default)]
     pub delivery: Option<OrderDelivery>,
-    /// What the customer tells the rider at the door.
+    /// The handover PIN; only in the customer API.
     #[serde(default)]
     pub pin: Option<String>,
 }
 
-/// The ticket in an order.
+/// Summary of the shop's ticket in an [`OrderView`].
 #[derive(Debug, Clone, Deserialize)]
 pub struct OrderTicket {
-    /// Which ticket.
+    /// The `tkt_…` id.
     pub id: TicketId,
 }
 
-/// The delivery in an order.
+/// Summary of the delivery in an [`OrderView`].
 #[derive(Debug, Clone, Deserialize)]
 pub struct OrderDelivery {
-    /// Which delivery.
+    /// The `dlv_…` id.
     pub id: DeliveryId,
-    /// Where it is.
+    /// Its place in the delivery lifecycle.
     pub state: DeliveryState,
-    /// Who carries it.
+    /// The assigned rider.
     #[serde(default)]
     pub rider_id: Option<RiderId>,
-    /// When the food left the shop.
+    /// When the rider collected the food.
     #[serde(default)]
     pub picked_up_at: Option<DateTime<Utc>>,
-    /// When the customer had it.
+    /// When the customer received it.
     #[serde(default)]
     pub delivered_at: Option<DateTime<Utc>>,
 }
 
 impl OrderView {
-    /// Nothing more happens to it.
+    /// Whether the state is final.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         use OrderState::{Cancelled, Delivered, Expired, Failed, Rejected};
@@ -113,26 +113,26 @@ impl OrderView {
     }
 }
 
-/// The delivery as its rider sees it.
+/// A delivery as its rider sees it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct DeliveryView {
-    /// The delivery itself.
+    /// The record, its fields at the top level of the JSON.
     #[serde(flatten)]
     pub delivery: DeliverySnapshot,
-    /// Where the shop is.
+    /// The shop's place.
     pub pickup: Place,
-    /// Where the customer is.
+    /// The customer's place.
     pub dropoff: Place,
 }
 
-/// One look of the dispatcher at a delivery.
+/// One dispatch round: the dispatcher's decision about a delivery at one time.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RoundView {
-    /// When.
+    /// When the decision was made.
     pub at: DateTime<Utc>,
-    /// `offer`, `hold`, `nobody`.
+    /// `offer`, `hold` or `nobody`.
     pub outcome: String,
-    /// Why.
+    /// Why no offer was made.
     #[serde(default)]
     pub reason: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! One call of an API, before it is sent.
+//! Description of one API call, independent of who sends it.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use crate::Service;
 
-/// How long one try may take. The services answer within 5 s or refuse.
+/// Default timeout of one attempt. The services answer or refuse within 5 s.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long a call is tried again: longer than any service or server needs to restart.
+/// Default time during which a call is retried: longer than any service or server needs to restart.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// One call, before it is sent.
+/// One API call. [`crate::Caller::send`] sends it.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Call {
@@ -29,17 +29,17 @@ pub struct Call {
 }
 
 impl Call {
-    /// Reads.
+    /// A GET without a body.
     pub fn get(service: Service, path: impl Into<String>) -> Self {
         Self::new(service, Method::GET, path)
     }
 
-    /// Puts, without a key: a PUT is idempotent by itself.
+    /// A PUT without an Idempotency-Key: it is idempotent by itself.
     pub fn put(service: Service, path: impl Into<String>) -> Self {
         Self::new(service, Method::PUT, path)
     }
 
-    /// Posts, under a key of its own: all tries of this call are one action.
+    /// A POST with a fresh Idempotency-Key: all attempts of this call take effect once.
     pub fn post(service: Service, path: impl Into<String>) -> Self {
         let call = Self::new(service, Method::POST, path);
         call.key(Uuid::now_v7().simple().to_string())
@@ -59,32 +59,32 @@ impl Call {
         }
     }
 
-    /// Sends a body.
+    /// Sets the JSON body.
     pub fn body(self, body: impl Serialize) -> Self {
         Self { body: serde_json::to_value(body).ok(), ..self }
     }
 
-    /// Under this Idempotency-Key instead of a fresh one.
+    /// Sets the Idempotency-Key, for a call that repeats an earlier one.
     pub fn key(self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self }
     }
 
-    /// Without an Idempotency-Key.
+    /// Removes the Idempotency-Key.
     pub fn keyless(self) -> Self {
         Self { key: None, ..self }
     }
 
-    /// Only if the version is still this.
+    /// Sends `If-Match`: the call is refused with 412 when the record has another version.
     pub fn if_match(self, version: i64) -> Self {
         Self { if_match: Some(version), ..self }
     }
 
-    /// Tries for so long; zero means once.
+    /// Retries for this long; zero means a single attempt.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Waits so long for the answer of one try.
+    /// Timeout of one attempt.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }

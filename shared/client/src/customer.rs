@@ -1,12 +1,12 @@
-//! What a customer calls.
+//! The customer API.
 
-use pannier_contracts::{MerchantId, OrderId, Place, QuoteId};
+use pannier_contracts::{MerchantId, OrderId, Place, QuoteId, Role};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{Api, Call, CallError, Caller, MerchantView, OrderView, Page, QuoteView, Role, Service, sse};
+use crate::{Api, Call, CallError, Caller, MerchantView, OrderView, Page, QuoteView, Service, sse};
 
-/// Somebody who orders.
+/// A customer, with calls of the customer API.
 #[derive(Clone)]
 pub struct Customer(Caller);
 
@@ -17,7 +17,7 @@ impl Customer {
         Self(api.caller(Role::Customer, subject))
     }
 
-    /// Every shop whose zone holds the place.
+    /// All shops that deliver to the place.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -26,16 +26,16 @@ impl Customer {
         self.0.list(Service::Order, &path).await
     }
 
-    /// Asks a price.
+    /// Prices `quantity` pieces of one item, delivered to `to`.
     ///
     /// # Errors
-    /// As [`Caller::send`]; 422 when the shop is closed, the item is gone or the place is outside.
+    /// As [`Caller::send`]; 422 when the shop is closed, the item is unavailable or the place is outside its zone.
     pub async fn quote(&self, shop: MerchantId, sku: &str, quantity: u16, to: Place) -> Result<QuoteView, CallError> {
         let body = json!({ "merchant_id": shop, "lines": [{ "sku": sku, "quantity": quantity }], "dropoff": to });
         self.0.send(Call::post(Service::Order, "/v1/quotes").body(body)).await
     }
 
-    /// Orders, under the caller's own key: a second try of the same tap.
+    /// Places the order of a quote. Repeating the call with the same `key` returns the first order.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -44,7 +44,7 @@ impl Customer {
         self.0.send(Call::post(Service::Order, "/v1/orders").key(key).body(body)).await
     }
 
-    /// Reads an order.
+    /// The order with its ticket, delivery and PIN.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -52,7 +52,7 @@ impl Customer {
         self.0.send(Call::get(Service::Order, format!("/v1/orders/{order}"))).await
     }
 
-    /// The customer's newest orders.
+    /// The customer's `limit` newest orders, at most one page.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -61,14 +61,14 @@ impl Customer {
         Ok(page.data)
     }
 
-    /// Watches an order until the receiver is dropped.
+    /// Follows the order's event stream until the receiver is dropped.
     #[must_use]
     pub fn watch(&self, order: OrderId) -> mpsc::Receiver<sse::Event> {
         sse::follow(self.0.clone(), Service::Order, format!("/v1/orders/{order}/stream"))
     }
 
-    /// The customer will not call again.
-    pub fn leave(&self) {
+    /// Drops the cached token of a customer who makes no more calls.
+    pub fn sign_out(&self) {
         self.0.forget_token();
     }
 }

@@ -1,4 +1,4 @@
-//! What the platform acknowledged, written down by those who heard it: the checks hold the platform to it.
+//! A record of the writing calls that the platform acknowledged. The checks after a replay compare the platform with it.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,45 +9,45 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// One writing call that was answered with 2xx.
+/// One writing call that was answered with 2xx: one line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Acknowledged {
     /// When the answer was read.
     pub at: DateTime<Utc>,
-    /// Who called: `customer:cus_…`.
+    /// Role and subject: `customer:cus_…`.
     pub caller: String,
     /// Method and path: `POST /v1/orders`.
     pub call: String,
-    /// The call's Idempotency-Key, if it had one.
+    /// The Idempotency-Key, if one was sent.
     pub key: Option<String>,
-    /// The answer's status.
+    /// The HTTP status.
     pub status: u16,
-    /// The answer was a replay: an earlier try had got through.
+    /// Whether the answer was a stored one: an earlier attempt had succeeded.
     pub replayed: bool,
-    /// The `id` in the answer, if there was one.
+    /// `id` in the response body, if present.
     pub id: Option<String>,
 }
 
-/// A file of JSON lines. Every line goes to the kernel before the bot that heard the answer goes on.
+/// A file of JSON lines, shared by all callers. Each line is written to the kernel before `send` returns the answer.
 pub struct Journal {
     file: Mutex<File>,
 }
 
 impl Journal {
-    /// Starts an empty journal.
+    /// Creates the file, or empties it.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// When the file cannot be created.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let file = OpenOptions::new().create(true).write(true).truncate(true).open(path);
         let file = file.with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self { file: Mutex::new(file) })
     }
 
-    /// Adds one line.
+    /// Writes one line.
     ///
     /// # Errors
-    /// When it cannot be written: then the run proves nothing and should end.
+    /// When it cannot be written. The caller should end the run: an incomplete journal proves nothing.
     pub fn append(&self, line: &Acknowledged) -> anyhow::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -58,10 +58,10 @@ impl Journal {
             .context("the journal cannot be written")
     }
 
-    /// Reads a journal back.
+    /// Reads all lines of a journal.
     ///
     /// # Errors
-    /// When the file cannot be read or a line is not one of its own.
+    /// When the file cannot be read or a line is not an [`Acknowledged`].
     pub fn read(path: &Path) -> anyhow::Result<Vec<Acknowledged>> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let parse = |(n, line): (usize, &str)| {

@@ -1,10 +1,10 @@
-//! A typed client of the public HTTP APIs and streams, made for services that may be killed while they answer.
+//! A typed client of the public HTTP APIs and event streams, for services that may be killed while they answer.
 //!
-//! A call that got no answer, or a 5xx, is tried again **with the same Idempotency-Key** until its patience ends, so
-//! that it happens once however often it was sent. Every acknowledged writing call can go into a [`journal`].
+//! A call without an answer, or with a 5xx, is retried **with the same Idempotency-Key** until its patience ends, so it
+//! takes effect at most once however often it is sent. Acknowledged writing calls can be recorded in a [`journal`].
 //!
-//! Bots, load generators, the command line and tests use it. It knows contracts and HTTP only: no database, no broker, no
-//! engine.
+//! Bots, load generators, the command line and tests use it. It depends on the contracts and HTTP only: not on a database,
+//! a broker or the engine.
 
 mod answers;
 mod api;
@@ -12,6 +12,7 @@ mod call;
 mod customer;
 pub mod journal;
 mod ops;
+mod paging;
 mod problem;
 mod rider;
 mod service;

@@ -1,39 +1,23 @@
-//! What operations call.
+//! The operations API.
 
 use pannier_contracts::zone::{Policy, ZoneSnapshot};
-use pannier_contracts::{DeliveryId, OrderId, Place, Version, ZoneId};
-use serde::de::DeserializeOwned;
+use pannier_contracts::{DeliveryId, OrderId, Place, Role, Version, ZoneId};
 use serde_json::{Value, json};
 
-use crate::{Api, Call, CallError, Caller, OrderView, Page, Role, RoundView, Service};
+use crate::{Api, Call, CallError, Caller, OrderView, RoundView, Service};
 
-impl Caller {
-    /// A whole list, page by page.
-    pub(super) async fn list<T: DeserializeOwned>(&self, service: Service, path: &str) -> Result<Vec<T>, CallError> {
-        let mut all = Vec::new();
-        let mut at = path.to_owned();
-        loop {
-            let page: Page<T> = self.send(Call::get(service, at)).await?;
-            all.extend(page.data);
-            let Some(cursor) = page.next_cursor else { return Ok(all) };
-            let joint = if path.contains('?') { '&' } else { '?' };
-            at = format!("{path}{joint}cursor={cursor}");
-        }
-    }
-}
-
-/// Operations.
+/// An operator, with calls of the operations APIs of all three services.
 #[derive(Clone)]
 pub struct Ops(Caller);
 
 impl Ops {
-    /// Somebody of operations.
+    /// An operator; `subject` is the name in audit records.
     #[must_use]
     pub fn new(api: &std::sync::Arc<Api>, subject: &str) -> Self {
         Self(api.caller(Role::Ops, subject))
     }
 
-    /// Makes or changes a zone.
+    /// Creates a zone, or replaces its settings.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -55,7 +39,7 @@ impl Ops {
         self.0.send(if let Some(v) = existing { call.if_match(v) } else { call }).await
     }
 
-    /// Every order that is not over.
+    /// All orders that are not in a final state.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -63,16 +47,16 @@ impl Ops {
         self.0.list(Service::Order, "/v1/ops/orders?open=true&limit=100").await
     }
 
-    /// Cancels an order.
+    /// Cancels an order, with `reason` as its code.
     ///
     /// # Errors
-    /// As [`Caller::send`]; 409 when a rider has it, 412 when it has moved meanwhile.
+    /// As [`Caller::send`]; 409 after pickup, 412 when its version is no longer `seen`.
     pub async fn cancel(&self, id: OrderId, seen: Version, reason: &str) -> Result<OrderView, CallError> {
         let call = Call::post(Service::Order, format!("/v1/ops/orders/{id}/cancel"));
         self.0.send(call.body(json!({ "reason": reason })).if_match(seen.0)).await
     }
 
-    /// How many tickets and deliveries are not over, and how many events are not published.
+    /// The number of open tickets, open deliveries and unpublished events, added up: zero when the platform is at rest.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -87,7 +71,7 @@ impl Ops {
         Ok(unfinished)
     }
 
-    /// The dispatcher's looks at a delivery.
+    /// The recorded dispatch rounds of a delivery.
     ///
     /// # Errors
     /// As [`Caller::send`].

@@ -1,27 +1,27 @@
-//! What can go wrong with a call.
+//! Errors of a call.
 
 use serde::Deserialize;
 
-/// The platform's no, RFC 9457.
+/// A refusal by the platform: a problem document (RFC 9457).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
-    /// What a program reads: `illegal_transition`.
+    /// Stable code for programs: `illegal_transition`.
     pub code: String,
-    /// What a person reads.
+    /// Explanation for people.
     pub detail: String,
-    /// The state that the thing is in, when that is why.
+    /// The record's current state, when that is the reason.
     pub state: Option<String>,
-    /// The version that the thing has, when that is why.
+    /// The record's current version, when that is the reason.
     pub version: Option<i64>,
-    /// Finds the call in the logs.
+    /// Identifies the call in the services' logs.
     pub trace_id: Option<String>,
 }
 
 impl Problem {
-    /// Reads a problem; an answer that is none, for example a proxy's, becomes one.
+    /// Parses a problem document. Another body, for example a proxy's, becomes a problem with the code `not_a_problem`.
     #[must_use]
     pub fn read(status: u16, body: &[u8]) -> Self {
         let problem = serde_json::from_slice(body).unwrap_or_else(|_| Self {
@@ -43,25 +43,25 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Why a call has no answer.
+/// Why a call did not succeed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CallError {
-    /// The platform said no.
+    /// The platform refused the call; repeating it does not help.
     #[error("{0}")]
     Refused(Box<Problem>),
-    /// Nobody answered in time. What was asked for may have happened.
-    #[error("away: {0}")]
-    Away(String),
-    /// It was acknowledged, but not in the form that the API promises.
-    #[error("garbled: {0}")]
-    Garbled(String),
-    /// The run ends.
+    /// No answer until the patience ended. The call may have taken effect.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The call succeeded, but its answer does not match the API or could not be recorded in the journal.
+    #[error("invalid answer: {0}")]
+    InvalidAnswer(String),
+    /// The stop token was cancelled. The call may have taken effect.
     #[error("stopped")]
     Stopped,
 }
 
 impl CallError {
-    /// The status of a refusal.
+    /// The HTTP status of a refusal; none for the other errors.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -70,7 +70,7 @@ impl CallError {
         }
     }
 
-    /// The run ends.
+    /// Whether the stop token was cancelled.
     #[must_use]
     pub const fn is_stop(&self) -> bool {
         matches!(self, Self::Stopped)

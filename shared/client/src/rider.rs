@@ -1,32 +1,32 @@
-//! What a rider's app calls.
+//! The rider API.
 
 use std::time::Duration;
 
 use chrono::Utc;
 use pannier_contracts::offer::OfferSnapshot;
 use pannier_contracts::rider::RiderSnapshot;
-use pannier_contracts::{DeliveryId, OfferId, Place};
+use pannier_contracts::{DeliveryId, OfferId, Place, Role};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::{Api, Call, CallError, Caller, DeliveryView, Role, Service, sse};
+use crate::{Api, Call, CallError, Caller, DeliveryView, Service, sse};
 
-/// What a rider does with a delivery.
+/// A step of a delivery that the rider confirms in the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tap<'p> {
-    /// At the counter.
+    /// Arrived at the shop.
     AtPickup,
-    /// The food is in the bag.
+    /// Collected the food.
     PickedUp,
-    /// At the door.
+    /// Arrived at the customer.
     AtDropoff,
-    /// Handed over; the customer told this PIN.
+    /// Handed over, with the customer's PIN.
     Delivered(&'p str),
-    /// Back at the shop.
+    /// Brought the food back to the shop.
     Returned,
 }
 
-/// A rider's app.
+/// A rider's app, with calls of the rider API.
 #[derive(Clone)]
 pub struct Rider(Caller);
 
@@ -37,13 +37,13 @@ impl Rider {
         Self(api.caller(Role::Rider, subject))
     }
 
-    /// The platform that is called.
+    /// The shared client.
     #[must_use]
     pub fn api(&self) -> &Api {
         self.0.api()
     }
 
-    /// Makes or changes the rider.
+    /// Creates or changes the rider's profile. `capacity` is the number of orders carried at a time.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -52,7 +52,7 @@ impl Rider {
         self.0.send(Call::put(Service::Dispatch, "/v1/rider/profile").body(body)).await
     }
 
-    /// On shift, here.
+    /// Starts the shift at `place`.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -60,7 +60,7 @@ impl Rider {
         self.0.send(Call::post(Service::Dispatch, "/v1/rider/online").body(json!({ "place": place }))).await
     }
 
-    /// No new offers.
+    /// Receives no more offers; open deliveries go on.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -68,15 +68,15 @@ impl Rider {
         self.0.send(Call::post(Service::Dispatch, "/v1/rider/pause").body(json!({}))).await
     }
 
-    /// Off shift.
+    /// Ends the shift.
     ///
     /// # Errors
-    /// As [`Caller::send`]; 409 `carrying` with orders on board.
+    /// As [`Caller::send`]; 409 `carrying` while deliveries are open.
     pub async fn offline(&self) -> Result<RiderSnapshot, CallError> {
         self.0.send(Call::post(Service::Dispatch, "/v1/rider/offline").body(json!({}))).await
     }
 
-    /// Here I am. Tried once: the next position is better news than this one late.
+    /// Reports the position. Sent once without retries: a late position is worth less than the next one.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -87,7 +87,7 @@ impl Rider {
         self.0.send::<Value>(call.patience(Duration::ZERO).timeout(Duration::from_secs(2))).await.map(drop)
     }
 
-    /// Open offers.
+    /// Offers that are not answered yet.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -95,16 +95,16 @@ impl Rider {
         self.0.list(Service::Dispatch, "/v1/rider/offers?limit=100").await
     }
 
-    /// Takes an offer. Not tried for longer than an offer lives.
+    /// Accepts an offer. Retried for at most 25 s, the lifetime of an offer.
     ///
     /// # Errors
-    /// As [`Caller::send`]; 409 when it came too late.
+    /// As [`Caller::send`]; 409 when the offer has expired or was revoked.
     pub async fn accept(&self, offer: OfferId) -> Result<DeliveryView, CallError> {
         let call = Call::post(Service::Dispatch, format!("/v1/rider/offers/{offer}/accept"));
         self.0.send(call.body(json!({})).patience(Duration::from_secs(25))).await
     }
 
-    /// The rider's deliveries that are not over.
+    /// The rider's deliveries that are not in a final state.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -112,7 +112,7 @@ impl Rider {
         self.0.list(Service::Dispatch, "/v1/rider/deliveries?open=true&limit=100").await
     }
 
-    /// Reads a delivery; none when it is not this rider's (any more).
+    /// The delivery; none when it is not, or no longer, assigned to this rider.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -124,10 +124,10 @@ impl Rider {
         }
     }
 
-    /// Tells what the rider did.
+    /// Confirms a step of a delivery.
     ///
     /// # Errors
-    /// As [`Caller::send`]; 409 when the delivery is no longer where the rider thinks.
+    /// As [`Caller::send`]; 409 when the delivery's state does not allow the step.
     pub async fn tap(&self, id: DeliveryId, tap: Tap<'_>) -> Result<DeliveryView, CallError> {
         let at = Utc::now();
         let (action, body) = match tap {
@@ -141,7 +141,7 @@ impl Rider {
         self.0.send(call.body(body)).await
     }
 
-    /// Watches offers and deliveries until the receiver is dropped.
+    /// Follows the stream of offers and deliveries until the receiver is dropped.
     #[must_use]
     pub fn watch(&self) -> mpsc::Receiver<sse::Event> {
         sse::follow(self.0.clone(), Service::Dispatch, "/v1/rider/offers/stream".into())

@@ -1,6 +1,6 @@
-//! The three services.
+//! The services that have public APIs.
 
-/// One of the three services.
+/// A service with a public API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
     /// Orders and payments; the customer API.
@@ -12,10 +12,10 @@ pub enum Service {
 }
 
 impl Service {
-    /// All of them, in the order in which an order passes them.
+    /// All services, in the order in which an order passes them.
     pub const ALL: [Self; 3] = [Self::Order, Self::Merchant, Self::Dispatch];
 
-    /// The name of its process, program and log.
+    /// Name of the service's program, process and log file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,15 +1,15 @@
-//! What a shop's tablet calls.
+//! The merchant API.
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::merchant::MenuItem;
 use pannier_contracts::ticket::TicketSnapshot;
-use pannier_contracts::{Place, TicketId, Version};
+use pannier_contracts::{Place, Role, TicketId, Version};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::{Api, Call, CallError, Caller, Role, Service, ShopView, sse};
+use crate::{Api, Call, CallError, Caller, Service, ShopView, sse};
 
-/// A shop's tablet.
+/// A shop's tablet, with calls of the merchant API.
 #[derive(Clone)]
 pub struct Shop(Caller);
 
@@ -20,7 +20,7 @@ impl Shop {
         Self(api.caller(Role::Merchant, subject))
     }
 
-    /// The shop, if there is one.
+    /// The shop's profile; none before the first `put_profile`.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -32,7 +32,7 @@ impl Shop {
         }
     }
 
-    /// Makes or changes the shop.
+    /// Creates the shop, or changes it when `seen` is its version. `prep_ms` is its usual preparation time.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -48,7 +48,7 @@ impl Shop {
         self.0.send(if let Some(v) = seen { call.if_match(v.0) } else { call }).await
     }
 
-    /// Replaces the menu.
+    /// Replaces the whole menu.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -57,7 +57,7 @@ impl Shop {
         self.0.send(call.if_match(seen.0)).await
     }
 
-    /// Takes orders from now on.
+    /// Opens the shop for orders.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -66,7 +66,7 @@ impl Shop {
         self.0.send(call.if_match(seen.0)).await
     }
 
-    /// Every ticket that is not over.
+    /// All tickets that are not in a final state.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -74,7 +74,7 @@ impl Shop {
         self.0.list(Service::Merchant, "/v1/merchant/tickets?open=true&limit=100").await
     }
 
-    /// Reads a ticket.
+    /// The ticket with this id.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -82,16 +82,16 @@ impl Shop {
         self.0.send(Call::get(Service::Merchant, format!("/v1/merchant/tickets/{id}"))).await
     }
 
-    /// Takes the order, to be ready then.
+    /// Accepts the order, with `at` as the expected ready time.
     ///
     /// # Errors
-    /// As [`Caller::send`]; 409 when the order has ended, 412 when another tablet was first.
+    /// As [`Caller::send`]; 409 when the order has ended, 412 when a concurrent update won.
     pub async fn accept(&self, id: TicketId, seen: Version, at: DateTime<Utc>) -> Result<TicketSnapshot, CallError> {
         let call = Call::post(Service::Merchant, format!("/v1/merchant/tickets/{id}/accept"));
         self.0.send(call.body(json!({ "ready_at": at })).if_match(seen.0)).await
     }
 
-    /// It waits at the counter.
+    /// Marks the food as ready for pickup.
     ///
     /// # Errors
     /// As [`Caller::send`].
@@ -100,7 +100,7 @@ impl Shop {
         self.0.send(call.body(json!({})).if_match(seen.0)).await
     }
 
-    /// Watches the shop's tickets until the receiver is dropped.
+    /// Follows the stream of the shop's tickets until the receiver is dropped.
     #[must_use]
     pub fn watch(&self) -> mpsc::Receiver<sse::Event> {
         sse::follow(self.0.clone(), Service::Merchant, "/v1/merchant/tickets/stream".into())

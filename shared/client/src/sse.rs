@@ -1,7 +1,8 @@
-//! Server-Sent Events, followed across restarts: a stream that breaks goes on after the last event that was seen.
+//! Server-Sent Events. A stream that breaks is reopened after the last event that was delivered.
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::StreamExt;
 use reqwest::StatusCode;
 use tokio::sync::mpsc;
@@ -10,26 +11,31 @@ use crate::api::root_cause;
 use crate::call::ANSWER_WITHIN;
 use crate::{Caller, Service};
 
-/// The platform sends a comment every 15 s; a stream silent for longer than this is dead.
-const SILENCE: Duration = Duration::from_secs(40);
-/// How many events may wait. When it is full the stream is not read on: the platform's side has to bear it.
-const WAITING: usize = 64;
+/// The platform sends a comment every 15 s; a stream without any bytes for this time is reopened.
+const READ_TIMEOUT: Duration = Duration::from_secs(40);
+/// Events that may wait for the receiver. When the channel is full, the socket is not read until there is room.
+const CHANNEL_CAPACITY: usize = 64;
+/// Delays before a stream is reopened. An event starts them again.
+const RECONNECT_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(200))
+    .with_max_delay(Duration::from_secs(2))
+    .without_max_times();
 
-/// One event.
+/// One event of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    /// The cursor after it.
+    /// Cursor to resume after this event.
     pub id: Option<String>,
-    /// The record's kind.
+    /// The `event` field: the record's kind.
     pub kind: String,
-    /// The record, JSON.
+    /// The record as JSON.
     pub data: String,
 }
 
-/// Follows a stream until the receiver is dropped or the run ends.
+/// Follows a stream until the receiver is dropped or the API's stop token is cancelled.
 #[must_use]
 pub fn follow(caller: Caller, service: Service, path: String) -> mpsc::Receiver<Event> {
-    let (out, events) = mpsc::channel(WAITING);
+    let (out, events) = mpsc::channel(CHANNEL_CAPACITY);
     tokio::spawn(async move {
         let stop = caller.api.stop.clone();
         tokio::select! {
@@ -43,7 +49,7 @@ pub fn follow(caller: Caller, service: Service, path: String) -> mpsc::Receiver<
 
 async fn keep_following(caller: &Caller, service: Service, path: &str, out: &mpsc::Sender<Event>) {
     let mut cursor = None;
-    let mut pause = Duration::from_millis(200);
+    let mut delays = RECONNECT_DELAYS.build();
     loop {
         let before = cursor.clone();
         if let Err(why) = read(caller, service, path, &mut cursor, out).await {
@@ -52,9 +58,11 @@ async fn keep_following(caller: &Caller, service: Service, path: &str, out: &mps
         if out.is_closed() {
             return;
         }
-        // A stream that told something was alive: come back soon. Otherwise slowly, it may be gone for a while.
-        pause = if cursor == before { (pause * 2).min(Duration::from_secs(2)) } else { Duration::from_millis(200) };
-        tokio::time::sleep(pause).await;
+        if cursor != before {
+            delays = RECONNECT_DELAYS.build();
+        }
+        let Some(delay) = delays.next() else { return };
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -81,14 +89,14 @@ async fn read(
     let mut parser = Parser::default();
     let mut body = answer.bytes_stream();
     loop {
-        let chunk = tokio::time::timeout(SILENCE, body.next()).await.map_err(|_| "silent".to_owned())?;
+        let chunk = tokio::time::timeout(READ_TIMEOUT, body.next()).await.map_err(|_| "silent".to_owned())?;
         let Some(chunk) = chunk else { return Ok(()) };
         for event in parser.push(&chunk.map_err(|e| root_cause(&e))?) {
             let id = event.id.clone();
             if out.send(event).await.is_err() {
                 return Ok(());
             }
-            // Only what was handed over counts as seen.
+            // The cursor moves only after the receiver has the event.
             if id.is_some() {
                 *cursor = id;
             }
@@ -96,7 +104,7 @@ async fn read(
     }
 }
 
-/// Makes events of bytes that arrive in any pieces.
+/// Parses events from bytes that may be split anywhere.
 #[derive(Debug, Default)]
 pub struct Parser {
     rest: Vec<u8>,
@@ -105,7 +113,7 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// Takes more bytes, gives the events that are complete with them.
+    /// Adds bytes and returns the events that they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
         self.rest.extend_from_slice(bytes);
         let mut events = Vec::new();
@@ -132,7 +140,7 @@ impl Parser {
                     self.has_data = true;
                     self.event.data.push_str(value);
                 }
-                // Comments keep the line alive; anything else is not for us.
+                // Comments are keep-alives; unknown fields are ignored, as the specification says.
                 _ => {}
             }
         }
@@ -145,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_whole_from_any_pieces() {
+    fn events_are_parsed_from_any_split() {
         let text =
             ": hello\n\nid: 7\nevent: offer\ndata: {\"a\":1}\n\nevent: x\n\nid:8\r\ndata: é\r\ndata:b\r\n\r\nid: 9\nda";
         let expected = vec![

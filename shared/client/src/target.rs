@@ -1,27 +1,27 @@
-//! Where a platform is.
+//! Addresses and tokens of a platform.
 
 use std::sync::Arc;
 
 use pannier_contracts::Role;
 
-/// Makes a bearer token for a role and a subject.
+/// Issues a bearer token for a role and a subject.
 pub type Minter = Arc<dyn Fn(Role, &str) -> String + Send + Sync>;
 
-/// The addresses of a platform's APIs, and its tokens. URLs have no path and no slash at their end.
+/// The platform to call. URLs are `http://host:port`, without a path.
 #[derive(Clone)]
 pub struct Target {
-    /// order-svc.
+    /// Base URL of order-svc.
     pub order_url: String,
-    /// merchant-svc.
+    /// Base URL of merchant-svc.
     pub merchant_url: String,
-    /// dispatch-svc.
+    /// Base URL of dispatch-svc.
     pub dispatch_url: String,
-    /// Makes the tokens with which it is called.
+    /// Issues the tokens for all callers.
     pub minter: Minter,
 }
 
 impl Target {
-    /// Where a service answers.
+    /// Base URL of a service.
     #[must_use]
     pub fn url(&self, service: crate::Service) -> &str {
         match service {

@@ -182,7 +182,7 @@ fn send_customers(
             if let Ok(order) = &placed {
                 follow(&customer, order.id, &counters).await;
             }
-            customer.leave();
+            customer.sign_out();
             (n, placed.map(|order| order.id))
         });
     }

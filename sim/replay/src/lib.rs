@@ -116,7 +116,7 @@ async fn read_endings(
                 Err(why) => return Ok(Ending::not_placed(&file, why)),
             };
             let order = customer.read(id).await.with_context(|| format!("order {id} cannot be read"))?;
-            customer.leave();
+            customer.sign_out();
             let is_delivered = order.state == pannier_contracts::order::OrderState::Delivered;
             let delivery = order.delivery.as_ref().map(|d| d.id).filter(|_| !is_delivered);
             let rounds = match delivery {

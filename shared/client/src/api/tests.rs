@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-/// A platform that fails first: what it did, by key.
+/// A server that fails the first three calls, and records keys and cursors.
 #[derive(Default)]
 struct Fake {
     calls: AtomicU32,
@@ -28,7 +28,7 @@ async fn flaky(fake: web::Data<Fake>, http: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Tells two events and breaks off; told where the caller was, it goes on.
+/// Sends the two events after the caller's cursor, then closes the stream.
 async fn stream(fake: web::Data<Fake>, http: HttpRequest) -> HttpResponse {
     let cursor = header(&http, "last-event-id");
     fake.cursors.lock().unwrap().push(cursor.clone());
@@ -61,7 +61,7 @@ async fn platform() -> (web::Data<Fake>, Arc<Api>, std::path::PathBuf) {
 }
 
 #[tokio::test]
-async fn a_call_is_tried_with_the_same_key_until_it_is_answered() {
+async fn a_call_is_retried_with_the_same_key_until_it_succeeds() {
     let (fake, api, journal) = platform().await;
     let caller = api.caller(Role::Customer, "cus_1");
     let answer: Value = caller.send(Call::post(Service::Order, "/v1/orders").key("tap-0001")).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_call_is_tried_with_the_same_key_until_it_is_answered() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_and_a_silence_ends() {
+async fn a_refusal_is_returned_and_retries_end_with_the_patience() {
     let (_, api, journal) = platform().await;
     let caller = api.caller(Role::Rider, "rdr_1");
     let refused = caller.send::<Value>(Call::post(Service::Dispatch, "/v1/elsewhere")).await.unwrap_err();
@@ -88,8 +88,8 @@ async fn a_refusal_is_told_and_a_silence_ends() {
     let target = Target { order_url: format!("http://{free}"), ..api.target().clone() };
     let alone = Api::new(target, None, CancellationToken::new()).unwrap();
     let call = Call::get(Service::Order, "/v1/orders").patience(Duration::from_millis(300));
-    let away = alone.caller(Role::Customer, "cus_1").send::<Value>(call.clone()).await.unwrap_err();
-    assert!(matches!(away, CallError::Away(_)), "{away}");
+    let unavailable = alone.caller(Role::Customer, "cus_1").send::<Value>(call.clone()).await.unwrap_err();
+    assert!(matches!(unavailable, CallError::Unavailable(_)), "{unavailable}");
     alone.stop().cancel();
     let stopped = alone.caller(Role::Customer, "cus_1").send::<Value>(call).await.unwrap_err();
     assert!(stopped.is_stop());
@@ -97,7 +97,7 @@ async fn a_refusal_is_told_and_a_silence_ends() {
 }
 
 #[tokio::test]
-async fn a_broken_stream_goes_on_where_it_was() {
+async fn a_broken_stream_resumes_at_its_cursor() {
     let (fake, api, journal) = platform().await;
     let events = crate::sse::follow(api.caller(Role::Ops, "ops"), Service::Order, "/v1/stream".into());
     let events = futures::stream::unfold(events, |mut e| async { e.recv().await.map(|x| (x, e)) });

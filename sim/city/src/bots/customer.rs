@@ -71,7 +71,7 @@ async fn try_to_place(customer: &Customer, wish: &Wish) -> Result<OrderView, Str
             Ok(quote) => quote,
             Err(CallError::Stopped) => return Err("the run ended".into()),
             Err(e) => {
-                refusals += u32::from(!matches!(e, CallError::Away(_)));
+                refusals += u32::from(!matches!(e, CallError::Unavailable(_)));
                 why = format!("quote: {e}");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
@@ -83,7 +83,7 @@ async fn try_to_place(customer: &Customer, wish: &Wish) -> Result<OrderView, Str
             match customer.order(quote.id, &wish.external_id, &key).await {
                 Ok(order) => return Ok(order),
                 Err(CallError::Stopped) => return Err("the run ended".into()),
-                Err(e @ CallError::Away(_)) => why = format!("order: {e}"),
+                Err(e @ CallError::Unavailable(_)) => why = format!("order: {e}"),
                 Err(e) => {
                     why = format!("order: {e}");
                     refusals += 1;

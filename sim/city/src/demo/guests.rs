@@ -48,7 +48,7 @@ pub async fn run(city: Arc<City>) {
 async fn welcome(city: &Arc<City>, order: OrderId, customer: CustomerId) -> bool {
     let customer = Customer::new(&city.api, &customer.to_string());
     let read = customer.read(order).await;
-    customer.leave();
+    customer.sign_out();
     let Ok(read) = read else { return false };
     let prep = TimeDelta::from_std(city.clock.real(PREP_MINUTES)).unwrap_or_default();
     let ready_at = read.ready_at.unwrap_or_else(|| Utc::now() + prep);
