@@ -1,11 +1,11 @@
-//! Minutes of the city and real time.
+//! Conversion between minutes of the city and real time.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-/// Says when a minute of the city is. Copies agree with each other.
+/// The clock of a city that runs faster than real time. Copies share their start.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     first_minute: f64,
@@ -15,50 +15,50 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows `first_minute` now and runs `speed` times as fast as real time.
+    /// A clock that is at `first_minute` now and runs `speed` times as fast as real time.
     #[must_use]
     pub fn start(first_minute: f64, speed: f64) -> Self {
         Self { first_minute, speed, instant: Instant::now(), time: Utc::now() }
     }
 
-    /// How many times faster than real time the city is.
+    /// City time per real time.
     #[must_use]
     pub const fn speed(&self) -> f64 {
         self.speed
     }
 
-    /// How long so many minutes of the city really take.
+    /// The real duration of a number of city minutes; zero for negative ones.
     #[must_use]
     pub fn real(&self, minutes: f64) -> Duration {
         Duration::from_secs_f64((minutes * 60.0 / self.speed).max(0.0))
     }
 
-    /// When a minute of the city is; a minute before the clock's first is at its start.
+    /// The instant of a city minute; the clock's start for minutes before its first.
     #[must_use]
     pub fn instant(&self, minute: f64) -> Instant {
         self.instant + self.real(minute - self.first_minute)
     }
 
-    /// When a minute of the city is, as the platform's clocks show it.
+    /// The wall-clock time of a city minute, for times that the platform is given.
     #[must_use]
     pub fn time(&self, minute: f64) -> DateTime<Utc> {
         self.time + TimeDelta::milliseconds(((minute - self.first_minute) * 60_000.0 / self.speed) as i64)
     }
 
-    /// The city's minute now.
+    /// The current city minute.
     #[must_use]
     pub fn now(&self) -> f64 {
         self.first_minute + self.instant.elapsed().as_secs_f64() * self.speed / 60.0
     }
 
-    /// The city's minutes between two real times.
+    /// City minutes between two wall-clock times.
     #[must_use]
     pub fn minutes_between(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
         (to - from).as_seconds_f64() * self.speed / 60.0
     }
 }
 
-/// The instant of a time that the platform told; what is past is now.
+/// The instant of a wall-clock time; now for times in the past.
 #[must_use]
 pub fn instant_of(time: DateTime<Utc>) -> Instant {
     Instant::now() + (time - Utc::now()).to_std().unwrap_or_default()

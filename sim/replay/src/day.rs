@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::cast::{Cast, SKU, real_speed_mps};
 use super::checks::{self, Finding, ProofSource};
 use super::progress::Progress;
-use pannier_city::bots::{Counters, Directory, RiderBot, Services, ShopBot, Wish, follow, place};
+use pannier_city::bots::{Counters, OrderRequest, RiderBot, ServiceTimes, ShopBot, SideChannel, follow, place};
 use pannier_city::clock::Clock;
 use pannier_client::{Api, CallError, Ops, OrderView, Rider, Shop};
 use pannier_instance::Instance;
@@ -48,7 +48,7 @@ pub async fn play(
     proof: &ProofSource,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Played> {
-    let (directory, counters) = (Arc::new(Directory::default()), Arc::new(Counters::default()));
+    let (directory, counters) = (Arc::new(SideChannel::default()), Arc::new(Counters::default()));
     let mut staff = JoinSet::new();
     open_shops(&mut staff, api, cast, clock, &directory, &counters);
     send_couriers(&mut staff, api, instance, cast, clock, &directory, &counters)?;
@@ -78,7 +78,7 @@ pub async fn play(
         () = shutdown.cancelled() => anyhow::bail!("stopped"),
         done = timeout_at(settle_until, close(api, cast)) => {
             if done.is_err() {
-                counters.trouble(format!("Something was still open {} s after the end", SETTLE_WITHIN.as_secs()));
+                counters.warn(format!("Something was still open {} s after the end", SETTLE_WITHIN.as_secs()));
             }
         }
     }
@@ -98,7 +98,7 @@ pub async fn play(
     while let Some(ended) = staff.join_next().await {
         ended?;
     }
-    Ok(Played { orders, stuck_before, troubles: counters.troubles(), settle_until })
+    Ok(Played { orders, stuck_before, troubles: counters.warnings(), settle_until })
 }
 
 fn open_shops(
@@ -106,7 +106,7 @@ fn open_shops(
     api: &Arc<Api>,
     cast: &Cast,
     clock: Clock,
-    directory: &Arc<Directory>,
+    directory: &Arc<SideChannel>,
     counters: &Arc<Counters>,
 ) {
     for id in &cast.shops {
@@ -121,10 +121,10 @@ fn send_couriers(
     instance: &Instance,
     cast: &Cast,
     clock: Clock,
-    directory: &Arc<Directory>,
+    directory: &Arc<SideChannel>,
     counters: &Arc<Counters>,
 ) -> anyhow::Result<()> {
-    let services = Services {
+    let services = ServiceTimes {
         half_pickup: clock.real(instance.parameters.pickup_service / 2.0),
         half_dropoff: clock.real(instance.parameters.dropoff_service / 2.0),
         patience: clock.real(PATIENCE_MINUTES),
@@ -132,10 +132,10 @@ fn send_couriers(
     for (courier, me) in instance.couriers.iter().zip(&cast.riders) {
         let bot = RiderBot {
             app: Rider::new(api, &me.to_string()),
-            me: *me,
+            rider: *me,
             speed_mps: real_speed_mps(instance, clock.speed()),
-            services,
-            directory: directory.clone(),
+            service_times: services,
+            channel: directory.clone(),
             counters: counters.clone(),
         };
         let (home, stop) = (instance.place(courier.at)?, api.stop().clone());
@@ -157,12 +157,12 @@ fn send_customers(
     instance: &Instance,
     cast: &Cast,
     clock: Clock,
-    directory: &Arc<Directory>,
+    directory: &Arc<SideChannel>,
     counters: &Arc<Counters>,
 ) -> anyhow::Result<()> {
     for (n, order) in instance.orders.iter().enumerate() {
         let customer = cast.customer(api, &order.id);
-        let wish = Wish {
+        let wish = OrderRequest {
             merchant: cast.shops[order.restaurant],
             sku: SKU.into(),
             quantity: 1,

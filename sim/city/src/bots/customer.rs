@@ -1,4 +1,4 @@
-//! Somebody who orders and watches until it is over.
+//! A customer who places an order and follows it until it has ended.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,113 +8,116 @@ use pannier_contracts::order::OrderState;
 use pannier_contracts::{MerchantId, OrderId, Place};
 use tokio::time::Instant;
 
-use super::{Counters, Directory, Told};
+use super::counters::Counters;
+use super::side_channel::{OrderFacts, SideChannel};
 use pannier_client::{CallError, Customer, OrderView};
 
-/// How long somebody tries to order before they go to bed hungry.
-const HUNGRY_FOR: Duration = Duration::from_secs(600);
-/// How often a refused quote is asked again: the shop may be opening just now.
-const REFUSALS: u32 = 10;
-/// A stream that says nothing for so long is checked by reading.
-const CHECK_EVERY: Duration = Duration::from_secs(30);
+/// How long a customer tries to place an order.
+const PLACE_WITHIN: Duration = Duration::from_secs(600);
+/// Refusals after which a customer gives up. One is no reason to: the shop may be opening.
+const REFUSALS_MAX: u32 = 10;
+/// Delay after a failed quote.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// The order is read when its stream has been silent for this time.
+const POLL_EVERY: Duration = Duration::from_secs(30);
 
-/// What somebody wants.
+/// An order to place.
 #[derive(Debug, Clone)]
-pub struct Wish {
-    /// At which shop.
+pub struct OrderRequest {
+    /// The shop.
     pub merchant: MerchantId,
-    /// Which article.
+    /// The menu item.
     pub sku: String,
-    /// How many.
+    /// How many of it.
     pub quantity: u16,
-    /// Where to.
+    /// Where to deliver.
     pub to: Place,
-    /// The customer's own name of the order.
+    /// The customer's own reference for the order.
     pub external_id: String,
-    /// The tap: all tries of it are one order.
+    /// The Idempotency-Key of the first quote; later quotes get a suffix.
     pub key: String,
-    /// When the kitchen will be done.
+    /// When the kitchen will have finished.
     pub ready_at: DateTime<Utc>,
 }
 
-/// Orders, however often it takes.
+/// Places an order, with retries, and publishes its facts.
 ///
 /// # Errors
-/// Says why it could not be placed.
+/// The reason why it could not be placed, in words.
 pub async fn place(
     customer: &Customer,
-    wish: &Wish,
-    directory: &Directory,
+    request: &OrderRequest,
+    channel: &SideChannel,
     counters: &Counters,
 ) -> Result<OrderView, String> {
-    match try_to_place(customer, wish).await {
+    match try_to_place(customer, request).await {
         Ok(order) => {
             let pin = order.pin.clone().unwrap_or_default();
-            directory.tell(order.id, Told { pin, ready_at: wish.ready_at });
+            channel.publish(order.id, OrderFacts { pin, ready_at: request.ready_at });
             counters.placed.fetch_add(1, Ordering::Relaxed);
             Ok(order)
         }
-        Err(why) => {
+        Err(reason) => {
             counters.unplaced.fetch_add(1, Ordering::Relaxed);
-            counters.trouble(format!("Order {} was not placed: {why}", wish.external_id));
-            Err(why)
+            counters.warn(format!("Order {} was not placed: {reason}", request.external_id));
+            Err(reason)
         }
     }
 }
 
-async fn try_to_place(customer: &Customer, wish: &Wish) -> Result<OrderView, String> {
-    let until = Instant::now() + HUNGRY_FOR;
+async fn try_to_place(customer: &Customer, request: &OrderRequest) -> Result<OrderView, String> {
+    let deadline = Instant::now() + PLACE_WITHIN;
     let mut refusals = 0;
-    let mut why = "no time".to_owned();
-    while Instant::now() < until && refusals < REFUSALS {
-        let quote = match customer.quote(wish.merchant, &wish.sku, wish.quantity, wish.to).await {
+    let mut reason = "no time".to_owned();
+    while Instant::now() < deadline && refusals < REFUSALS_MAX {
+        let quote = match customer.quote(request.merchant, &request.sku, request.quantity, request.to).await {
             Ok(quote) => quote,
             Err(CallError::Stopped) => return Err("the run ended".into()),
             Err(e) => {
                 refusals += u32::from(!matches!(e, CallError::Unavailable(_)));
-                why = format!("quote: {e}");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                reason = format!("quote: {e}");
+                tokio::time::sleep(RETRY_DELAY).await;
                 continue;
             }
         };
-        // A new quote is a new tap; until one is refused for good, every try is the same tap.
-        let key = if refusals == 0 { wish.key.clone() } else { format!("{}-{refusals}", wish.key) };
-        while Instant::now() < until {
-            match customer.order(quote.id, &wish.external_id, &key).await {
+        // A quote after a refusal needs a key of its own; retries without an answer keep the key.
+        let key = if refusals == 0 { request.key.clone() } else { format!("{}-{refusals}", request.key) };
+        while Instant::now() < deadline {
+            match customer.order(quote.id, &request.external_id, &key).await {
                 Ok(order) => return Ok(order),
                 Err(CallError::Stopped) => return Err("the run ended".into()),
-                Err(e @ CallError::Unavailable(_)) => why = format!("order: {e}"),
+                Err(e @ CallError::Unavailable(_)) => reason = format!("order: {e}"),
                 Err(e) => {
-                    why = format!("order: {e}");
+                    reason = format!("order: {e}");
                     refusals += 1;
                     break;
                 }
             }
         }
     }
-    Err(why)
+    Err(reason)
 }
 
-/// Watches an order until it is over; none when the run ended first.
+/// Follows an order until it has ended; none when the run ended first.
 pub async fn follow(customer: &Customer, order: OrderId, counters: &Counters) -> Option<OrderView> {
     let mut events = customer.watch(order);
     let over = loop {
-        let seen = match tokio::time::timeout(CHECK_EVERY, events.recv()).await {
+        let read = match tokio::time::timeout(POLL_EVERY, events.recv()).await {
             Ok(Some(event)) => match serde_json::from_str::<OrderView>(&event.data) {
-                Ok(seen) => Ok(seen),
+                Ok(order) => Ok(order),
                 Err(e) => {
-                    counters.trouble(format!("Order {order}: its stream told no order: {e}"));
+                    counters.warn(format!("Order {order}: an event of its stream is not an order: {e}"));
                     continue;
                 }
             },
             Ok(None) => return None,
             Err(_) => customer.read(order).await,
         };
-        match seen {
-            Ok(seen) if seen.is_over() => break seen,
+        match read {
+            Ok(read) if read.is_over() => break read,
             Ok(_) => {}
             Err(CallError::Stopped) => return None,
-            Err(e) => counters.trouble(format!("Order {order} cannot be read: {e}")),
+            Err(e) => counters.warn(format!("Order {order} cannot be read: {e}")),
         }
     };
     let counter = if over.state == OrderState::Delivered { &counters.delivered } else { &counters.ended };

@@ -1,4 +1,4 @@
-//! What a rider has to do, kept from answers, streams and polls that may be old, double or late.
+//! A rider's open deliveries, merged by version from answers, streams and polls that may be stale, duplicated or late.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,68 +8,68 @@ use pannier_contracts::{DeliveryId, MerchantId, OrderId, Place, RiderId, Version
 
 use pannier_client::DeliveryView;
 
-/// Where one delivery is, from the rider's side.
+/// The rider's next step of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Assigned; the shop does not know yet that we are there.
+    /// Assigned; the arrival at the shop is not confirmed.
     ToPickup,
-    /// At the counter.
+    /// At the shop, the food not collected.
     AtPickup,
-    /// In the bag.
+    /// Collected, on the way to the customer.
     Carried,
-    /// At the door.
+    /// At the customer.
     AtDropoff,
-    /// On its way back to the shop.
+    /// On the way back to the shop.
     Returning,
 }
 
-/// One delivery to do.
+/// One open delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
-    /// Which delivery.
+    /// The delivery.
     pub id: DeliveryId,
-    /// Its version, as far as we know.
+    /// The newest version that is known.
     pub version: Version,
-    /// Whose PIN to ask for.
+    /// The order, whose customer knows the PIN.
     pub order: OrderId,
-    /// Where it is.
+    /// The rider's next step.
     pub stage: Stage,
-    /// Which shop.
+    /// The shop.
     pub merchant: MerchantId,
-    /// Where the shop is.
+    /// The shop's place.
     pub pickup: Place,
-    /// Where the customer is.
+    /// The customer's place.
     pub dropoff: Place,
-    /// When the kitchen means to be done.
+    /// When the food is expected to be ready.
     pub ready_at: DateTime<Utc>,
 }
 
 impl Job {
-    /// The food is still at the shop.
+    /// Whether the food is still at the shop.
     #[must_use]
     pub const fn is_before_pickup(&self) -> bool {
         matches!(self.stage, Stage::ToPickup | Stage::AtPickup)
     }
 }
 
-/// Everything a rider has to do.
+/// All open deliveries of one rider.
 #[derive(Debug)]
 pub struct Jobs {
-    me: RiderId,
+    rider: RiderId,
     open: BTreeMap<DeliveryId, Job>,
-    /// Deliveries that are over for us, by the version that said so: older news must not bring them back.
+    /// Deliveries that ended or were reassigned, with the version that said so: older versions must not reopen them.
     over: HashMap<DeliveryId, Version>,
 }
 
 impl Jobs {
-    /// Nothing to do yet.
+    /// No deliveries yet.
     #[must_use]
-    pub fn of(me: RiderId) -> Self {
-        Self { me, open: BTreeMap::new(), over: HashMap::new() }
+    pub fn of(rider: RiderId) -> Self {
+        Self { rider, open: BTreeMap::new(), over: HashMap::new() }
     }
 
-    /// Takes news of a delivery.
-    pub fn learn(&mut self, view: &DeliveryView) {
+    /// Applies a delivery's record, unless the same or a newer version is known.
+    pub fn apply(&mut self, view: &DeliveryView) {
         let d = &view.delivery;
         let known = self.open.get(&d.id).map(|j| j.version).max(self.over.get(&d.id).copied());
         if known.is_some_and(|known| known >= d.version) {
@@ -83,7 +83,7 @@ impl Jobs {
             DeliveryState::Returning => Some(Stage::Returning),
             _ => None,
         };
-        match stage.filter(|_| d.rider_id == Some(self.me)) {
+        match stage.filter(|_| d.rider_id == Some(self.rider)) {
             Some(stage) => {
                 self.over.remove(&d.id);
                 let job = Job {
@@ -105,25 +105,25 @@ impl Jobs {
         }
     }
 
-    /// The delivery is not ours any more, as far as anybody tells us.
-    pub fn lose(&mut self, id: DeliveryId) {
+    /// Removes a delivery that is no longer assigned to this rider.
+    pub fn remove(&mut self, id: DeliveryId) {
         if let Some(job) = self.open.remove(&id) {
             self.over.insert(id, job.version);
         }
     }
 
-    /// One of them.
+    /// An open delivery.
     #[must_use]
     pub fn get(&self, id: DeliveryId) -> Option<&Job> {
         self.open.get(&id)
     }
 
-    /// All of them, by id.
+    /// All open deliveries, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Job> {
         self.open.values()
     }
 
-    /// Those whose food waits at this shop, the earliest ready first.
+    /// Deliveries to collect at this shop, earliest ready time first.
     #[must_use]
     pub fn at_shop(&self, merchant: MerchantId) -> Vec<&Job> {
         let here = self.open.values().filter(|j| j.merchant == merchant && j.is_before_pickup());
@@ -132,7 +132,7 @@ impl Jobs {
         here
     }
 
-    /// Nothing to do.
+    /// Whether there are no open deliveries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.open.is_empty()
@@ -142,41 +142,41 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bots::route::tests::view;
+    use crate::bots::samples::view;
 
     #[test]
-    fn old_and_late_news_change_nothing() {
-        let me = RiderId::generate();
-        let mut jobs = Jobs::of(me);
-        let assigned = view(me, DeliveryState::Assigned, 4);
+    fn stale_and_late_records_change_nothing() {
+        let rider = RiderId::generate();
+        let mut jobs = Jobs::of(rider);
+        let assigned = view(rider, DeliveryState::Assigned, 4);
         let mut picked_up = assigned.clone();
         (picked_up.delivery.state, picked_up.delivery.version) = (DeliveryState::PickedUp, Version(6));
         let mut delivered = picked_up.clone();
         (delivered.delivery.state, delivered.delivery.version) = (DeliveryState::Delivered, Version(8));
         let id = assigned.delivery.id;
 
-        jobs.learn(&picked_up);
-        jobs.learn(&assigned);
+        jobs.apply(&picked_up);
+        jobs.apply(&assigned);
         assert_eq!(jobs.get(id).map(|j| j.stage), Some(Stage::Carried));
-        jobs.learn(&delivered);
-        jobs.learn(&picked_up);
+        jobs.apply(&delivered);
+        jobs.apply(&picked_up);
         assert!(jobs.is_empty());
     }
 
     #[test]
-    fn a_delivery_that_went_to_somebody_else_is_dropped_and_may_come_back() {
-        let me = RiderId::generate();
-        let mut jobs = Jobs::of(me);
-        let mut news = view(me, DeliveryState::Assigned, 4);
-        jobs.learn(&news);
-        (news.delivery.rider_id, news.delivery.version) = (Some(RiderId::generate()), Version(7));
-        jobs.learn(&news);
+    fn a_reassigned_delivery_is_removed_and_may_return() {
+        let rider = RiderId::generate();
+        let mut jobs = Jobs::of(rider);
+        let mut record = view(rider, DeliveryState::Assigned, 4);
+        jobs.apply(&record);
+        (record.delivery.rider_id, record.delivery.version) = (Some(RiderId::generate()), Version(7));
+        jobs.apply(&record);
         assert!(jobs.is_empty());
-        (news.delivery.rider_id, news.delivery.version) = (Some(me), Version(10));
-        jobs.learn(&news);
+        (record.delivery.rider_id, record.delivery.version) = (Some(rider), Version(10));
+        jobs.apply(&record);
         assert!(!jobs.is_empty());
-        jobs.lose(news.delivery.id);
-        jobs.learn(&news);
-        assert!(jobs.is_empty(), "the same news again");
+        jobs.remove(record.delivery.id);
+        jobs.apply(&record);
+        assert!(jobs.is_empty(), "the same version again");
     }
 }

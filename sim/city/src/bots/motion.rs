@@ -1,11 +1,11 @@
-//! Where a rider is who drives in a straight line.
+//! A rider's position while driving in a straight line at a constant speed.
 
 use std::time::Duration;
 
 use pannier_contracts::Place;
 use tokio::time::Instant;
 
-/// A drive, or standing still.
+/// A drive between two places, or a stop at one.
 #[derive(Debug, Clone, Copy)]
 pub struct Motion {
     from: Place,
@@ -15,20 +15,20 @@ pub struct Motion {
 }
 
 impl Motion {
-    /// Stands here.
+    /// Stays at a place.
     #[must_use]
     pub fn still(place: Place) -> Self {
         Self { from: place, to: place, start: Instant::now(), takes: Duration::ZERO }
     }
 
-    /// Drives there, so many metres per real second.
+    /// Drives at `speed_mps`, in metres per second of real time, starting now.
     #[must_use]
     pub fn drive(from: Place, to: Place, speed_mps: f64) -> Self {
         let seconds = (from.distance_m(&to) / speed_mps.max(0.001)).min(86_400.0);
         Self { from, to, start: Instant::now(), takes: Duration::from_secs_f64(seconds) }
     }
 
-    /// Where one is then.
+    /// The position at an instant; `to` after the arrival.
     #[must_use]
     pub fn place(&self, at: Instant) -> Place {
         let driven = at.saturating_duration_since(self.start);
@@ -38,11 +38,11 @@ impl Motion {
         let part = driven.as_secs_f64() / self.takes.as_secs_f64();
         let between = |a: f64, b: f64| a + (b - a) * part;
         let lat = between(self.from.lat(), self.to.lat());
-        // Between two places of the earth are places of the earth.
+        // A point between two valid places is valid.
         Place::new(lat, between(self.from.lng(), self.to.lng())).unwrap_or(self.to)
     }
 
-    /// When one is there.
+    /// When the drive ends.
     #[must_use]
     pub fn arrival(&self) -> Instant {
         self.start + self.takes
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_drive_is_even() {
+    async fn a_drive_has_a_constant_speed() {
         let (a, b) = (Place::new(0.0, 0.0).unwrap(), Place::new(0.0, 0.01).unwrap());
         let metres = a.distance_m(&b);
         let drive = Motion::drive(a, b, metres / 10.0);

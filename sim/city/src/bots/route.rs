@@ -1,26 +1,26 @@
-//! Where a rider goes next. Pure.
+//! Chooses a rider's next stop. Pure: no clock, no calls.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use pannier_contracts::{DeliveryId, MerchantId, Place};
 
 use super::jobs::{Job, Jobs, Stage};
 
-/// Closer than this is there.
-const THERE_M: f64 = 30.0;
+/// A rider within this distance of a place has arrived, metres.
+const ARRIVED_M: f64 = 30.0;
 
-/// The next stop.
+/// Where to go, and what for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stop {
-    /// Everything that waits at this shop.
+    /// Collect all orders of this shop.
     Pickup(MerchantId, Place),
-    /// One customer.
+    /// Hand over one order.
     Dropoff(DeliveryId, Place),
-    /// Back to the shop with it.
+    /// Bring one order back to its shop.
     Return(DeliveryId, Place),
 }
 
-/// With food in the bag, the nearest door; before that, what else is or will soon be ready at the counter where one
-/// stands. With an empty bag, the shop whose food is ready first.
+/// The next stop of a rider who is `here`. Without collected orders: the shop with the earliest ready time. With collected
+/// orders: this shop again, if another order of it is ready within `patience`; otherwise the nearest customer.
 #[must_use]
 pub fn next_stop(jobs: &Jobs, here: Place, now: DateTime<Utc>, patience: TimeDelta) -> Option<Stop> {
     let nearest = |a: &&Job, b: &&Job| {
@@ -31,8 +31,8 @@ pub fn next_stop(jobs: &Jobs, here: Place, now: DateTime<Utc>, patience: TimeDel
     let Some(carried) = jobs.iter().filter(|j| !j.is_before_pickup()).min_by(nearest) else {
         return waiting().min_by_key(|j| (j.ready_at, j.id)).map(|j| Stop::Pickup(j.merchant, j.pickup));
     };
-    let soon = |j: &&Job| here.distance_m(&j.pickup) < THERE_M && j.ready_at <= now + patience;
-    if let Some(j) = waiting().filter(soon).min_by_key(|j| (j.ready_at, j.id)) {
+    let is_ready_soon = |j: &&Job| here.distance_m(&j.pickup) < ARRIVED_M && j.ready_at <= now + patience;
+    if let Some(j) = waiting().filter(is_ready_soon).min_by_key(|j| (j.ready_at, j.id)) {
         return Some(Stop::Pickup(j.merchant, j.pickup));
     }
     Some(match carried.stage {
@@ -49,49 +49,26 @@ fn target(job: &Job) -> Place {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
-    use pannier_contracts::{OrderId, RiderId, Version, ZoneId};
+mod tests {
+    use pannier_contracts::RiderId;
+    use pannier_contracts::delivery::DeliveryState;
 
     use super::*;
-    use pannier_client::DeliveryView;
-    use pannier_instance::Point;
-
-    fn at(x: f64, y: f64) -> Place {
-        Point { x, y }.place().unwrap()
-    }
-
-    pub fn view(rider: RiderId, state: DeliveryState, version: i64) -> DeliveryView {
-        let delivery = DeliverySnapshot {
-            id: DeliveryId::generate(),
-            version: Version(version),
-            state,
-            order_id: OrderId::generate(),
-            merchant_id: MerchantId::generate(),
-            zone_id: "harbour".parse::<ZoneId>().unwrap(),
-            rider_id: Some(rider),
-            attempt: 1,
-            ready_at: DateTime::UNIX_EPOCH,
-            picked_up_at: None,
-            delivered_at: None,
-            reason: None,
-        };
-        DeliveryView { delivery, pickup: at(0.0, 0.0), dropoff: at(1_000.0, 0.0) }
-    }
+    use crate::bots::samples::{at, view};
 
     /// Jobs by (state, shop, minutes until ready, shop's x, customer's x); the stop by the number of its job.
     fn check(jobs: &[(DeliveryState, u128, i64, f64, f64)], here_x: f64, expected: Option<(&str, usize)>) {
-        let me = RiderId::generate();
+        let rider = RiderId::generate();
         let now = Utc::now();
-        let mut known = Jobs::of(me);
+        let mut known = Jobs::of(rider);
         let mut ids = Vec::new();
         for (state, shop, ready, pickup, dropoff) in jobs {
-            let mut v = view(me, *state, 3);
+            let mut v = view(rider, *state, 3);
             v.delivery.merchant_id = MerchantId(uuid::Uuid::from_u128(*shop));
             v.delivery.ready_at = now + TimeDelta::minutes(*ready);
             (v.pickup, v.dropoff) = (at(*pickup, 0.0), at(*dropoff, 0.0));
             ids.push((v.delivery.id, v.delivery.merchant_id));
-            known.learn(&v);
+            known.apply(&v);
         }
         let stop = next_stop(&known, at(here_x, 0.0), now, TimeDelta::minutes(3));
         let stop = stop.map(|s| match s {
@@ -103,14 +80,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_next_stop_is_sensible() {
+    fn the_next_stop_follows_the_rules() {
         use DeliveryState::{Assigned, AtDropoff, AtPickup, PickedUp, Returning};
         check(&[], 0.0, None);
         check(&[(Assigned, 1, 9, 0.0, 500.0), (Assigned, 2, 4, 900.0, 500.0)], 0.0, Some(("pickup", 1)));
-        // Something in the bag: to the nearest door, not to another shop.
+        // With a collected order: to the nearest customer, not to another shop.
         check(&[(PickedUp, 1, 0, 0.0, 900.0), (PickedUp, 1, 0, 0.0, 400.0)], 0.0, Some(("dropoff", 1)));
         check(&[(PickedUp, 1, 0, 0.0, 900.0), (Assigned, 2, 0, 200.0, 400.0)], 0.0, Some(("dropoff", 0)));
-        // … but what is ready at this counter comes along, if it does not take long.
+        // An order of this shop that is ready within the patience is collected first.
         check(&[(PickedUp, 1, 0, 0.0, 900.0), (AtPickup, 2, 2, 10.0, 400.0)], 0.0, Some(("pickup", 1)));
         check(&[(PickedUp, 1, 0, 0.0, 900.0), (AtPickup, 2, 8, 10.0, 400.0)], 0.0, Some(("dropoff", 0)));
         check(&[(AtDropoff, 1, 0, 0.0, 900.0), (Returning, 2, 0, 850.0, 400.0)], 900.0, Some(("dropoff", 0)));

@@ -1,4 +1,4 @@
-//! What the town looks like: from a seed, always the same. Pure.
+//! The town's plan, drawn from a seed. Pure: the same options give the same plan.
 
 use pannier_contracts::merchant::MenuItem;
 use pannier_contracts::place::InvalidPlace;
@@ -9,16 +9,16 @@ use uuid::Uuid;
 
 use pannier_instance::Point;
 
-/// How big and how fast.
+/// Size and speed of the demo city.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CityOptions {
-    /// Everything follows from it.
+    /// Seed of the plan and of all ids.
     pub seed: u64,
-    /// Shops in town.
+    /// Number of shops.
     pub shops: usize,
-    /// Riders who work in town.
+    /// Number of riders.
     pub riders: usize,
-    /// How many times faster than real time the city lives.
+    /// City time per real time.
     pub speed: f64,
 }
 
@@ -28,54 +28,63 @@ impl Default for CityOptions {
     }
 }
 
-/// A shop to be.
+/// A shop of the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShopPlan {
-    /// Which shop.
+    /// Follows from the seed.
     pub id: MerchantId,
-    /// What it is called.
+    /// Unique in the town.
     pub name: String,
-    /// Where it is on the plane.
+    /// Metres from the middle of the town.
     pub at: Point,
-    /// Where it is on the earth.
+    /// The same as coordinates.
     pub place: Place,
-    /// What it sells.
+    /// Items with their prices.
     pub menu: Vec<MenuItem>,
 }
 
-/// A rider to be.
+/// A rider of the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RiderPlan {
-    /// Which rider.
+    /// Follows from the seed.
     pub id: RiderId,
-    /// What they are called.
+    /// Shown to operators.
     pub name: String,
-    /// Where they start.
+    /// Where the first shift starts.
     pub home: Place,
 }
 
-/// The whole town.
+/// City minutes of a shift and of the break after it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ShiftMinutes {
+    /// On shift.
+    pub work: f64,
+    /// Off shift.
+    pub rest: f64,
+}
+
+/// The plan of the whole town.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Town {
-    /// Its seed.
+    /// The seed that it was drawn from.
     pub seed: u64,
-    /// Its zone.
+    /// Id of the zone that covers the town.
     pub zone: ZoneId,
     /// The zone's outline.
     pub polygon: Vec<Place>,
-    /// Its shops.
+    /// All shops.
     pub shops: Vec<ShopPlan>,
-    /// Its riders.
+    /// All riders.
     pub riders: Vec<RiderPlan>,
-    /// Those who order.
+    /// The customers who place the town's orders.
     pub customers: Vec<CustomerId>,
-    /// How fast riders go in the city, metres per second of the city.
+    /// Speed of riders, metres per second of city time.
     pub speed_mps: f64,
 }
 
-/// Half the side of the square town, metres.
+/// Half the side of the square in which shops lie, metres.
 const HALF_M: f64 = 2_500.0;
-/// Homes are this far from the shops that they order from, at most.
+/// Largest distance between a shop and its customers, metres.
 const REACH_M: f64 = 2_000.0;
 const CUSTOMERS: usize = 200;
 const DISHES: [(&str, &str, i64); 12] = [
@@ -99,10 +108,10 @@ const WORDS: [&str; 16] = [
 ];
 
 impl Town {
-    /// Draws the town.
+    /// Draws the plan.
     ///
     /// # Errors
-    /// When a place is not on the earth, which no town of this size is.
+    /// Never in practice: all places of a town of this size are valid.
     pub fn plan(options: &CityOptions) -> Result<Self, InvalidPlace> {
         let seed = options.seed;
         let id = |kind: &str, n: usize| {
@@ -127,24 +136,23 @@ impl Town {
             riders.push(RiderPlan { id: RiderId(id("rider", n)), name: format!("Rider {}", n + 1), home });
         }
         let customers = (0..CUSTOMERS).map(|n| CustomerId(id("customer", n))).collect();
-        // An id of text that is a number fits a zone's name.
         let zone = format!("city-{seed}").parse().unwrap_or_else(|_| unreachable!("city-N is a zone id"));
         Ok(Self { seed, zone, polygon, shops, riders, customers, speed_mps: 5.0 })
     }
 
-    /// City minutes of a rider's shift and of the break after it. First shifts end at different times.
-    pub fn shift_minutes(&self, rider: usize, shift: u32) -> (f64, f64) {
+    /// The durations of a rider's `shift`-th shift. First shifts have various lengths, so that riders do not pause together.
+    pub fn shift_minutes(&self, rider: usize, shift: u32) -> ShiftMinutes {
         let mut rng = StdRng::seed_from_u64(self.seed ^ ((rider as u64) << 32) ^ u64::from(shift).rotate_left(17));
         let work = if shift == 0 { 60.0 + rng.random_range(0.0..240.0) } else { rng.random_range(180.0..300.0) };
-        (work, rng.random_range(15.0..30.0))
+        ShiftMinutes { work, rest: rng.random_range(15.0..30.0) }
     }
 
-    /// A door near a shop, inside the town; how near at most is a part of the usual reach.
+    /// Draws a customer's place near a shop. `share` is the largest distance, as a share of the usual one.
     ///
     /// # Errors
-    /// When the place is not on the earth, which no place of the town is.
-    pub fn door(rng: &mut impl RngExt, shop: &ShopPlan, part: f64) -> Result<Place, InvalidPlace> {
-        let Point { x, y } = somewhere(rng, shop.at, REACH_M * part);
+    /// Never in practice: all places of the town are valid.
+    pub fn door(rng: &mut impl RngExt, shop: &ShopPlan, share: f64) -> Result<Place, InvalidPlace> {
+        let Point { x, y } = somewhere(rng, shop.at, REACH_M * share);
         let inside = |m: f64| m.clamp(-HALF_M * 1.15, HALF_M * 1.15);
         Point { x: inside(x), y: inside(y) }.place()
     }
@@ -174,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_town_is_its_seed() {
+    fn a_seed_gives_one_town() {
         let options = CityOptions::default();
         let town = Town::plan(&options).unwrap();
         assert_eq!(town, Town::plan(&options).unwrap());
