@@ -1,8 +1,8 @@
-//! The proof, by SQL over the three schemas, the gateway's ledger and the bots' journal.
+//! The proof: SQL checks over the three schemas, the gateway's ledger and the bots' journal.
 //!
-//! Each check is one SELECT that finds violations: a row each, with its `detail`; a check that measures has a column
-//! `amount` which is added up. The statements see temporary tables with what the platform is held to: the gateway's
-//! ledger, what the bots were told, and who subscribes to what.
+//! Each check is one SELECT that returns a row per violation, with its `detail` and an `amount` that is added up. The
+//! statements compare the platform with temporary tables: the gateway's ledger, the acknowledged calls, and the
+//! subscriptions of all consumers.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::evidence::{Evidence, GatewayEntry};
 use pannier_client::journal::Journal;
 
-/// Every check: its name in the summary and its statement.
+/// All checks: the name in the summary and the statement.
 pub const CHECKS: [(&str, &str); 7] = [
     ("stuck", include_str!("../../../tests/checks/stuck.sql")),
     ("duplicates", include_str!("../../../tests/checks/duplicates.sql")),
@@ -29,10 +29,10 @@ pub const CHECKS: [(&str, &str); 7] = [
     ("invariant_violations", include_str!("../../../tests/checks/invariant_violations.sql")),
 ];
 
-/// What must not be there when the day is over and nobody has tidied up yet; counted with `stuck`.
+/// The check before open orders are cancelled at the end of the day; it is counted with `stuck`.
 pub const BEFORE_TIDYING: &str = include_str!("../../../tests/checks/stuck_before_cleaning.sql");
 
-/// The tables that the checks compare the platform with.
+/// The tables that the platform is compared with.
 const TEMP_TABLES: &str = "
     CREATE TEMP TABLE gateway_ledger (reference text, kind text, amount bigint, currency text, operation_key text);
     CREATE TEMP TABLE journal_orders (idempotency_key text, order_id uuid);
@@ -41,17 +41,17 @@ const TEMP_TABLES: &str = "
     CREATE TEMP TABLE subscriptions (queue text, aggregate text, types text[]);
 ";
 
-/// How many details of one check are kept for the report.
-const DETAILS: usize = 100;
+/// Details of one check that are kept for the report.
+const DETAILS_MAX: usize = 100;
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which check.
+    /// The check's name in the summary.
     pub name: &'static str,
-    /// How many violations, or how much; 0 is good.
+    /// The sum of the amounts; 0 means no violation.
     pub count: i64,
-    /// The first of them in words.
+    /// The first violations in words.
     pub details: Vec<String>,
 }
 
@@ -61,19 +61,19 @@ struct Row {
     row: Value,
 }
 
-/// Where the proof is read from, past the public APIs.
+/// What the checks read, past the public APIs.
 #[derive(Debug, Clone)]
 pub struct ProofSource {
-    /// A login that reads the schemas `orders`, `merchant` and `dispatch`.
+    /// URL of a login that may read the schemas `orders`, `merchant` and `dispatch`.
     pub database_url: String,
-    /// The payment gateway, whose ledger is compared with ours.
+    /// URL of the payment gateway, whose ledger is compared with order-svc's.
     pub gateway_url: String,
 }
 
-/// Runs all checks over a platform that has come to rest.
+/// Runs all checks. The platform should be at rest: an open order counts as stuck.
 ///
 /// # Errors
-/// When the database or the gateway cannot be read, or a statement is wrong.
+/// When the database or the gateway cannot be read, or a statement is invalid.
 pub async fn run(source: &ProofSource, journal: &Path) -> anyhow::Result<Vec<Finding>> {
     let ledger = read_ledger(&source.gateway_url).await.context("the gateway's ledger cannot be read")?;
     let evidence = Evidence { ledger, ..Evidence::of(&Journal::read(journal)?)? };
@@ -86,16 +86,17 @@ pub async fn run(source: &ProofSource, journal: &Path) -> anyhow::Result<Vec<Fin
     Ok(findings)
 }
 
-/// What is stuck when the day is over, before anything is tidied up. What a kill at the last minute has left gets a moment.
+/// What is stuck at the end of the day, before open orders are cancelled. Repeated for up to 30 s, because a process that
+/// was killed at the end may still be recovering.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn before_tidying(source: &ProofSource) -> anyhow::Result<Finding> {
-    let until = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let mut db = connect(source).await?;
         let finding = check(&mut db, "stuck", BEFORE_TIDYING).await?;
-        if finding.count == 0 || Instant::now() > until {
+        if finding.count == 0 || Instant::now() > deadline {
             return Ok(finding);
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -106,16 +107,16 @@ async fn connect(source: &ProofSource) -> anyhow::Result<AsyncPgConnection> {
     AsyncPgConnection::establish(&source.database_url).await.context("the checks need a database")
 }
 
-/// What `stuck` found: the one check that a platform still at work may fail for a moment.
+/// The count of the check `stuck`, the only one that a working platform fails for a short time.
 #[must_use]
 pub fn stuck(findings: &[Finding]) -> i64 {
     findings.iter().find(|f| f.name == "stuck").map_or(0, |f| f.count)
 }
 
-/// Fills the temporary tables on this connection.
+/// Creates and fills the temporary tables on this connection.
 ///
 /// # Errors
-/// When the database refuses.
+/// When the database cannot be written.
 pub async fn load(db: &mut AsyncPgConnection, evidence: &Evidence) -> anyhow::Result<()> {
     db.batch_execute(TEMP_TABLES).await.context("the temporary tables cannot be made")?;
     let Evidence { ledger, orders, acknowledged, tidied_up } = evidence;
@@ -136,12 +137,12 @@ pub async fn load(db: &mut AsyncPgConnection, evidence: &Evidence) -> anyhow::Re
         .await
         .context("the journal cannot be loaded")?;
     diesel::sql_query("INSERT INTO acknowledged SELECT * FROM unnest($1, $2, $3)")
-        .bind::<Array<Text>, _>(acknowledged.iter().map(|tap| tap.aggregate).collect::<Vec<_>>())
-        .bind::<Array<SqlUuid>, _>(acknowledged.iter().map(|tap| tap.id).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(acknowledged.iter().map(|tap| tap.state).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(acknowledged.iter().map(|a| a.aggregate).collect::<Vec<_>>())
+        .bind::<Array<SqlUuid>, _>(acknowledged.iter().map(|a| a.id).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(acknowledged.iter().map(|a| a.state).collect::<Vec<_>>())
         .execute(db)
         .await
-        .context("the journal's taps cannot be loaded")?;
+        .context("the journal's states cannot be loaded")?;
     diesel::sql_query("INSERT INTO tidied_up SELECT * FROM unnest($1)")
         .bind::<Array<SqlUuid>, _>(tidied_up)
         .execute(db)
@@ -157,13 +158,13 @@ pub async fn load(db: &mut AsyncPgConnection, evidence: &Evidence) -> anyhow::Re
     Ok(())
 }
 
-/// Runs one check.
+/// Runs one check on a connection that has the temporary tables.
 ///
 /// # Errors
-/// When the statement is wrong.
+/// When the statement is invalid.
 pub async fn check(db: &mut AsyncPgConnection, name: &'static str, sql: &str) -> anyhow::Result<Finding> {
     let sql = sql.trim().trim_end_matches(';');
-    // The statement may end in a comment, so its end has a line of its own.
+    // The statement may end in a comment, so the bracket is on a line of its own.
     let rows: Vec<Row> = diesel::sql_query(format!("SELECT to_jsonb(found) AS row FROM (\n{sql}\n) AS found"))
         .load(db)
         .await
@@ -172,7 +173,7 @@ pub async fn check(db: &mut AsyncPgConnection, name: &'static str, sql: &str) ->
         |row: &Value| row.get("amount").or_else(|| row.get("violations")).map_or(1, |n| n.as_i64().unwrap_or(1));
     let count = rows.iter().map(|r| weight(&r.row)).sum();
     let text = |r: &Row| r.row["detail"].as_str().map_or_else(|| r.row.to_string(), str::to_owned);
-    let details = rows.iter().filter(|r| weight(&r.row) != 0).take(DETAILS).map(text).collect();
+    let details = rows.iter().filter(|r| weight(&r.row) != 0).take(DETAILS_MAX).map(text).collect();
     Ok(Finding { name, count, details })
 }
 

@@ -1,4 +1,4 @@
-//! What the platform is held to: the gateway's ledger, and what the bots were told.
+//! What the platform is compared with: the gateway's ledger and the calls that it acknowledged.
 
 use anyhow::Context;
 use pannier_contracts::{DeliveryId, OfferId, OrderId, TicketId};
@@ -7,50 +7,50 @@ use uuid::Uuid;
 
 use pannier_client::journal::Acknowledged;
 
-/// One movement in the gateway's ledger.
+/// One entry of the gateway's ledger.
 #[derive(Debug, Clone, Deserialize)]
 pub struct GatewayEntry {
-    /// The payment.
+    /// The payment's `pay_…` id.
     pub reference: String,
-    /// What happened.
+    /// `authorise`, `capture`, `void` or `refund`.
     pub kind: String,
     /// Minor units.
     pub amount: i64,
     /// ISO 4217.
     pub currency: String,
-    /// Our operation id.
+    /// The Idempotency-Key of order-svc's call.
     pub operation_key: String,
 }
 
-/// Somebody's tap that was answered with yes: from then on the log must say so.
+/// A state that the platform acknowledged: the aggregate's log must contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tap {
-    /// Of what: `ticket`.
+pub struct AcknowledgedState {
+    /// The aggregate's kind: `ticket`.
     pub aggregate: &'static str,
-    /// Which one.
+    /// The aggregate's id.
     pub id: Uuid,
-    /// What it became: `accepted`.
+    /// The state: `accepted`.
     pub state: &'static str,
 }
 
-/// Everything that the checks compare the platform with.
+/// Everything that the platform is compared with.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// The gateway's.
+    /// All entries of the gateway.
     pub ledger: Vec<GatewayEntry>,
-    /// Idempotency keys, and the orders that their customers were told to have.
+    /// Idempotency keys, each with the order that was acknowledged under it.
     pub orders: Vec<(String, Uuid)>,
-    /// Taps of shops, riders and operations.
-    pub acknowledged: Vec<Tap>,
-    /// Orders that the replay cancelled when the day was over.
+    /// States that were acknowledged to shops, riders and operators.
+    pub acknowledged: Vec<AcknowledgedState>,
+    /// Orders that the replay cancelled at the end of the day.
     pub tidied_up: Vec<Uuid>,
 }
 
 impl Evidence {
-    /// What a journal says.
+    /// Reads the acknowledged calls of a journal; the ledger stays empty.
     ///
     /// # Errors
-    /// A line says something that cannot be.
+    /// When a line has an invalid id.
     pub fn of(journal: &[Acknowledged]) -> anyhow::Result<Self> {
         let mut evidence = Self::default();
         for line in journal {
@@ -58,11 +58,11 @@ impl Evidence {
                 let id: OrderId = line.id.as_ref().context("an order was acknowledged without an id")?.parse()?;
                 evidence.orders.push((line.key.clone().unwrap_or_default(), id.0));
             }
-            let tap = tap(&line.call).with_context(|| format!("the journal says {}", line.call))?;
-            if let Some(tap) = tap {
-                evidence.acknowledged.push(tap);
+            let state = acknowledged_state(&line.call).with_context(|| format!("the journal has {}", line.call))?;
+            if let Some(state) = state {
+                evidence.acknowledged.push(state);
                 if line.caller.starts_with("ops:") {
-                    evidence.tidied_up.push(tap.id);
+                    evidence.tidied_up.push(state.id);
                 }
             }
         }
@@ -70,24 +70,24 @@ impl Evidence {
     }
 }
 
-/// The promise in a call that was answered with yes, if it is one.
-fn tap(call: &str) -> anyhow::Result<Option<Tap>> {
+/// The state that an acknowledged call leads to; none for calls that change no state.
+fn acknowledged_state(call: &str) -> anyhow::Result<Option<AcknowledgedState>> {
     let Some(path) = call.strip_prefix("POST /v1/") else { return Ok(None) };
     let parts: Vec<&str> = path.split('/').collect();
-    let tap = |aggregate, id, state| Ok(Some(Tap { aggregate, id, state }));
+    let found = |aggregate, id, state| Ok(Some(AcknowledgedState { aggregate, id, state }));
     match *parts.as_slice() {
-        ["merchant", "tickets", id, "accept"] => tap("ticket", id.parse::<TicketId>()?.0, "accepted"),
-        ["merchant", "tickets", id, "ready"] => tap("ticket", id.parse::<TicketId>()?.0, "ready"),
-        ["merchant", "tickets", id, "reject"] => tap("ticket", id.parse::<TicketId>()?.0, "rejected"),
-        ["rider", "offers", id, "accept"] => tap("offer", id.parse::<OfferId>()?.0, "accepted"),
-        ["rider", "offers", id, "decline"] => tap("offer", id.parse::<OfferId>()?.0, "declined"),
+        ["merchant", "tickets", id, "accept"] => found("ticket", id.parse::<TicketId>()?.0, "accepted"),
+        ["merchant", "tickets", id, "ready"] => found("ticket", id.parse::<TicketId>()?.0, "ready"),
+        ["merchant", "tickets", id, "reject"] => found("ticket", id.parse::<TicketId>()?.0, "rejected"),
+        ["rider", "offers", id, "accept"] => found("offer", id.parse::<OfferId>()?.0, "accepted"),
+        ["rider", "offers", id, "decline"] => found("offer", id.parse::<OfferId>()?.0, "declined"),
         ["rider", "deliveries", id, action] => {
             let states = ["at_pickup", "picked_up", "at_dropoff", "delivered"];
             let state = states.into_iter().find(|state| *state == action);
-            state.map_or(Ok(None), |state| tap("delivery", id.parse::<DeliveryId>()?.0, state))
+            state.map_or(Ok(None), |state| found("delivery", id.parse::<DeliveryId>()?.0, state))
         }
         ["orders", id, "cancel"] | ["ops", "orders", id, "cancel"] => {
-            tap("order", id.parse::<OrderId>()?.0, "cancelled")
+            found("order", id.parse::<OrderId>()?.0, "cancelled")
         }
         _ => Ok(None),
     }
@@ -98,16 +98,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_read_as_promises() {
+    fn calls_are_read_as_states() {
         let (order, ticket) = (OrderId::generate(), TicketId::generate());
-        let is = |call: &str| tap(call).unwrap();
-        let accepted = Tap { aggregate: "ticket", id: ticket.0, state: "accepted" };
-        assert_eq!(is(&format!("POST /v1/merchant/tickets/{ticket}/accept")), Some(accepted));
-        let cancelled = Some(Tap { aggregate: "order", id: order.0, state: "cancelled" });
-        assert_eq!(is(&format!("POST /v1/ops/orders/{order}/cancel")), cancelled);
-        assert_eq!(is("POST /v1/rider/online"), None);
-        assert_eq!(is("PUT /v1/ops/zones/city"), None);
-        assert!(tap("POST /v1/rider/offers/none/accept").is_err());
+        let state_of = |call: &str| acknowledged_state(call).unwrap();
+        let accepted = AcknowledgedState { aggregate: "ticket", id: ticket.0, state: "accepted" };
+        assert_eq!(state_of(&format!("POST /v1/merchant/tickets/{ticket}/accept")), Some(accepted));
+        let cancelled = Some(AcknowledgedState { aggregate: "order", id: order.0, state: "cancelled" });
+        assert_eq!(state_of(&format!("POST /v1/ops/orders/{order}/cancel")), cancelled);
+        assert_eq!(state_of("POST /v1/rider/online"), None);
+        assert_eq!(state_of("PUT /v1/ops/zones/city"), None);
+        assert!(acknowledged_state("POST /v1/rider/offers/none/accept").is_err());
 
         let line = |caller: &str| Acknowledged {
             at: chrono::Utc::now(),

@@ -1,11 +1,13 @@
-//! One recorded day against a platform, and the proof afterwards that every order ended well.
+//! A replay: bots play a recorded day against a platform, then SQL checks prove that no order was lost, doubled or stuck.
 
-mod cast;
 pub mod checks;
 mod day;
 pub mod evidence;
+mod outcome;
+mod participants;
 mod progress;
 mod report;
+mod summary;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,37 +19,40 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::checks::ProofSource;
-pub use self::report::Summary;
-use self::report::{Ending, Report};
+use self::day::Day;
+use self::outcome::Outcome;
+use self::participants::Participants;
+use self::report::Report;
+use self::summary::Played;
+pub use self::summary::Summary;
 use pannier_city::clock::Clock;
-use pannier_client::Api;
-use pannier_client::Target;
 use pannier_client::journal::Journal;
+use pannier_client::{Api, Ops, Target};
 use pannier_instance::Instance;
 
-/// What to replay, where, how fast.
+/// Settings of a replay.
 pub struct ReplayOptions {
     /// A folder in the format of [`pannier_instance`].
     pub instance_dir: PathBuf,
-    /// How many times faster than real time the city lives.
+    /// City time per real time: above 0, at most 1000.
     pub speed: f64,
-    /// How the replay's zone decides who carries what.
+    /// Dispatch policy of the replay's zone.
     pub dispatch: DispatchPolicy,
-    /// Where `summary.json`, `report.json` and the journal go.
+    /// Folder for `summary.json`, `report.json` and the journal; none writes no files.
     pub report_dir: Option<PathBuf>,
-    /// The platform.
+    /// The platform to call.
     pub target: Target,
-    /// Where the checks read what became of the day.
+    /// What the checks read, past the public APIs.
     pub proof: ProofSource,
 }
 
-/// Plays the day, checks, prints the table, writes the report. The exit status follows [`Summary::is_clean`].
+/// Plays the day, runs the checks, prints the table and writes the report. [`Summary::is_clean`] is the verdict.
 ///
 /// # Errors
-/// When the instance is bad, the platform cannot be set up or checked, or `shutdown` came first.
+/// When the instance is invalid, the platform cannot be set up or checked, or `shutdown` came first.
 pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow::Result<Summary> {
     anyhow::ensure!(options.speed > 0.0 && options.speed <= 1_000.0, "--speed must be between 0 and 1000");
-    let instance = Arc::new(Instance::load(&options.instance_dir)?);
+    let instance = Instance::load(&options.instance_dir)?;
     let started = Instant::now();
     let folder = match &options.report_dir {
         Some(dir) => dir.clone(),
@@ -56,7 +61,7 @@ pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow:
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let journal_path = folder.join("journal.jsonl");
 
-    // The bots stop when the day is over; whoever reads afterwards goes on.
+    // The bots stop at the end of the day; the calls that read the result afterwards do not.
     let bots = shutdown.child_token();
     let api = Api::new(options.target.clone(), Some(Journal::create(&journal_path)?), bots.clone())?;
     println!(
@@ -68,26 +73,27 @@ pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow:
         options.speed,
         options.dispatch
     );
-    let cast = tokio::select! {
+    let participants = tokio::select! {
         () = shutdown.cancelled() => anyhow::bail!("stopped"),
-        cast = cast::set_up(&api, &instance, options.speed, options.dispatch) => cast?,
+        made = participants::set_up(&api, &instance, options.speed, options.dispatch) => made?,
     };
     let clock = Clock::start(instance.first_minute() as f64 - 1.0, options.speed);
-    let placed = day::play(&api, &instance, &cast, clock, &options.proof, &shutdown).await?;
+    let day = Day::new(&api, &instance, &participants, clock).play(&options.proof, &shutdown).await?;
 
     let reader = Api::new(options.target.clone(), None, shutdown.clone())?;
-    let endings = read_endings(&reader, &instance, &cast, &placed.orders).await?;
+    let outcomes = read_outcomes(&reader, &instance, &participants, &day.orders).await?;
     let mut findings = checks::run(&options.proof, &journal_path).await?;
-    while checks::stuck(&findings) > 0 && Instant::now() < placed.settle_until && !shutdown.is_cancelled() {
+    while checks::stuck(&findings) > 0 && Instant::now() < day.settle_until && !shutdown.is_cancelled() {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         findings = checks::run(&options.proof, &journal_path).await?;
     }
-    // What did not move before anybody helped is as stuck as what is left afterwards.
-    if let Some(stuck) = findings.iter_mut().find(|finding| finding.name == placed.stuck_before.name) {
-        stuck.count += placed.stuck_before.count;
-        stuck.details.extend(placed.stuck_before.details.iter().map(|detail| format!("before tidying up: {detail}")));
+    // What was stuck before open orders were cancelled counts, too.
+    if let Some(stuck) = findings.iter_mut().find(|finding| finding.name == day.stuck_before.name) {
+        stuck.count += day.stuck_before.count;
+        stuck.details.extend(day.stuck_before.details.iter().map(|detail| format!("before tidying up: {detail}")));
     }
-    let report = Report::new(&instance, clock, options.dispatch, endings, findings, placed.troubles, started.elapsed());
+    let (policy, warnings, took) = (options.dispatch, day.warnings, started.elapsed());
+    let report = Report::new(&instance, Played { clock, policy, outcomes, findings, warnings, took });
     report.print();
     if options.report_dir.is_some() {
         report.write(&folder)?;
@@ -98,22 +104,22 @@ pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow:
     Ok(report.summary)
 }
 
-/// How every order ended, from the platform itself.
-async fn read_endings(
+/// Reads from the platform how every order ended.
+async fn read_outcomes(
     api: &Arc<Api>,
     instance: &Instance,
-    cast: &cast::Cast,
+    participants: &Participants,
     orders: &[Result<OrderId, String>],
-) -> anyhow::Result<Vec<Ending>> {
+) -> anyhow::Result<Vec<Outcome>> {
     use futures::StreamExt as _;
-    let ops = pannier_client::Ops::new(api, "replay");
+    let ops = Ops::new(api, "replay");
     let read = |(n, placed): (usize, &Result<OrderId, String>)| {
         let (file, ops) = (instance.orders[n].clone(), ops.clone());
-        let (placed, customer) = (placed.clone(), cast.customer(api, &file.id));
+        let (placed, customer) = (placed.clone(), participants.customer(api, &file.id));
         async move {
             let id = match placed {
                 Ok(id) => id,
-                Err(why) => return Ok(Ending::not_placed(&file, why)),
+                Err(reason) => return Ok(Outcome::not_placed(&file, reason)),
             };
             let order = customer.read(id).await.with_context(|| format!("order {id} cannot be read"))?;
             customer.sign_out();
@@ -124,9 +130,9 @@ async fn read_endings(
                 None => Vec::new(),
             };
             let last_round = rounds.into_iter().max_by_key(|r| r.at);
-            Ok(Ending { file, order: Some(order), not_placed: None, last_round })
+            Ok(Outcome { file, order: Some(order), not_placed: None, last_round })
         }
     };
-    let endings = futures::stream::iter(orders.iter().enumerate().map(read)).buffered(16);
-    endings.collect::<Vec<_>>().await.into_iter().collect()
+    let outcomes = futures::stream::iter(orders.iter().enumerate().map(read)).buffered(16);
+    outcomes.collect::<Vec<_>>().await.into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! Where the day is: a bar for a person, a line now and then for a log.
+//! Progress of the day: a bar on a terminal, otherwise a line every ten seconds.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pannier_city::bots::Counters;
 use pannier_city::clock::Clock;
 
-/// Seconds between two lines where nobody watches.
-const LINE_EVERY: u64 = 10;
+/// Seconds between two lines without a terminal.
+const LINE_EVERY_S: u64 = 10;
 
-/// Shows how the day goes.
+/// A progress display.
 pub struct Progress {
     bar: Option<ProgressBar>,
     orders: u64,
@@ -24,7 +24,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts showing.
+    /// Starts a display of `orders` orders; `end` is the last city minute.
     pub fn new(orders: u64, clock: Clock, end: f64, counters: Arc<Counters>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(orders);
@@ -35,7 +35,7 @@ impl Progress {
         Self { bar, orders, clock, end, counters, seconds: AtomicU64::new(0) }
     }
 
-    /// Waits a second, then shows the news.
+    /// Waits a second, then updates the display.
     pub async fn tick(&self) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let second = self.seconds.fetch_add(1, Ordering::Relaxed) + 1;
@@ -53,7 +53,7 @@ impl Progress {
                 bar.set_position(get(&c.delivered) + get(&c.ended));
                 bar.set_message(text);
             }
-            None if second.is_multiple_of(LINE_EVERY) => {
+            None if second.is_multiple_of(LINE_EVERY_S) => {
                 let (placed, delivered, ended) = (get(&c.placed), get(&c.delivered), get(&c.ended));
                 println!("{text}; {placed}/{} placed, {delivered} delivered, {ended} ended otherwise", self.orders);
             }
@@ -61,7 +61,7 @@ impl Progress {
         }
     }
 
-    /// Stops showing.
+    /// Removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

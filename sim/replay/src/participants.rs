@@ -1,4 +1,4 @@
-//! Everything that has to be there before the day starts: zone, shops, riders.
+//! Set-up of a replay: zone, shops and riders, created through the public APIs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use uuid::Uuid;
 use pannier_client::{Api, Customer, Ops, Rider, Shop};
 use pannier_instance::{Instance, Point};
 
-/// The one article that every shop sells.
+/// The only item of every menu.
 pub const SKU: &str = "meal";
-/// Orders that one courier carries at a time.
+/// Orders that a courier carries at a time.
 const CAPACITY: u32 = 2;
-/// The largest radius that a zone may have.
-const FARTHEST_M: u32 = 50_000;
-/// How long order-svc may take to learn about all shops.
-const LEARN_WITHIN: Duration = Duration::from_secs(90);
-/// How many set-up calls are under way at once.
-const AT_ONCE: usize = 16;
-/// Metres around the outermost point that still belong to the zone.
+/// The largest search radius that a zone may have, metres.
+const RADIUS_MAX_M: u32 = 50_000;
+/// How long order-svc may take to receive the events of all shops.
+const COPIES_WITHIN: Duration = Duration::from_secs(90);
+/// Set-up calls in flight at a time.
+const CONCURRENCY: usize = 16;
+/// The zone extends this far beyond the outermost points of the instance, metres.
 const MARGIN_M: f64 = 500.0;
 
-/// Who plays in a replay. Ids are new with every run, so that one platform can see many.
-pub struct Cast {
+/// Shops, riders and customers of a replay. Their ids are new in every run, so that a platform can see many runs.
+pub struct Participants {
     run: String,
-    /// By the restaurants' order in the instance.
+    /// In the order of the instance's restaurants.
     pub shops: Vec<MerchantId>,
-    /// By the couriers' order in the instance.
+    /// In the order of the instance's couriers.
     pub riders: Vec<RiderId>,
 }
 
-impl Cast {
+impl Participants {
     fn of(instance: &Instance) -> Self {
         let run = Uuid::now_v7().simple().to_string();
         let id = |kind: &str, name: &str| {
@@ -47,28 +47,33 @@ impl Cast {
         Self { run, shops, riders }
     }
 
-    /// Every order has a customer of its own.
+    /// The customer of an order; each order has its own.
     pub fn customer(&self, api: &Arc<Api>, order: &str) -> Customer {
         let name = format!("pannier:replay:{}:customer:{order}", self.run);
         Customer::new(api, &CustomerId(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())).to_string())
     }
 
-    /// The tap that places an order.
+    /// The Idempotency-Key of placing an order.
     pub fn key(&self, order: &str) -> String {
         format!("place-{}-{order}", self.run)
     }
 }
 
-/// Metres per real second of a courier in a city so many times faster.
+/// A courier's speed, metres per second of real time, in a city that is `speed` times as fast.
 pub fn real_speed_mps(instance: &Instance, speed: f64) -> f64 {
     instance.parameters.metres_per_minute / 60.0 * speed
 }
 
-/// Makes everything through public calls and waits until customers can order everywhere.
-pub async fn set_up(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: DispatchPolicy) -> anyhow::Result<Cast> {
-    let cast = Cast::of(instance);
+/// Creates zone, shops and riders, and waits until customers can order at all shops.
+pub async fn set_up(
+    api: &Arc<Api>,
+    instance: &Instance,
+    speed: f64,
+    dispatch: DispatchPolicy,
+) -> anyhow::Result<Participants> {
+    let participants = Participants::of(instance);
     put_zone(api, instance, speed, dispatch).await.context("the zone cannot be made")?;
-    let shops = instance.restaurants.iter().zip(&cast.shops).map(|(restaurant, id)| async move {
+    let shops = instance.restaurants.iter().zip(&participants.shops).map(|(restaurant, id)| async move {
         let place = instance.place(restaurant.at)?;
         let shop = Shop::new(api, &id.to_string());
         let made = shop.put_profile(&restaurant.id, place, (600_000.0 / speed) as i64, None).await?;
@@ -81,21 +86,21 @@ pub async fn set_up(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: D
         anyhow::Ok(())
     });
     futures::stream::iter(shops)
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .try_collect::<()>()
         .await
         .context("a shop cannot be made")?;
     let mps = real_speed_mps(instance, speed);
-    let riders = instance.couriers.iter().zip(&cast.riders).map(|(courier, id)| async move {
+    let riders = instance.couriers.iter().zip(&participants.riders).map(|(courier, id)| async move {
         Rider::new(api, &id.to_string()).put_profile(&courier.id, mps, CAPACITY).await.map(drop)
     });
     futures::stream::iter(riders)
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .try_collect::<()>()
         .await
         .context("a rider cannot be made")?;
-    wait_for_copies(api, instance, &cast).await?;
-    Ok(cast)
+    wait_for_copies(api, instance, &participants).await?;
+    Ok(participants)
 }
 
 async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: DispatchPolicy) -> anyhow::Result<()> {
@@ -104,48 +109,48 @@ async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: Dis
         (Point { x: low.x - MARGIN_M, y: low.y - MARGIN_M }, Point { x: high.x + MARGIN_M, y: high.y + MARGIN_M });
     let corners = [low, Point { x: high.x, y: low.y }, high, Point { x: low.x, y: high.y }];
     let polygon = corners.into_iter().map(|c| instance.place(c)).collect::<Result<Vec<_>, _>>()?;
-    // The zone is the instance's, not the run's: the next run finds it and changes its policy.
+    // Runs of one instance share their zone: the next run changes its policy.
     let id: ZoneId = format!("replay-{}", instance.id().simple()).parse()?;
     let policy = Policy { dispatch, ..compressed(speed, low.distance_m(high).max(5_000.0)) };
     Ops::new(api, "replay").put_zone(&id, &instance.name, &polygon, &policy).await?;
     Ok(())
 }
 
-/// The usual policy in a city so many times faster: its durations are the city's, so they shrink with it.
+/// The default policy for a city that is `speed` times as fast: its durations are city time, so they are divided by it.
 fn compressed(speed: f64, radius_m: f64) -> Policy {
     let usual = Policy::default();
     let real = |ms: i64| (ms as f64 / speed).round() as i64;
     Policy {
         search_lead_ms: real(usual.search_lead_ms),
         hold_ms: real(usual.hold_ms),
-        // The day decides what is undeliverable, not dispatch's patience.
+        // Longer than any day waits: only the data makes an order undeliverable.
         give_up_ms: real(4 * 3_600_000),
         at_risk_ms: real(usual.at_risk_ms),
         promise_margin_ms: real(usual.promise_margin_ms),
-        radius_m: (radius_m.ceil() as u32).min(FARTHEST_M),
+        radius_m: (radius_m.ceil() as u32).min(RADIUS_MAX_M),
         courier_mps: (f64::from(usual.courier_mps) * speed).round() as u32,
         ..usual
     }
 }
 
-/// order-svc knows shops and zones from news: ready is when a customer sees them all open.
-async fn wait_for_copies(api: &Arc<Api>, instance: &Instance, cast: &Cast) -> anyhow::Result<()> {
+/// order-svc receives shops and zones as events: waits until a customer sees all shops open.
+async fn wait_for_copies(api: &Arc<Api>, instance: &Instance, participants: &Participants) -> anyhow::Result<()> {
     let (low, high) = instance.bounds();
     let middle = instance.place(Point { x: low.x.midpoint(high.x), y: low.y.midpoint(high.y) })?;
-    let customer = cast.customer(api, "somebody who looks around");
-    let until = Instant::now() + LEARN_WITHIN;
+    let customer = participants.customer(api, "set-up");
+    let deadline = Instant::now() + COPIES_WITHIN;
     loop {
         let seen = customer.merchants(middle).await?;
         let is_open = |id: &MerchantId| seen.iter().any(|m| m.id == *id && m.status == MerchantStatus::Open);
-        let missing = cast.shops.iter().filter(|id| !is_open(id)).count();
+        let missing = participants.shops.iter().filter(|id| !is_open(id)).count();
         if missing == 0 {
             return Ok(());
         }
         anyhow::ensure!(
-            Instant::now() < until,
-            "customers still do not see {missing} of {} shops after {} s: does the news reach order-svc?",
-            cast.shops.len(),
-            LEARN_WITHIN.as_secs()
+            Instant::now() < deadline,
+            "customers still do not see {missing} of {} shops after {} s: do events reach order-svc?",
+            participants.shops.len(),
+            COPIES_WITHIN.as_secs()
         );
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
