@@ -11,11 +11,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use futures::FutureExt as _;
+use pannier_load::bench::Bench;
 use pannier_load::growth::base_for;
 use pannier_load::ladder::{self, COMPARED_AT};
-use pannier_load::lives::Bench;
 use pannier_load::report::{Report, Searches};
-use pannier_load::{DeliveredMessages, Stage, growth, placing, positions, streams};
+use pannier_load::{DeliveredMessages, SystemUnderTest, growth, placing, positions, streams};
 use tokio_util::sync::CancellationToken;
 
 use super::signals::stop_token;
@@ -184,9 +184,9 @@ async fn measure_alone(
     ui.clear();
     let platform = started?;
     let work = stop.child_token();
-    let measured = match stage_of(&platform, ui, &work).await {
-        Ok(stage) => tokio::select! {
-            measured = measure(part, what, &stage, report) => measured,
+    let measured = match system_of(&platform, ui, &work).await {
+        Ok(system) => tokio::select! {
+            measured = measure(part, what, &system, report) => measured,
             () = stop.cancelled() => Err(anyhow::anyhow!("stopped")),
         },
         Err(error) => Err(error),
@@ -211,18 +211,18 @@ async fn measure_alone(
     }
 }
 
-async fn stage_of(platform: &Platform, ui: &Ui, stop: &CancellationToken) -> Result<Stage> {
+async fn system_of(platform: &Platform, ui: &Ui, stop: &CancellationToken) -> Result<SystemUnderTest> {
     let state = platform.data.state();
     let addresses = Addresses::in_data_dir(&platform.data)?;
     let target = addresses.target(None, None)?;
     let (database_url, redis_url) = (addresses.url("postgres")?, addresses.url("redis")?);
     let processes = state.processes.into_iter().map(|(name, id)| (name, id.pid)).collect();
-    let say = {
+    let progress = {
         let ui = ui.clone();
         Arc::new(move |text: &str| ui.note(text))
     };
     let delivered_messages = delivered_messages(platform, ui).await?;
-    Ok(Stage { target, database_url, redis_url, processes, delivered_messages, say, stop: stop.clone() })
+    Ok(SystemUnderTest { target, database_url, redis_url, processes, delivered_messages, progress, stop: stop.clone() })
 }
 
 async fn delivered_messages(platform: &Platform, ui: &Ui) -> Result<DeliveredMessages> {
@@ -235,27 +235,27 @@ async fn delivered_messages(platform: &Platform, ui: &Ui) -> Result<DeliveredMes
     }))
 }
 
-async fn measure(part: Part, what: &BenchOrders, stage: &Stage, report: &mut Report) -> Result<()> {
+async fn measure(part: Part, what: &BenchOrders, system: &SystemUnderTest, report: &mut Report) -> Result<()> {
     let full = Duration::from_secs(what.seconds);
     let third = (full / 3).max(Duration::from_secs(3));
     let highest = report.lives.as_ref().and_then(|lives| lives.lives_per_s);
     match part {
-        Part::Placing => report.placing = Some(placing::measure(stage, third).await?),
+        Part::Placing => report.placing = Some(placing::measure(system, third).await?),
         Part::Lives => {
-            let mut bench = Bench::new(stage).await?;
+            let mut bench = Bench::new(system).await?;
             report.lives = Some(ladder::climb(&mut bench, full, what.rate, what.riders).await?);
         }
         Part::Streams => {
-            let mut bench = Bench::new(stage).await?;
+            let mut bench = Bench::new(system).await?;
             let rate = what.rate.unwrap_or_else(|| highest.map_or(COMPARED_AT, |highest| COMPARED_AT.min(highest)));
             report.streams = Some(streams::measure(&mut bench, rate, third, what.riders).await?);
         }
         Part::Positions => {
-            report.positions = Some(positions::measure(stage, third / 2).await?);
-            report.searches = searches(stage, third / 2).await?;
+            report.positions = Some(positions::measure(system, third / 2).await?);
+            report.searches = searches(system, third / 2).await?;
         }
         Part::Growth => {
-            let mut bench = Bench::new(stage).await?;
+            let mut bench = Bench::new(system).await?;
             let base = what.rate.unwrap_or_else(|| base_for(highest));
             report.growth = Some(growth::measure(&mut bench, base, third, what.history).await?);
         }
@@ -264,11 +264,11 @@ async fn measure(part: Part, what: &BenchOrders, stage: &Stage, report: &mut Rep
 }
 
 /// Ring searches are dispatch-svc's: a program of its own measures them, and prints one JSON object per city.
-async fn searches(stage: &Stage, lasting: Duration) -> Result<Vec<Searches>> {
+async fn searches(system: &SystemUnderTest, lasting: Duration) -> Result<Vec<Searches>> {
     let program = own_folder()?.join("bench_fleet");
     ensure!(program.is_file(), "{} is missing: build the whole workspace", program.display());
     let out = tokio::process::Command::new(&program)
-        .env("REDIS_URL", &stage.redis_url)
+        .env("REDIS_URL", &system.redis_url)
         .env("SECONDS_EACH", lasting.as_secs_f64().to_string())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -282,7 +282,7 @@ async fn searches(stage: &Stage, lasting: Duration) -> Result<Vec<Searches>> {
     let text = String::from_utf8(out.stdout)?;
     let searches: Vec<Searches> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     for s in &searches {
-        stage.say(&format!(
+        system.log(&format!(
             "{} riders: {:.0} ring searches/s, {:.0}/s in one set",
             s.riders, s.ring_per_s, s.one_key_per_s
         ));

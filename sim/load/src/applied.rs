@@ -1,8 +1,8 @@
-//! Commit → applied: how long news takes from one service's commit to the row that it causes in another service.
+//! Commit → applied: the time from an event's commit in one service to the row that it causes in another service.
 //!
-//! Both ends are rows in `events` with the time of the same database cluster's clock, so this needs no probe inside the
-//! services. Three hops of every order are measured: paid → the ticket rings, accepted → the delivery is opened, picked
-//! up → the order is delivering.
+//! Both ends are rows in `events` with times of the same database cluster's clock, so no instrumentation of the services is
+//! needed. Three hops of every order are measured: paid → ticket opened, accepted → delivery opened, picked up → order
+//! delivering.
 
 use std::time::SystemTime;
 
@@ -13,20 +13,20 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::stats::Spread;
+use super::stats::Percentiles;
 
-/// How quickly news was applied.
+/// Latencies of commit → applied.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Applied {
     /// All hops together.
-    pub all: Spread,
+    pub all: Percentiles,
     /// `order.paid` → `ticket.opened`.
-    pub paid_to_ticket: Spread,
+    pub paid_to_ticket: Percentiles,
     /// `order.accepted` → `delivery.opened`.
-    pub accepted_to_delivery: Spread,
+    pub accepted_to_delivery: Percentiles,
     /// `delivery.picked_up` → `order.delivering`.
-    pub picked_up_to_delivering: Spread,
-    /// News of the window that has led to nothing so far.
+    pub picked_up_to_delivering: Percentiles,
+    /// Events of the window without an effect so far.
     pub missing: usize,
 }
 
@@ -38,7 +38,7 @@ struct Hop {
     ms: Option<f64>,
 }
 
-/// Event ids are UUIDs of version 7, so a window in time is a range of ids, and needs no index on the time.
+/// Event ids are UUIDs of version 7, so a time window is a range of ids and needs no index on the time.
 /// The effect's snapshot names its order; the id in the snapshot is `ord_` and the hex digits of the aggregate's.
 const HOPS: &str = "
     WITH cause AS (
@@ -63,10 +63,10 @@ const HOPS: &str = "
     SELECT cause.hop, (extract(epoch FROM effect.occurred_at - cause.occurred_at) * 1000)::double precision AS ms
     FROM cause LEFT JOIN effect USING (hop, order_id)";
 
-/// Measures the news that was committed between two moments.
+/// Measures the events that were committed between two times.
 ///
 /// # Errors
-/// The database is away, or its tables are others.
+/// The database is unavailable, or its schema differs.
 pub async fn between(database: &mut AsyncPgConnection, from: SystemTime, to: SystemTime) -> Result<Applied> {
     let hops: Vec<Hop> = diesel::sql_query(HOPS)
         .bind::<SqlUuid, _>(first_id_at(from))
@@ -75,7 +75,7 @@ pub async fn between(database: &mut AsyncPgConnection, from: SystemTime, to: Sys
         .await
         .context("commit → applied cannot be read from the events tables")?;
     let of = |hop: Option<&str>| {
-        Spread::of(hops.iter().filter(|h| hop.is_none_or(|name| h.hop == name)).filter_map(|h| h.ms).collect())
+        Percentiles::of(hops.iter().filter(|h| hop.is_none_or(|name| h.hop == name)).filter_map(|h| h.ms).collect())
     };
     Ok(Applied {
         all: of(None),
@@ -86,28 +86,28 @@ pub async fn between(database: &mut AsyncPgConnection, from: SystemTime, to: Sys
     })
 }
 
-/// The smallest UUID of version 7 of a millisecond.
+/// The smallest UUID of version 7 with this time.
 fn first_id_at(time: SystemTime) -> Uuid {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     uuid::Builder::from_unix_timestamp_millis(since.as_millis() as u64, &[0; 10]).into_uuid()
 }
 
-/// How many orders are not over.
+/// The number of orders that are not in a final state.
 ///
 /// # Errors
-/// The database is away.
+/// The database is unavailable.
 pub async fn open_orders(database: &mut AsyncPgConnection) -> Result<i64> {
     let sql = "SELECT count(*) AS count FROM orders.orders
                WHERE state IN ('pending_payment', 'paid', 'accepted', 'ready', 'delivering')";
     Ok(diesel::sql_query(sql).get_result::<Count>(database).await?.count)
 }
 
-/// How many events the services have written since the database was made. A second late, and free to ask.
+/// The number of events that the services have written since the database was created. Up to a second late, and cheap.
 ///
 /// # Errors
-/// The database is away.
+/// The database is unavailable.
 pub async fn events_written(database: &mut AsyncPgConnection) -> Result<i64> {
-    // Partitions of the table count, too.
+    // Includes the partitions of each table.
     let sql = "SELECT coalesce(sum(n_tup_ins), 0)::bigint AS count FROM pg_stat_user_tables
                WHERE schemaname IN ('orders', 'merchant', 'dispatch') AND relname LIKE 'events%'";
     Ok(diesel::sql_query(sql).get_result::<Count>(database).await?.count)

@@ -1,6 +1,5 @@
-//! The bare loop: the rows of one placed order in one transaction by diesel-async, one after the other on so many
-//! connections, with the same durability. No HTTP, no checks, no pool: what is left of it by the platform is what the
-//! platform costs.
+//! The bare loop, the upper bound for placing: the rows of one order in one transaction by diesel-async, repeated on a number
+//! of connections, with the platform's durability and without HTTP, checks or a pool.
 
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::tables::{events, idempotency, orders, payments, timers};
-use super::Stage;
+use super::system::SystemUnderTest;
 
-/// `bare.sql`, as diesel sees it.
+/// The schema of `bare.sql`.
 mod tables {
-    #![allow(missing_docs, reason = "bare.sql is as plain")]
+    #![allow(missing_docs, reason = "the columns are those of the platform's tables")]
 
     diesel::table! {
         orders (id) {
@@ -56,18 +55,18 @@ mod tables {
     }
 }
 
-/// A scratch database on the platform's server. It goes with the server.
-pub struct Scratch {
+/// A database with the tables of `bare.sql` on the platform's server. It is removed with the server.
+pub struct ScratchDatabase {
     url: String,
 }
 
-impl Scratch {
-    /// Makes it.
+impl ScratchDatabase {
+    /// Creates it, replacing that of an earlier run.
     ///
     /// # Errors
-    /// The server is away.
-    pub async fn make(stage: &Stage) -> Result<Self> {
-        let platform = &stage.database_url;
+    /// The server is unavailable.
+    pub async fn create(system: &SystemUnderTest) -> Result<Self> {
+        let platform = &system.database_url;
         let mut server = AsyncPgConnection::establish(platform).await?;
         server.batch_execute("DROP DATABASE IF EXISTS bench_bare").await?;
         server.batch_execute("CREATE DATABASE bench_bare").await.context("a scratch database cannot be made")?;
@@ -77,16 +76,16 @@ impl Scratch {
         Ok(Self { url })
     }
 
-    /// For `pgbench`.
+    /// Its URL, for `pgbench`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Places orders for so long on so many connections; gives orders per second.
+    /// Places orders on a number of connections at once; returns orders per second.
     ///
     /// # Errors
-    /// The server is away.
+    /// The server is unavailable.
     pub async fn orders_per_s(&self, connections: usize, lasting: Duration) -> Result<f64> {
         let mut open = Vec::with_capacity(connections);
         for _ in 0..connections {
@@ -117,7 +116,7 @@ async fn place(conn: &mut AsyncPgConnection) -> Result<(), diesel::result::Error
     conn.transaction(async |conn: &mut AsyncPgConnection| row.insert(conn, now).await).await
 }
 
-/// An order with everything that is written with it.
+/// An order, with the values of all rows that are written with it.
 struct Row {
     order: Uuid,
     payment: Uuid,
@@ -208,7 +207,7 @@ impl Row {
             actor: "customer:cus_0192f3c27b2e7d1a8f4e5a6b7c8d9e0f",
             data: self.snapshot.clone(),
         };
-        // An array, not a list: diesel keeps the prepared statement of a fixed number of rows.
+        // An array, not a Vec: diesel caches the prepared statement of a fixed number of rows.
         let events =
             [event("order.placed.v1", "order", self.order), event("payment.opened.v1", "payment", self.payment)];
         diesel::insert_into(events::table).values(events).execute(conn).await?;

@@ -1,4 +1,4 @@
-//! The place where the load happens: one zone, some shops close together, customers around them; and what they did.
+//! The city that is loaded: one zone with shops and customers close together, and a tally of what its bots did.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,124 +13,132 @@ use pannier_contracts::{CustomerId, MerchantId, Money, Place, RiderId, ZoneId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Stage;
-use super::client::Client;
-use pannier_client::Role;
-use pannier_client::{Api, Ops};
+use super::http::Client;
+use super::system::SystemUnderTest;
+use pannier_client::{Api, Ops, Role};
 use pannier_instance::Point;
 
-/// What every shop sells.
+/// The only item of every menu.
 pub const SKU: &str = "meal";
-/// Orders that one rider carries at a time.
+/// Orders that a rider carries at a time.
 pub const CAPACITY: u32 = 2;
-/// Shops that accept at once.
+/// Shops that accept orders.
 const SHOPS: usize = 20;
-/// Customers take turns: an order does not come from somebody new each time.
+/// Customers, who place orders in turn.
 const CUSTOMERS: usize = 500;
-/// Everybody is within this distance of the middle, metres.
-const REACH_M: f64 = 1_000.0;
-/// How many set-up calls are under way at once.
-const AT_ONCE: usize = 8;
-/// How long order-svc may take to learn about all shops.
-const LEARN_WITHIN: Duration = Duration::from_secs(60);
+/// Radius of the disc in which all places lie, metres.
+const RADIUS_M: f64 = 1_000.0;
+/// Set-up calls in flight at a time.
+const CONCURRENCY: usize = 8;
+/// How long order-svc may take to receive the events of all shops.
+const COPIES_WITHIN: Duration = Duration::from_secs(60);
 
-/// Somebody with an id, a token and a place.
+/// A shop, rider or customer.
 #[derive(Debug, Clone)]
-pub struct Person {
-    /// `mer_…`, `rdr_…`, `cus_…`.
+pub struct Account {
+    /// `mer_…`, `rdr_…` or `cus_…`.
     pub id: String,
-    /// Lives longer than any run.
+    /// A bearer token that is valid for the whole run.
     pub token: String,
-    /// Where they are.
+    /// The account's place.
     pub place: Place,
 }
 
-/// The zone with its people. They work until the stage's `stop` is cancelled.
+/// What a rider needs at the customer's door, and when the order was due.
+#[derive(Debug, Clone)]
+pub struct Handover {
+    /// The order's PIN.
+    pub pin: String,
+    /// When the order was due in the open loop.
+    pub due: Instant,
+}
+
+/// The zone with its accounts. Shared by all bots, which work until `stop` is cancelled.
 pub struct City {
-    /// order-svc.
+    /// Client of order-svc.
     pub orders: Client,
-    /// merchant-svc.
+    /// Client of merchant-svc.
     pub merchants: Client,
-    /// dispatch-svc.
+    /// Client of dispatch-svc.
     pub dispatch: Client,
-    /// Shops that accept at once.
-    pub shops: Vec<Person>,
-    /// A shop that never answers: its orders stay open until they expire after 8 min.
-    pub silent_shop: Person,
-    /// Who orders.
-    pub customers: Vec<Person>,
-    /// What happened since it was last taken.
+    /// Shops that accept orders.
+    pub shops: Vec<Account>,
+    /// A shop without a bot: its orders stay open until they expire after 8 min.
+    pub silent_shop: Account,
+    /// All customers.
+    pub customers: Vec<Account>,
+    /// What the bots did since it was last reset.
     pub tally: Tally,
     /// For typed calls outside the measured windows.
     pub api: Arc<Api>,
-    /// Ends everybody in the city.
+    /// Ends all bots of the city.
     pub stop: CancellationToken,
     run: String,
-    count: AtomicU64,
-    /// What customers tell at the door, and since when they wait, by order.
-    pins: Mutex<HashMap<String, (String, Instant)>>,
+    numbers: AtomicU64,
+    /// By order, from the customer's answer to the handover.
+    handovers: Mutex<HashMap<String, Handover>>,
 }
 
-/// What the clients saw.
+/// Counts and durations that the clients saw.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Orders that were acknowledged with 201.
     pub placed: AtomicU64,
-    /// Deliveries whose last tap was acknowledged.
+    /// Deliveries whose last step was acknowledged.
     pub delivered: AtomicU64,
-    /// From the wish to order until the acknowledgement, milliseconds.
+    /// From an order's due time to its acknowledgement, milliseconds.
     pub place_ms: Mutex<Vec<f64>>,
-    /// From the wish to order until the last tap at the door, milliseconds.
+    /// From an order's due time to its handover, milliseconds.
     pub door_ms: Mutex<Vec<f64>>,
-    /// What should not happen, and how often it did.
-    pub troubles: Mutex<BTreeMap<String, u64>>,
+    /// Errors and how often each occurred.
+    pub errors: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Tally {
-    /// Something that should not happen.
-    pub fn trouble(&self, what: String) {
-        *self.troubles.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+    /// Counts an error.
+    pub fn record_error(&self, what: String) {
+        *self.errors.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
     }
 
-    /// Notes how long something took.
-    pub fn note(list: &Mutex<Vec<f64>>, ms: f64) {
+    /// Adds a duration to a list.
+    pub fn record(list: &Mutex<Vec<f64>>, ms: f64) {
         list.lock().unwrap_or_else(PoisonError::into_inner).push(ms);
     }
 
-    /// Takes what was noted, and begins anew.
+    /// Takes a list's content and leaves it empty.
     pub fn take<T: Default>(list: &Mutex<T>) -> T {
         std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl City {
-    /// Makes the zone and its shops, and waits until customers can order everywhere.
+    /// Creates the zone and its shops, and waits until customers can order at all of them.
     ///
     /// # Errors
     /// The platform refuses or does not answer.
-    pub async fn set_up(stage: &Stage) -> Result<Arc<Self>> {
-        stage.say("making a zone and its shops");
-        let stop = stage.stop.clone();
-        let api = Api::new(stage.target.clone(), None, stop.clone())?;
+    pub async fn set_up(system: &SystemUnderTest) -> Result<Arc<Self>> {
+        system.log("making a zone and its shops");
+        let stop = system.stop.clone();
+        let api = Api::new(system.target.clone(), None, stop.clone())?;
         put_zone(&api).await.context("the zone cannot be made")?;
-        let person = |role: Role, id: String, place: Place| {
-            let token = (stage.target.minter)(role, &id);
-            Person { id, token, place }
+        let account = |role: Role, id: String, place: Place| {
+            let token = (system.target.minter)(role, &id);
+            Account { id, token, place }
         };
-        let shop = |n: usize| person(Role::Merchant, MerchantId::generate().to_string(), around(n));
-        let shops: Vec<Person> = (0..=SHOPS).map(shop).collect();
+        let shop = |n: usize| account(Role::Merchant, MerchantId::generate().to_string(), nth_place(n));
+        let shops: Vec<Account> = (0..=SHOPS).map(shop).collect();
         futures::stream::iter(shops.iter().map(|shop| open_shop(&api, shop)))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENCY)
             .try_collect::<()>()
             .await
             .context("a shop cannot be made")?;
         wait_for_copies(&api, &shops).await?;
         let (silent_shop, shops) = shops.split_last().context("there are shops")?;
-        let customer = |n: usize| person(Role::Customer, CustomerId::generate().to_string(), around(n + 7_000));
+        let customer = |n: usize| account(Role::Customer, CustomerId::generate().to_string(), nth_place(n + 7_000));
         Ok(Arc::new(Self {
-            orders: Client::new(&stage.target.order_url),
-            merchants: Client::new(&stage.target.merchant_url),
-            dispatch: Client::new(&stage.target.dispatch_url),
+            orders: Client::new(&system.target.order_url),
+            merchants: Client::new(&system.target.merchant_url),
+            dispatch: Client::new(&system.target.dispatch_url),
             shops: shops.to_vec(),
             silent_shop: silent_shop.clone(),
             customers: (0..CUSTOMERS).map(customer).collect(),
@@ -138,73 +146,73 @@ impl City {
             api,
             stop,
             run: uuid::Uuid::now_v7().simple().to_string(),
-            count: AtomicU64::new(0),
-            pins: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            handovers: Mutex::default(),
         }))
     }
 
-    /// Somebody who may ride here, not on shift.
+    /// Creates a rider, not on shift.
     ///
     /// # Errors
     /// The platform refuses or does not answer.
-    pub async fn hire(&self, n: usize) -> Result<Person> {
+    pub async fn create_rider(&self, n: usize) -> Result<Account> {
         let id = RiderId::generate().to_string();
-        // Fast enough that the engine expects them soon: they are there as soon as they are asked.
+        // A speed at which the engine expects them soon, because these riders confirm their arrival at once.
         pannier_client::Rider::new(&self.api, &id).put_profile(&format!("Rider {n}"), 10.0, CAPACITY).await?;
         let token = (self.api.target().minter)(Role::Rider, &id);
-        Ok(Person { id, token, place: around(n + 40_000) })
+        Ok(Account { id, token, place: nth_place(n + 40_000) })
     }
 
-    /// A number that nobody else has in this run.
-    pub fn number(&self) -> u64 {
-        self.count.fetch_add(1, Ordering::Relaxed)
+    /// The next number of this run; each is returned once.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A fresh Idempotency-Key.
-    pub fn key(&self) -> String {
-        format!("{}-{}", self.run, self.number())
+    pub fn next_key(&self) -> String {
+        format!("{}-{}", self.run, self.next_number())
     }
 
-    /// A customer who waits since then knows what to tell at the door.
-    pub fn remember_pin(&self, order: String, pin: String, since: Instant) {
-        self.pins.lock().unwrap_or_else(PoisonError::into_inner).insert(order, (pin, since));
+    /// Stores what the order's rider will need at the door.
+    pub fn publish_pin(&self, order: String, handover: Handover) {
+        self.handovers.lock().unwrap_or_else(PoisonError::into_inner).insert(order, handover);
     }
 
-    /// What the customer tells, once they have heard it themselves: riders may be faster than an answer.
-    pub async fn ask_pin(&self, order: &str) -> Option<(String, Instant)> {
-        let until = Instant::now() + Duration::from_secs(20);
+    /// Takes an order's PIN. Waits up to 20 s: an offer can reach its rider before the answer reaches the customer.
+    pub async fn wait_for_pin(&self, order: &str) -> Option<Handover> {
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let told = self.pins.lock().unwrap_or_else(PoisonError::into_inner).remove(order);
-            if told.is_some() || Instant::now() > until {
-                return told;
+            let handover = self.handovers.lock().unwrap_or_else(PoisonError::into_inner).remove(order);
+            if handover.is_some() || Instant::now() > deadline {
+                return handover;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-/// The n-th of places that lie evenly around the middle.
+/// The `n`-th of places that fill a disc around the origin evenly.
 #[must_use]
-pub fn around(n: usize) -> Place {
-    // Sunflower seeds: the golden angle and a radius that grows with the root fill a disc evenly.
+pub fn nth_place(n: usize) -> Place {
+    // Fermat's spiral: the golden angle, and a radius that grows with the square root.
     const GOLDEN: f64 = 2.399_963_229_728_653;
     let (turn, share) = (n as f64 * GOLDEN, ((n % 997) as f64 / 997.0).sqrt());
-    let point = Point { x: REACH_M * share * turn.cos(), y: REACH_M * share * turn.sin() };
-    point.place().unwrap_or_else(|_| unreachable!("a kilometre from the origin is on the earth"))
+    let point = Point { x: RADIUS_M * share * turn.cos(), y: RADIUS_M * share * turn.sin() };
+    point.place().unwrap_or_else(|_| unreachable!("a place near the origin is valid"))
 }
 
 async fn put_zone(api: &Arc<Api>) -> Result<()> {
-    let edge = 3.0 * REACH_M;
+    let edge = 3.0 * RADIUS_M;
     let corners = [(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
     let polygon: Result<Vec<Place>, _> =
         corners.into_iter().map(|(x, y)| Point { x: x * edge, y: y * edge }.place()).collect();
-    // The default policy searches from acceptance on, because the food is ready then; nothing is held.
+    // With the default policy the search starts at acceptance, because the food is ready then.
     let (id, policy): (ZoneId, _) = ("bench".parse()?, Policy::default());
     Ops::new(api, "bench").put_zone(&id, "Benchmark", &polygon?, &policy).await?;
     Ok(())
 }
 
-async fn open_shop(api: &Arc<Api>, shop: &Person) -> Result<()> {
+async fn open_shop(api: &Arc<Api>, shop: &Account) -> Result<()> {
     let tablet = pannier_client::Shop::new(api, &shop.id);
     let made = tablet.put_profile("Kitchen", shop.place, 60_000, None).await?;
     let price = Money::new(1_250, "EUR".parse()?);
@@ -216,18 +224,18 @@ async fn open_shop(api: &Arc<Api>, shop: &Person) -> Result<()> {
     Ok(())
 }
 
-/// order-svc knows shops and zones from news: ready is when a customer sees them all open.
-async fn wait_for_copies(api: &Arc<Api>, shops: &[Person]) -> Result<()> {
+/// order-svc receives shops and zones as events: waits until a customer sees all shops open.
+async fn wait_for_copies(api: &Arc<Api>, shops: &[Account]) -> Result<()> {
     let customer = pannier_client::Customer::new(api, &CustomerId::generate().to_string());
-    let until = Instant::now() + LEARN_WITHIN;
+    let deadline = Instant::now() + COPIES_WITHIN;
     loop {
-        let seen = customer.merchants(around(0)).await?;
+        let seen = customer.merchants(nth_place(0)).await?;
         let open = seen.iter().filter(|m| m.status == MerchantStatus::Open).map(|m| m.id.to_string());
         let open: Vec<String> = open.collect();
         if shops.iter().all(|shop| open.contains(&shop.id)) {
             return Ok(());
         }
-        anyhow::ensure!(Instant::now() < until, "customers still do not see all shops: does the news reach order-svc?");
+        anyhow::ensure!(Instant::now() < deadline, "customers still do not see all shops: do events reach order-svc?");
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }

@@ -1,14 +1,14 @@
-//! What the operating system knows about processes: CPU time and memory, with their children.
+//! CPU time and memory of processes with their children, from `/proc`.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
-/// Clock ticks per second in `/proc/*/stat`: 100 on every Linux that is built as usual.
+/// Clock ticks per second in `/proc/*/stat`: 100 on Linux with the usual configuration.
 const TICKS_PER_S: f64 = 100.0;
 
-/// Whose CPU time is counted together. The names are the keys of the report.
+/// Processes that are counted together. The names are keys of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// order-svc.
@@ -25,12 +25,12 @@ pub enum Group {
     RabbitMq,
     /// Redis.
     Redis,
-    /// The bots and the measuring: this process.
+    /// This process: bots and measuring.
     Clients,
 }
 
 impl Group {
-    /// All of them.
+    /// All groups, in the order of the report.
     pub const ALL: [Self; 8] = [
         Self::OrderSvc,
         Self::MerchantSvc,
@@ -42,7 +42,7 @@ impl Group {
         Self::Clients,
     ];
 
-    /// In reports.
+    /// Key in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Group {
         }
     }
 
-    /// The group of a process, by its name in `pannier status`. Two instances of a service (`order-svc-2`) count as one.
+    /// The group of a process by its name in `pannier status`. Further instances (`order-svc-2`) are in the same group.
     #[must_use]
     pub fn of(process: &str) -> Option<Self> {
         let starts = [
@@ -77,57 +77,56 @@ impl Group {
 /// A figure for each group.
 pub type ByGroup = BTreeMap<Group, f64>;
 
-/// The processes of a platform.
+/// The root processes of a platform.
 #[derive(Debug, Clone)]
 pub struct Processes(Vec<(Group, u32)>);
 
-/// One line of `/proc/PID/stat`, as far as it matters.
+/// The fields of `/proc/PID/stat` that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     parent: u32,
     own_ticks: u64,
-    /// Of children that ended and were waited for.
+    /// CPU time of children that have ended.
     ended_children_ticks: u64,
 }
 
 impl Processes {
-    /// Of the processes that a platform started, by name.
+    /// Root process ids by their names in `pannier status`.
     #[must_use]
     pub fn new(started: &BTreeMap<String, u32>) -> Self {
         Self(started.iter().filter_map(|(name, pid)| Some((Group::of(name)?, *pid))).collect())
     }
 
-    /// CPU time since each process started, milliseconds, children included.
+    /// CPU time since the start of each process, milliseconds, with children.
     ///
     /// # Errors
-    /// One of them is gone.
+    /// A process has ended.
     pub fn cpu_ms(&self) -> Result<ByGroup> {
         let stats = all_stats();
         let mut ticks: BTreeMap<Group, u64> = BTreeMap::new();
         for (group, root) in &self.0 {
             anyhow::ensure!(stats.contains_key(root), "a process of {} ended while it was measured", group.name());
-            for pid in family(&stats, *root) {
+            for pid in process_tree(&stats, *root) {
                 let stat = stats[&pid];
                 *ticks.entry(*group).or_default() += stat.own_ticks + stat.ended_children_ticks;
             }
         }
-        // Our own children are the platform: they are counted above, and those that ended are not ours.
+        // This process's children are the platform, which is counted above.
         let own = stats.get(&std::process::id()).context("/proc does not show this process")?;
         ticks.insert(Group::Clients, own.own_ticks);
         Ok(ticks.into_iter().map(|(group, ticks)| (group, ticks as f64 * 1_000.0 / TICKS_PER_S)).collect())
     }
 
-    /// Memory in use, megabytes. PostgreSQL's processes share most of theirs, so each counts its part of that.
+    /// Resident memory, megabytes. PostgreSQL's processes share memory, so they are counted by proportional set size.
     #[must_use]
     pub fn rss_mb(&self) -> ByGroup {
         let stats = all_stats();
         let mut kb: BTreeMap<Group, u64> = BTreeMap::new();
         for (group, root) in &self.0 {
-            for pid in family(&stats, *root) {
-                let shared_fairly =
-                    (*group == Group::Postgres).then(|| field_kb(pid, "smaps_rollup", "Pss:")).flatten();
+            for pid in process_tree(&stats, *root) {
+                let proportional = (*group == Group::Postgres).then(|| field_kb(pid, "smaps_rollup", "Pss:")).flatten();
                 *kb.entry(*group).or_default() +=
-                    shared_fairly.or_else(|| field_kb(pid, "status", "VmRSS:")).unwrap_or_default();
+                    proportional.or_else(|| field_kb(pid, "status", "VmRSS:")).unwrap_or_default();
             }
         }
         kb.insert(Group::Clients, field_kb(std::process::id(), "status", "VmRSS:").unwrap_or_default());
@@ -135,10 +134,10 @@ impl Processes {
     }
 }
 
-/// CPU time of everything on the machine since it started, milliseconds: also what we have nothing to do with.
+/// CPU time of the whole machine since it started, milliseconds.
 ///
 /// # Errors
-/// This is no Linux.
+/// Not a Linux system.
 pub fn machine_ms() -> Result<f64> {
     let text = fs::read_to_string("/proc/stat").context("/proc/stat cannot be read")?;
     parse_machine(&text)
@@ -146,7 +145,7 @@ pub fn machine_ms() -> Result<f64> {
         .context("/proc/stat has no line for all CPUs")
 }
 
-/// User, nice, system, interrupts and what a hypervisor took; not idle and not waiting for a disk.
+/// User, nice, system, interrupts and steal; without idle and I/O wait.
 fn parse_machine(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let ticks: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
@@ -160,7 +159,7 @@ fn all_stats() -> BTreeMap<u32, Stat> {
 }
 
 fn parse_stat(line: &str) -> Option<Stat> {
-    // The command name is in brackets and may hold anything, so fields are counted from the last bracket.
+    // The command name is in brackets and may contain any bytes, so fields are counted from the last bracket.
     let fields: Vec<&str> = line[line.rfind(')')? + 1..].split_whitespace().collect();
     let number = |n: usize| fields.get(n)?.parse::<u64>().ok();
     Some(Stat {
@@ -170,17 +169,17 @@ fn parse_stat(line: &str) -> Option<Stat> {
     })
 }
 
-/// A process and everything under it.
-fn family(stats: &BTreeMap<u32, Stat>, root: u32) -> Vec<u32> {
-    let mut family = vec![root];
-    let mut looked = 0;
-    while looked < family.len() {
-        let parent = family[looked];
-        family.extend(stats.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid));
-        looked += 1;
+/// A process and all its descendants.
+fn process_tree(stats: &BTreeMap<u32, Stat>, root: u32) -> Vec<u32> {
+    let mut tree = vec![root];
+    let mut visited = 0;
+    while visited < tree.len() {
+        let parent = tree[visited];
+        tree.extend(stats.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid));
+        visited += 1;
     }
-    family.retain(|pid| stats.contains_key(pid));
-    family
+    tree.retain(|pid| stats.contains_key(pid));
+    tree
 }
 
 fn field_kb(pid: u32, file: &str, field: &str) -> Option<u64> {
@@ -193,27 +192,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stat_line_is_read_behind_any_name() {
+    fn a_stat_line_is_parsed_after_any_command_name() {
         let line = "42 (a) b (c)) S 7 42 42 0 -1 4194560 100 200 0 0 11 22 33 44 20 0 3 0 12345 1000 200";
         assert_eq!(parse_stat(line), Some(Stat { parent: 7, own_ticks: 33, ended_children_ticks: 77 }));
     }
 
     #[test]
-    fn the_machine_is_busy_when_it_is_not_idle() {
+    fn idle_and_io_wait_are_not_cpu_time() {
         let text = "cpu  1 2 4 1000 2000 8 16 32 64 64\ncpu0 9 9 9 9 9 9 9 9 9 9\n";
         assert_eq!(parse_machine(text), Some(63));
     }
 
     #[test]
-    fn a_family_is_everything_under_its_root() {
+    fn a_process_tree_has_all_descendants() {
         let stat = |parent| Stat { parent, own_ticks: 0, ended_children_ticks: 0 };
         let stats = [(1, 0), (2, 1), (3, 2), (4, 3), (5, 1)].map(|(pid, parent)| (pid, stat(parent)));
-        assert_eq!(family(&stats.into(), 2), [2, 3, 4]);
+        assert_eq!(process_tree(&stats.into(), 2), [2, 3, 4]);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn work_is_counted() {
+    fn cpu_time_of_this_process_grows() {
         let processes = Processes::new(&[("gateway".to_owned(), std::process::id())].into());
         let before = processes.cpu_ms().expect("we run")[&Group::Gateway];
         let mut sum = 0_u64;

@@ -1,6 +1,6 @@
-//! What the servers have done so far: read twice, the difference is what a load cost.
+//! Counters of the servers. The difference of two readings is the cost of the load between them.
 //!
-//! PostgreSQL flushes its statistics at most a second late, so a window of some ten seconds is exact to a few per cent.
+//! PostgreSQL updates its statistics with a delay of up to a second, so a window of ten seconds is exact to a few per cent.
 
 use anyhow::{Context as _, Result};
 use diesel::QueryableByName;
@@ -9,11 +9,11 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, Si
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::Stage;
 use super::cpu::{ByGroup, Group, Processes, machine_ms};
 use super::redis::Redis;
+use super::system::SystemUnderTest;
 
-/// Everything that is counted.
+/// Access to all counters.
 pub struct Meters {
     processes: Processes,
     database: AsyncPgConnection,
@@ -21,7 +21,7 @@ pub struct Meters {
     counts_statements: bool,
 }
 
-/// All counters at one moment.
+/// The values of all counters at one time.
 #[derive(Debug, Clone)]
 pub struct Reading {
     at: Instant,
@@ -43,15 +43,15 @@ struct Counters {
     wal_syncs: i64,
 }
 
-/// What one finished order cost.
+/// The cost of one finished order.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Costs {
     /// CPU milliseconds.
     #[serde(serialize_with = "by_name")]
     pub cpu_ms: ByGroup,
-    /// Commits, those of single statements included.
+    /// Commits, including those of single statements.
     pub transactions: f64,
-    /// Statements, `BEGIN` and `COMMIT` included; none without pg_stat_statements.
+    /// Statements, including `BEGIN` and `COMMIT`; none without pg_stat_statements.
     pub statements: Option<f64>,
     /// Bytes of the write-ahead log.
     pub wal_bytes: f64,
@@ -59,24 +59,24 @@ pub struct Costs {
     pub wal_syncs: f64,
     /// Commands that Redis ran.
     pub redis_commands: f64,
-    /// How busy the platform and its clients kept the machine, cores.
+    /// Load of the platform and the clients, cores.
     pub cores: f64,
-    /// How busy everything else kept it, the kernel's own work included, cores. Much of it spoils the measurement.
+    /// Load of all other processes and the kernel, cores. A high value makes the measurement unreliable.
     pub other_cores: f64,
 }
 
 impl Costs {
-    /// CPU milliseconds of all servers together, the clients left out.
+    /// CPU milliseconds of all servers together, without the clients.
     #[must_use]
     pub fn servers_cpu_ms(&self) -> f64 {
         self.cpu_ms.iter().filter(|(group, _)| **group != Group::Clients).map(|(_, ms)| ms).sum()
     }
 }
 
-/// Writes a figure per group under the group's name.
+/// Serialises a figure per group, with two digits, under the group's name.
 ///
 /// # Errors
-/// The serializer's.
+/// Those of the serialiser.
 pub fn by_name<S: serde::Serializer>(figures: &ByGroup, to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(figures.iter().map(|(group, figure)| (group.name(), (figure * 100.0).round() / 100.0)))
 }
@@ -86,33 +86,33 @@ const COUNTERS: &str = "
            STATEMENTS AS statements,
            pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS wal_bytes,
            (SELECT wal_sync FROM pg_stat_wal) AS wal_syncs";
-/// The services have roles of their own; what this login asks is not theirs.
+/// Only the services' roles: the statements of this login are left out.
 const STATEMENTS: &str = "
     (SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
      WHERE r.rolname IN ('orders', 'merchant', 'dispatch'))";
 
 impl Meters {
-    /// Connects to what is measured.
+    /// Connects to PostgreSQL and Redis.
     ///
     /// # Errors
-    /// A server does not answer.
-    pub async fn new(stage: &Stage) -> Result<Self> {
-        let url = &stage.database_url;
+    /// A server is unavailable.
+    pub async fn new(system: &SystemUnderTest) -> Result<Self> {
+        let url = &system.database_url;
         let mut database = AsyncPgConnection::establish(url).await.context("the meters need a database")?;
         let counts_statements = load_statements(&mut database).await?;
         if !counts_statements {
-            stage.say(
+            system.log(
                 "pg_stat_statements is not on this machine (Debian: postgresql-NN has it): statements are not counted",
             );
         }
-        let redis = Redis::connect(&stage.redis_url).await?;
-        Ok(Self { processes: Processes::new(&stage.processes), database, redis, counts_statements })
+        let redis = Redis::connect(&system.redis_url).await?;
+        Ok(Self { processes: Processes::new(&system.processes), database, redis, counts_statements })
     }
 
     /// Reads all counters.
     ///
     /// # Errors
-    /// A server or process is gone.
+    /// A server is unavailable, or a process has ended.
     pub async fn read(&mut self) -> Result<Reading> {
         let sql = COUNTERS.replace("STATEMENTS", if self.counts_statements { STATEMENTS } else { "NULL::bigint" });
         let counters = diesel::sql_query(sql).get_result(&mut self.database).await?;
@@ -121,20 +121,20 @@ impl Meters {
         Ok(Reading { at: Instant::now(), cpu_ms, machine_ms, counters, redis_commands })
     }
 
-    /// Memory in use, megabytes.
+    /// Resident memory, megabytes.
     #[must_use]
     pub fn rss_mb(&self) -> ByGroup {
         self.processes.rss_mb()
     }
 
-    /// The login for questions of one's own.
+    /// The database connection, for other queries.
     pub const fn database(&mut self) -> &mut AsyncPgConnection {
         &mut self.database
     }
 }
 
 impl Reading {
-    /// What each of `orders` cost from here to `after`. All zero when there were none.
+    /// The cost of each of `orders` between this reading and `after`; all zero without orders.
     #[must_use]
     pub fn costs(&self, after: &Self, orders: u64) -> Costs {
         if orders == 0 {

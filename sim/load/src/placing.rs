@@ -1,7 +1,7 @@
-//! Placing alone: how many orders a second become rows, how long that takes, and how near it is to a bare loop of inserts.
+//! Placing alone: orders stored per second and their latency, compared with a bare loop of the same inserts.
 //!
-//! Prices are asked beforehand and not counted. Nobody accepts: payment and ticket follow as always, and are part of the
-//! load on the machine. Orders stay open and expire after 8 min, so this wants a platform of its own.
+//! Quotes are made beforehand and not counted. No shop accepts: payment and ticket follow as always, and are part of the
+//! load on the machine. Orders stay open and expire after 8 min, so this needs a platform of its own.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,82 +14,87 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::applied;
 use super::arrivals::Arrivals;
-use super::bare::Scratch;
+use super::bare::ScratchDatabase;
+use super::bots::{OrderOptions, quote, send_order};
 use super::city::{City, Tally};
 use super::meters::Meters;
-use super::people::{quote, send_order};
-use super::stats::{Spread, ms};
-use super::{Stage, applied};
+use super::stats::{Percentiles, ms};
+use super::system::SystemUnderTest;
 
-/// Clients who place one order after the other.
+/// Numbers of clients in the closed loops.
 const CLIENTS: [usize; 3] = [1, 8, 64];
-/// Offered rates, orders a second, at which latency is measured.
+/// Rates of the open loops, orders a second.
 const OFFERED: [f64; 2] = [100.0, 200.0];
-/// The same crowds and gaps in every run.
+/// All runs have the same sequence of arrivals.
 const SEED: u64 = 1;
-/// Quotes are asked for so many at once.
-const AT_ONCE: usize = 8;
-/// Orders that tell roughly how fast a number of clients is, so that enough quotes can be prepared.
-const TRIAL: usize = 100;
+/// Quotes in flight at a time.
+const CONCURRENCY: usize = 8;
+/// Orders of a trial, from which the number of quotes to prepare is estimated.
+const TRIAL_ORDERS: usize = 100;
 
-/// What placing can do.
+/// Throughput and latency of placing.
 #[derive(Debug, Clone, Serialize)]
 pub struct Placing {
-    /// The best of the closed loops, orders a second.
+    /// Of the best closed loop, orders a second.
     pub placed_per_s: f64,
-    /// That, as a part of the best bare loop.
+    /// That, relative to the best bare loop.
     pub placed_ratio: f64,
-    /// Closed loops, by clients.
+    /// Closed loops, by number of clients.
     pub closed: BTreeMap<usize, Closed>,
-    /// Open loops.
+    /// Open loops, by ascending rate.
     pub open: Vec<Open>,
-    /// Transactions a second of `pgbench` with the same inserts, by clients; none when it is not on this machine.
+    /// Transactions a second of `pgbench` with the same inserts; none when it is not installed.
     pub pgbench_per_s: Option<f64>,
 }
 
-/// So many clients, each placing one order after the other.
+/// A closed loop: each client places its next order after the answer to the last one.
 #[derive(Debug, Clone, Serialize)]
 pub struct Closed {
     /// Orders a second.
     pub placed_per_s: f64,
-    /// The bare loop on as many connections, orders a second.
+    /// The bare loop on the same number of connections, orders a second.
     pub bare_per_s: f64,
-    /// How long one order took.
-    pub latency: Spread,
-    /// Orders that were refused or not answered.
+    /// Latency of one order.
+    pub latency: Percentiles,
+    /// Refused and unanswered orders.
     pub failed: u64,
-    /// Seconds until payments and tickets had caught up, once nobody placed any more: placing may win against them.
+    /// Seconds from the last order until payments and tickets had caught up: under load they may fall behind.
     pub caught_up_in_s: f64,
 }
 
-/// Orders that come at a rate, whether or not the ones before them are answered.
+/// An open loop: orders arrive at a rate, whether or not earlier ones are answered.
 #[derive(Debug, Clone, Serialize)]
 pub struct Open {
-    /// Orders a second that were offered.
+    /// Offered orders a second.
     pub rate: f64,
-    /// From the wish to order until the answer; failures count with the time that they took.
-    pub latency: Spread,
-    /// Orders that were refused or not answered.
+    /// From the due time to the answer, failures included.
+    pub latency: Percentiles,
+    /// Refused and unanswered orders.
     pub failed: u64,
 }
 
-/// A price, and whose it is.
-type Priced = (usize, String);
+/// A quote that is ready to be ordered.
+struct Quote {
+    /// Index of its customer.
+    customer: usize,
+    id: String,
+}
 
-/// Measures on a platform that has nothing else to do.
+/// Measures on an idle platform.
 ///
 /// # Errors
-/// The platform is gone.
-pub async fn measure(stage: &Stage, lasting: Duration) -> Result<Placing> {
-    let mut bench = Placers { city: City::set_up(stage).await?, meters: Meters::new(stage).await?, stage };
-    let scratch = Scratch::make(stage).await?;
+/// The platform is unavailable.
+pub async fn measure(system: &SystemUnderTest, lasting: Duration) -> Result<Placing> {
+    let mut bench = PlacingBench { city: City::set_up(system).await?, meters: Meters::new(system).await?, system };
+    let scratch = ScratchDatabase::create(system).await?;
     let mut closed = BTreeMap::new();
     for clients in CLIENTS {
         let mut measured = bench.closed_loop(clients, lasting).await?;
         measured.bare_per_s = scratch.orders_per_s(clients, lasting).await?;
         let Closed { placed_per_s, bare_per_s, latency, failed, caught_up_in_s } = &measured;
-        stage.say(&format!(
+        system.log(&format!(
             "{clients} clients: {placed_per_s:.0} orders placed/s (p50 {:.1} p99 {:.1} ms, {failed} failed), caught up \
              {caught_up_in_s:.0} s later; bare loop {bare_per_s:.0}/s",
             latency.p50_ms, latency.p99_ms
@@ -99,7 +104,7 @@ pub async fn measure(stage: &Stage, lasting: Duration) -> Result<Placing> {
     let mut open = Vec::new();
     for rate in OFFERED {
         let measured = bench.open_loop(rate, lasting).await?;
-        stage.say(&format!(
+        system.log(&format!(
             "{rate:.0} orders/s offered: p50 {:.1} p99 {:.1} ms, {} failed",
             measured.latency.p50_ms, measured.latency.p99_ms, measured.failed
         ));
@@ -111,22 +116,22 @@ pub async fn measure(stage: &Stage, lasting: Duration) -> Result<Placing> {
     Ok(Placing { placed_per_s, placed_ratio: placed_per_s / bare_per_s, closed, open, pgbench_per_s })
 }
 
-struct Placers<'s> {
-    stage: &'s Stage,
+struct PlacingBench<'s> {
+    system: &'s SystemUnderTest,
     city: Arc<City>,
     meters: Meters,
 }
 
-impl Placers<'_> {
+impl PlacingBench<'_> {
     async fn closed_loop(&mut self, clients: usize, lasting: Duration) -> Result<Closed> {
-        let trial = self.quotes(TRIAL).await?;
+        let trial = self.quotes(TRIAL_ORDERS).await?;
         let rate = self.run_closed(clients, trial, lasting).await?.placed_per_s;
         let quotes = self.quotes((rate * lasting.as_secs_f64() * 1.5) as usize + clients * 2).await?;
         self.run_closed(clients, quotes, lasting).await
     }
 
-    /// Ends when the time is over, or with the quotes.
-    async fn run_closed(&mut self, clients: usize, quotes: Vec<Priced>, lasting: Duration) -> Result<Closed> {
+    /// Runs until the time is over or the quotes are used up.
+    async fn run_closed(&mut self, clients: usize, quotes: Vec<Quote>, lasting: Duration) -> Result<Closed> {
         let (quotes, next) = (Arc::new(quotes), Arc::new(AtomicUsize::new(0)));
         let began = Instant::now();
         let mut workers = JoinSet::new();
@@ -135,8 +140,8 @@ impl Placers<'_> {
             workers.spawn(async move {
                 let (mut took, mut failed) = (Vec::new(), 0);
                 while began.elapsed() < lasting {
-                    let Some((customer, quote)) = quotes.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    let (sent, is_placed) = (Instant::now(), place(&city, *customer, quote).await);
+                    let Some(quote) = quotes.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                    let (sent, is_placed) = (Instant::now(), place(&city, quote).await);
                     took.push(ms(sent.elapsed()));
                     failed += u64::from(!is_placed);
                 }
@@ -145,28 +150,28 @@ impl Placers<'_> {
         }
         let (mut took, mut failed) = (Vec::new(), 0);
         while let Some(done) = workers.join_next().await {
-            let (some, bad) = done?;
-            took.extend(some);
-            failed += bad;
+            let (client_took, client_failed) = done?;
+            took.extend(client_took);
+            failed += client_failed;
         }
         let rate = (took.len() as f64 - failed as f64) / began.elapsed().as_secs_f64();
-        let caught_up_in_s = self.rest().await?;
-        Ok(Closed { placed_per_s: rate, bare_per_s: 0.0, latency: Spread::of(took), failed, caught_up_in_s })
+        let caught_up_in_s = self.wait_until_idle().await?;
+        Ok(Closed { placed_per_s: rate, bare_per_s: 0.0, latency: Percentiles::of(took), failed, caught_up_in_s })
     }
 
     async fn open_loop(&mut self, rate: f64, lasting: Duration) -> Result<Open> {
-        // Poisson arrivals vary: four standard deviations are enough.
-        let most = rate * lasting.as_secs_f64();
-        let mut quotes = self.quotes((most + 4.0 * most.sqrt()) as usize).await?;
+        // The number of Poisson arrivals varies: four standard deviations above its mean are enough.
+        let mean = rate * lasting.as_secs_f64();
+        let mut quotes = self.quotes((mean + 4.0 * mean.sqrt()) as usize).await?;
         let took = Arc::new(Mutex::new(Vec::new()));
         let mut arrivals = Arrivals::new(rate, lasting, SEED);
         let mut orders = JoinSet::new();
-        while let Some(since) = arrivals.next().await {
-            let Some((customer, quote)) = quotes.pop() else { break };
+        while let Some(due) = arrivals.next().await {
+            let Some(quote) = quotes.pop() else { break };
             let (city, took) = (self.city.clone(), took.clone());
             orders.spawn(async move {
-                let is_placed = place(&city, customer, &quote).await;
-                Tally::note(&took, ms(since.elapsed()));
+                let is_placed = place(&city, &quote).await;
+                Tally::record(&took, ms(due.elapsed()));
                 is_placed
             });
         }
@@ -174,35 +179,35 @@ impl Placers<'_> {
         while let Some(done) = orders.join_next().await {
             failed += u64::from(!done?);
         }
-        self.rest().await?;
-        Ok(Open { rate, latency: Spread::of(Tally::take(&took)), failed })
+        self.wait_until_idle().await?;
+        Ok(Open { rate, latency: Percentiles::of(Tally::take(&took)), failed })
     }
 
-    async fn quotes(&self, wanted: usize) -> Result<Vec<Priced>> {
-        self.stage.say(&format!("asking {wanted} prices"));
+    async fn quotes(&self, wanted: usize) -> Result<Vec<Quote>> {
+        self.system.log(&format!("asking {wanted} prices"));
         let city = &self.city;
         let asked = (0..wanted).map(|n| async move {
             let (customer, shop) = (n % city.customers.len(), &city.shops[n % city.shops.len()]);
-            Some((customer, quote(city, &city.customers[customer], shop).await?))
+            Some(Quote { customer, id: quote(city, &city.customers[customer], shop).await? })
         });
-        let quotes: Vec<_> = futures::stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+        let quotes: Vec<_> = futures::stream::iter(asked).buffer_unordered(CONCURRENCY).collect().await;
         quotes.into_iter().collect::<Option<_>>().context("a price was refused")
     }
 
-    /// Waits until payments and tickets have caught up; how many seconds that took.
-    async fn rest(&mut self) -> Result<f64> {
+    /// Waits until payments and tickets have caught up. Returns the seconds that it took.
+    async fn wait_until_idle(&mut self) -> Result<f64> {
         let (began, mut before, mut since) = (Instant::now(), -1, Instant::now());
         loop {
             let now = applied::events_written(self.meters.database()).await?;
             if now != before {
                 (before, since) = (now, Instant::now());
             }
-            // PostgreSQL's figure is a second late.
+            // PostgreSQL updates its statistics with a delay of a second.
             if since.elapsed() > Duration::from_millis(1_500) {
                 return Ok((since - began).as_secs_f64());
             }
             if began.elapsed() > Duration::from_secs(90) {
-                self.stage.say("the platform is still busy with what was placed before");
+                self.system.log("the platform is still busy with what was placed before");
                 return Ok(began.elapsed().as_secs_f64());
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
@@ -210,12 +215,13 @@ impl Placers<'_> {
     }
 }
 
-async fn place(city: &City, customer: usize, quote: &str) -> bool {
-    send_order(city, &city.customers[customer], quote, false).await.is_ok_and(|answer| answer.is_success())
+async fn place(city: &City, quote: &Quote) -> bool {
+    let answer = send_order(city, &city.customers[quote.customer], &quote.id, OrderOptions::default()).await;
+    answer.is_ok_and(|answer| answer.is_success())
 }
 
-/// The same inserts by `pgbench`, prepared, on eight connections; none when the program is not there or says nothing.
-async fn pgbench(scratch: &Scratch, lasting: Duration) -> Option<f64> {
+/// The same inserts by `pgbench`, prepared, on eight connections; none when it is not installed or fails.
+async fn pgbench(scratch: &ScratchDatabase, lasting: Duration) -> Option<f64> {
     let script = std::env::temp_dir().join(format!("pannier-pgbench-{}.sql", std::process::id()));
     std::fs::write(&script, include_str!("pgbench.sql")).ok()?;
     let seconds = lasting.as_secs().max(1).to_string();

@@ -1,24 +1,24 @@
-//! Percentiles and medians of what was measured.
+//! Percentiles and medians.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// How long something took, milliseconds.
+/// Percentiles of durations, milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Spread {
-    /// How many were measured.
+pub struct Percentiles {
+    /// Number of values.
     pub count: usize,
-    /// Half of them took no longer.
+    /// Median.
     pub p50_ms: f64,
-    /// 99 of 100 took no longer.
+    /// 99th percentile.
     pub p99_ms: f64,
-    /// The longest.
+    /// Maximum.
     pub max_ms: f64,
 }
 
-impl Spread {
-    /// Of milliseconds in any order. All zero when there are none.
+impl Percentiles {
+    /// Of values in any order; all zero without values.
     #[must_use]
     pub fn of(mut ms: Vec<f64>) -> Self {
         ms.sort_by(f64::total_cmp);
@@ -33,7 +33,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
 }
 
-/// The middle one; between two, their mean. `None` of nothing.
+/// The median; of an even number, the mean of the two in the middle. `None` without values.
 #[must_use]
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
@@ -45,7 +45,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
-/// Milliseconds.
+/// A duration in milliseconds.
 #[must_use]
 pub fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
@@ -56,16 +56,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let hundred = Spread::of((1..=100).rev().map(f64::from).collect());
+    fn percentiles_are_values_of_the_sample() {
+        let hundred = Percentiles::of((1..=100).rev().map(f64::from).collect());
         assert_eq!((hundred.p50_ms, hundred.p99_ms, hundred.max_ms), (50.0, 99.0, 100.0));
-        let two = Spread::of(vec![3.0, 1.0]);
+        let two = Percentiles::of(vec![3.0, 1.0]);
         assert_eq!((two.p50_ms, two.p99_ms), (1.0, 3.0));
-        assert_eq!(Spread::of(Vec::new()), Spread::default());
+        assert_eq!(Percentiles::of(Vec::new()), Percentiles::default());
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
+    fn the_median_of_two_is_their_mean() {
         assert_eq!(median(vec![5.0, 1.0, 3.0]), Some(3.0));
         assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
         assert_eq!(median(Vec::new()), None);

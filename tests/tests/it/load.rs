@@ -9,10 +9,10 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use futures::FutureExt as _;
 use pannier_client::Target;
+use pannier_load::bots::{OrderOptions, place_order};
 use pannier_load::city::{City, Tally};
-use pannier_load::crew::Crew;
-use pannier_load::people::{self, Habit};
-use pannier_load::{Stage, applied, growth};
+use pannier_load::staff::Staff;
+use pannier_load::{SystemUnderTest, applied, growth};
 use pannier_platform::auth::Role;
 use pannier_platform::retention::{self, Forgets, Kept};
 use pannier_platform::{Db, Stop};
@@ -21,9 +21,12 @@ use pannier_testkit::service::token;
 use pannier_tests::TestCity;
 use tokio::time::Instant;
 
-fn stage(platform: &TestCity) -> Stage {
+/// Orders whose stream is followed until it shows them delivered.
+const WATCHED: OrderOptions = OrderOptions { follows: true, waits_for_payment: true };
+
+fn system(platform: &TestCity) -> SystemUnderTest {
     let mint = |role: Role, subject: &str| token(role, subject, Duration::from_secs(600));
-    Stage {
+    SystemUnderTest {
         target: Target {
             order_url: platform.order_url.clone(),
             merchant_url: platform.merchant_url.clone(),
@@ -34,7 +37,7 @@ fn stage(platform: &TestCity) -> Stage {
         redis_url: platform.servers.redis_url.clone(),
         processes: [("order-svc".to_owned(), std::process::id())].into(),
         delivered_messages: Arc::new(|| async { None }.boxed()),
-        say: Arc::new(|_| {}),
+        progress: Arc::new(|_| {}),
         stop: Default::default(),
     }
 }
@@ -42,18 +45,17 @@ fn stage(platform: &TestCity) -> Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_who_tap_at_once_bring_an_order_to_the_door() {
     let platform = TestCity::start().await;
-    let stage = stage(&platform);
-    let city = City::set_up(&stage).await.expect("a city");
-    let mut crew = Crew::open_shops(&city);
-    crew.resize(2).await.expect("riders");
+    let system = system(&platform);
+    let city = City::set_up(&system).await.expect("a city");
+    let mut staff = Staff::open_shops(&city);
+    staff.resize(2).await.expect("riders");
     let began = SystemTime::now() - Duration::from_millis(1);
-    // Ends when the order's stream has shown it delivered.
-    people::order(city.clone(), Instant::now(), Habit { watches: true, waits: true }).await;
+    place_order(city.clone(), Instant::now(), WATCHED).await;
     eventually("the rider's last tap is acknowledged", || async {
         (city.tally.delivered.load(Ordering::Relaxed) == 1).then_some(())
     })
     .await;
-    assert_eq!(Tally::take(&city.tally.troubles), Default::default());
+    assert_eq!(Tally::take(&city.tally.errors), Default::default());
 
     let mut database = platform.db.connect().await;
     assert_eq!(applied::open_orders(&mut database).await.expect("it is read"), 0);
@@ -61,12 +63,12 @@ async fn people_who_tap_at_once_bring_an_order_to_the_door() {
     assert_eq!((applied.all.count, applied.missing), (3, 0), "{applied:?}");
     assert!(applied.paid_to_ticket.p50_ms > 0.0, "{applied:?}");
 
-    growth::write_history(&stage, 30, 20).await.expect("history.sql fits the tables");
+    growth::write_history(&system, 30, 20).await.expect("history.sql fits the tables");
     for (table, count) in [("orders.orders", 31), ("merchant.tickets", 31), ("dispatch.deliveries", 31)] {
         assert_eq!(platform.db.count(&format!("SELECT count(*) AS n FROM {table}")).await, count, "{table}");
     }
-    crew.resize(0).await.expect("riders go home");
-    stage.stop.cancel();
+    staff.resize(0).await.expect("riders go home");
+    system.stop.cancel();
     platform.end().await;
 }
 
@@ -96,13 +98,13 @@ async fn reads(platform: &TestCity) -> HashMap<String, (i64, i64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_and_what_forgets_read_no_table_as_a_whole() {
     let platform = TestCity::start().await;
-    let stage = stage(&platform);
-    let city = City::set_up(&stage).await.expect("a city");
-    let mut crew = Crew::open_shops(&city);
-    crew.resize(4).await.expect("riders");
-    growth::write_history(&stage, HISTORY, HISTORY).await.expect("history.sql fits the tables");
+    let system = system(&platform);
+    let city = City::set_up(&system).await.expect("a city");
+    let mut staff = Staff::open_shops(&city);
+    staff.resize(4).await.expect("riders");
+    growth::write_history(&system, HISTORY, HISTORY).await.expect("history.sql fits the tables");
     let before = reads(&platform).await;
-    let orders = (0..8).map(|_| people::order(city.clone(), Instant::now(), Habit { watches: true, waits: true }));
+    let orders = (0..8).map(|_| place_order(city.clone(), Instant::now(), WATCHED));
     futures::future::join_all(orders).await;
     let kept = Kept::new(7, 24).expect("sensible");
     for url in [&platform.db.urls.order, &platform.db.urls.merchant, &platform.db.urls.dispatch] {
@@ -122,7 +124,7 @@ async fn an_order_and_what_forgets_read_no_table_as_a_whole() {
     let whole: Vec<_> = after.keys().map(|table| (table, rows(table))).filter(|(_, rows)| *rows > most).collect();
     assert!(whole.is_empty(), "more rows were read than a few orders can need: {whole:?}");
     assert!(rows("orders.orders") > 8, "reads are counted: {}", rows("orders.orders"));
-    crew.resize(0).await.expect("riders go home");
-    stage.stop.cancel();
+    staff.resize(0).await.expect("riders go home");
+    system.stop.cancel();
     platform.end().await;
 }

@@ -1,4 +1,4 @@
-//! Who is at work: the shops' tablets, and as many riders as a rung wants.
+//! The bots at work: all shops, and as many riders as a load step needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,70 +7,70 @@ use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::city::{City, Person};
-use super::people::{keep_shop, ride};
+use super::bots::{run_rider, run_shop};
+use super::city::{Account, City};
 use pannier_client::Rider;
 
-/// Riders for each order a second that is offered: each is busy for a fraction of a second per order, and a platform
-/// that is slow must not look as if riders were missing.
+/// Riders per offered order a second. Many: each is busy for a fraction of a second per order, and a slow platform must not
+/// look like a lack of riders.
 const RIDERS_PER_RATE: f64 = 8.0;
-/// A zone has at least so many.
-const RIDERS_LEAST: usize = 24;
-/// Calls under way at once.
-const AT_ONCE: usize = 8;
+/// Riders at the lowest rates.
+const RIDERS_MIN: usize = 24;
+/// Calls in flight at a time.
+const CONCURRENCY: usize = 8;
 
-/// The people at work in a city.
-pub struct Crew {
+/// The shops and riders at work in a city.
+pub struct Staff {
     city: Arc<City>,
-    /// Everybody who was hired; the first `on_shift.len()` of them are on shift.
-    riders: Vec<Person>,
+    /// All riders; the first `on_shift.len()` of them are on shift.
+    riders: Vec<Account>,
     on_shift: Vec<CancellationToken>,
 }
 
-/// How many riders suit a rate.
+/// The number of riders for a rate, orders a second.
 #[must_use]
 pub fn riders_for(rate: f64) -> usize {
-    ((rate * RIDERS_PER_RATE).ceil() as usize).max(RIDERS_LEAST)
+    ((rate * RIDERS_PER_RATE).ceil() as usize).max(RIDERS_MIN)
 }
 
-impl Crew {
-    /// Opens the shops; nobody rides yet.
+impl Staff {
+    /// Starts all shops; no rider is on shift.
     #[must_use]
     pub fn open_shops(city: &Arc<City>) -> Self {
         for shop in &city.shops {
-            tokio::spawn(keep_shop(city.clone(), shop.clone()));
+            tokio::spawn(run_shop(city.clone(), shop.clone()));
         }
         Self { city: city.clone(), riders: Vec::new(), on_shift: Vec::new() }
     }
 
-    /// How many are on shift.
+    /// The number of riders on shift.
     #[must_use]
     pub fn riders(&self) -> usize {
         self.on_shift.len()
     }
 
-    /// Brings the number of riders on shift to `wanted`.
+    /// Starts or ends shifts until `wanted` riders are on shift.
     ///
     /// # Errors
     /// The platform refuses or does not answer.
     pub async fn resize(&mut self, wanted: usize) -> Result<()> {
         let missing = self.riders.len()..wanted;
-        let hired: Vec<Person> = futures::stream::iter(missing.map(|n| self.city.hire(n)))
-            .buffered(AT_ONCE)
+        let created: Vec<Account> = futures::stream::iter(missing.map(|n| self.city.create_rider(n)))
+            .buffered(CONCURRENCY)
             .try_collect()
             .await
             .context("a rider cannot be made")?;
-        self.riders.extend(hired);
+        self.riders.extend(created);
         let (before, api) = (self.on_shift.len(), &self.city.api);
         let coming = self.riders.iter().take(wanted).skip(before);
         futures::stream::iter(coming.map(|rider| async move { Rider::new(api, &rider.id).online(rider.place).await }))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENCY)
             .try_for_each(|_| std::future::ready(Ok(())))
             .await
             .context("a rider cannot come on shift")?;
         for rider in self.riders.iter().take(wanted).skip(before) {
             let token = self.city.stop.child_token();
-            tokio::spawn(ride(self.city.clone(), rider.clone(), token.clone()));
+            tokio::spawn(run_rider(self.city.clone(), rider.clone(), token.clone()));
             self.on_shift.push(token);
         }
         let going = self.on_shift.split_off(wanted.min(self.on_shift.len()));
@@ -78,13 +78,13 @@ impl Crew {
             token.cancel();
         }
         let gone = self.riders.iter().skip(self.on_shift.len()).take(going.len());
-        // Whoever still carries something after an overload is refused and stays; they get no stream, so no offers that count.
+        // Refused for riders with open deliveries after an overload; without a stream they answer no offers.
         futures::stream::iter(gone.map(|rider| async move { Rider::new(api, &rider.id).offline().await }))
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(CONCURRENCY)
             .for_each(|_| std::future::ready(()))
             .await;
         if before != wanted {
-            // Streams are opened by now, or a moment later.
+            // The riders' streams need a moment to open.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         Ok(())

@@ -1,6 +1,6 @@
-//! HTTP's chunked transfer coding, undone piece by piece: a stream's bytes arrive in any pieces.
+//! Decodes HTTP's chunked transfer coding from bytes that may be split anywhere.
 
-/// Takes bytes off the wire and gives what was in the chunks.
+/// An incremental decoder.
 #[derive(Debug, Default)]
 pub struct Chunks {
     state: State,
@@ -8,13 +8,13 @@ pub struct Chunks {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// In the line with the size; what was read of it so far, and whether its digits are over.
+    /// In the line with the size: its value so far, and whether its digits have ended.
     Size { value: usize, digits_over: bool },
-    /// In the data; so many bytes are left.
+    /// In the data; `left` bytes remain.
     Data { left: usize },
-    /// In the line end behind the data.
+    /// In the line end after the data.
     DataEnd,
-    /// The last chunk was seen.
+    /// After the last chunk.
     Over,
 }
 
@@ -25,7 +25,7 @@ impl Default for State {
 }
 
 impl Chunks {
-    /// Takes more bytes and appends the data in them to `out`.
+    /// Decodes more bytes and appends their data to `out`.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.state {
@@ -57,7 +57,7 @@ impl Chunks {
         }
     }
 
-    /// Whether the sender said that nothing follows.
+    /// Whether the last chunk was read.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.state == State::Over
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_comes_whole_from_any_pieces() {
+    fn data_is_decoded_from_any_split() {
         let wire = b"4\r\nWiki\r\n1a;name=value\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n";
         for size in [1, 2, 3, 5, 1000] {
             let (mut chunks, mut out) = (Chunks::default(), Vec::new());
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_goes_on_is_not_over() {
+    fn an_open_stream_is_not_over() {
         let (mut chunks, mut out) = (Chunks::default(), Vec::new());
         chunks.push(b"3\r\nabc\r\n", &mut out);
         assert_eq!((out.as_slice(), chunks.is_over()), (&b"abc"[..], false));
