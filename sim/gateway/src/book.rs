@@ -1,4 +1,4 @@
-//! The gateway's rules: what may happen to an authorisation, and what it answers. Pure: no clock, no file, no HTTP.
+//! The gateway's rules: which operations an authorisation allows, and their answers. Pure: no clock, no file, no HTTP.
 
 use std::collections::HashMap;
 
@@ -6,66 +6,66 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What a caller asks for.
+/// The kinds of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Hold an amount.
+    /// Reserve an amount.
     Authorise,
-    /// Take what is held.
+    /// Take the reserved amount.
     Capture,
-    /// Let go of what is held.
+    /// Release the reserved amount.
     Void,
-    /// Give back what was taken.
+    /// Return a captured amount, or a part of it.
     Refund,
 }
 
-/// One request, as its idempotency key covers it.
+/// A request. Its idempotency key covers all fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// What is asked for.
+    /// The operation.
     pub kind: Kind,
-    /// The caller's name of the payment, for example `pay_…`.
+    /// The caller's id of the payment, for example `pay_…`.
     pub reference: String,
-    /// Minor units; for a refund, none means all that is left.
+    /// Minor units; for a refund, none means the whole remaining amount.
     pub amount: Option<i64>,
-    /// Only with an authorisation.
+    /// ISO 4217; only for an authorisation.
     pub currency: Option<String>,
-    /// The card's token, only with an authorisation.
+    /// The card's token; only for an authorisation.
     pub method: Option<String>,
 }
 
-/// One acknowledged operation: a line of the journal.
+/// An acknowledged operation: one line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Operation {
-    /// The caller's operation id: same key, same answer.
+    /// The idempotency key: a request with the same key gets the same answer.
     pub key: String,
-    /// What was asked.
+    /// The request that was answered.
     pub request: Request,
-    /// The HTTP status that was answered.
+    /// The answer's HTTP status.
     pub status: u16,
-    /// The body that was answered.
+    /// The answer's body.
     pub body: Value,
-    /// The money that moved by it, minor units; none when it was refused.
+    /// The amount that it moved, minor units; none when it was refused.
     pub moved: Option<i64>,
-    /// When it was done.
+    /// When it was decided.
     pub at: DateTime<Utc>,
 }
 
-/// One movement of money.
+/// A movement of money: an entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
-    /// The caller's name of the payment.
+    /// The caller's id of the payment.
     pub reference: String,
-    /// What happened.
+    /// The operation.
     pub kind: Kind,
     /// Minor units.
     pub amount: i64,
     /// ISO 4217.
     pub currency: String,
-    /// The operation that it came from.
+    /// The idempotency key of the operation.
     pub operation_key: String,
-    /// When.
+    /// When the operation was decided.
     pub at: DateTime<Utc>,
 }
 
@@ -90,7 +90,7 @@ struct Authorisation {
     refunded: i64,
 }
 
-/// Everything that the gateway knows.
+/// The state of the gateway: authorisations, operations and ledger.
 #[derive(Debug, Default)]
 pub struct Book {
     authorisations: HashMap<String, Authorisation>,
@@ -98,43 +98,52 @@ pub struct Book {
     entries: Vec<Entry>,
 }
 
-/// What [`Book::decide`] says to a request.
+/// The result of [`Book::decide`].
 #[derive(Debug, PartialEq)]
 pub enum Decision {
-    /// The key is known and the request is the same: answer as before.
-    Replay(u16, Value),
-    /// New: write it down, [`Book::apply`] it, answer it.
+    /// The key is known with the same request: send the stored answer again.
+    Replay(Answer),
+    /// A new operation: store it, [`Book::apply`] it, then answer it.
     Do(Box<Operation>),
-    /// A plain no that is not remembered, because nothing happened.
-    Refuse(u16, Value),
+    /// A refusal that is not stored, because it changes nothing.
+    Refuse(Answer),
+}
+
+/// Status and body of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body.
+    pub body: Value,
 }
 
 impl Book {
-    /// What the answer to `request` is. Changes nothing.
+    /// Decides on `request` without changing the book. `id` makes the id of a new authorisation.
     #[must_use]
     pub fn decide(&self, key: &str, request: Request, id: impl FnOnce() -> String, at: DateTime<Utc>) -> Decision {
         if let Some(known) = self.operations.get(key) {
             return if known.request == request {
-                Decision::Replay(known.status, known.body.clone())
+                Decision::Replay(Answer { status: known.status, body: known.body.clone() })
             } else {
-                Decision::Refuse(422, problem("idempotency_key_reused", "this key belongs to another request"))
+                Decision::Refuse(refusal(422, "idempotency_key_reused", "this key belongs to another request"))
             };
         }
         let existing = self.authorisations.get(&request.reference);
-        let (status, body, moved) = match (request.kind, existing) {
+        let Outcome { answer: Answer { status, body }, moved } = match (request.kind, existing) {
             (Kind::Authorise, found) => match authorise(&request, found, id) {
-                Ok(answer) => answer,
-                Err((status, body)) => return Decision::Refuse(status, body),
+                Ok(outcome) => outcome,
+                Err(answer) => return Decision::Refuse(answer),
             },
             (_, None) => {
-                return Decision::Refuse(404, problem("unknown_reference", "no authorisation has this reference"));
+                return Decision::Refuse(refusal(404, "unknown_reference", "no authorisation has this reference"));
             }
             (kind, Some(found)) => change(kind, request.amount, found),
         };
         Decision::Do(Box::new(Operation { key: key.to_owned(), request, status, body, moved, at }))
     }
 
-    /// Remembers an operation: one that was just decided, or one read back from the journal.
+    /// Records an operation that was just decided or was read from the journal.
     pub fn apply(&mut self, operation: Operation) {
         if let Some(amount) = operation.moved {
             let reference = &operation.request.reference;
@@ -168,19 +177,19 @@ impl Book {
         self.operations.insert(operation.key.clone(), operation);
     }
 
-    /// The stored outcome of an operation.
+    /// The operation with this key.
     #[must_use]
     pub fn operation(&self, key: &str) -> Option<&Operation> {
         self.operations.get(key)
     }
 
-    /// An authorisation as it stands.
+    /// The current state of an authorisation.
     #[must_use]
     pub fn authorisation(&self, reference: &str) -> Option<Value> {
         self.authorisations.get(reference).map(|a| json!(a))
     }
 
-    /// Every movement of money, oldest first.
+    /// The ledger, oldest entry first.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -204,21 +213,21 @@ impl Authorisation {
     }
 }
 
-type Answer = (u16, Value, Option<i64>);
+/// The answer of an operation that is stored, and the amount that it moves.
+struct Outcome {
+    answer: Answer,
+    moved: Option<i64>,
+}
 
-fn authorise(
-    request: &Request,
-    found: Option<&Authorisation>,
-    id: impl FnOnce() -> String,
-) -> Result<Answer, (u16, Value)> {
+fn authorise(request: &Request, found: Option<&Authorisation>, id: impl FnOnce() -> String) -> Result<Outcome, Answer> {
     let amount = request.amount.filter(|a| *a > 0);
     let currency = request.currency.as_deref().filter(|c| c.len() == 3 && c.bytes().all(|b| b.is_ascii_uppercase()));
     let (Some(amount), Some(currency), false) = (amount, currency, request.reference.is_empty()) else {
         let detail = "reference, a positive amount in minor units and a currency of three capital letters are needed";
-        return Err((422, problem("invalid_authorisation", detail)));
+        return Err(refusal(422, "invalid_authorisation", detail));
     };
     if let Some(found) = found {
-        return Ok(refused("already_authorised", found));
+        return Ok(conflict("already_authorised", found));
     }
     match request.method.as_deref() {
         Some("tok_ok") => {
@@ -231,7 +240,7 @@ fn authorise(
                 captured: 0,
                 refunded: 0,
             };
-            Ok((201, json!(made), Some(amount)))
+            Ok(Outcome { answer: Answer { status: 201, body: json!(made) }, moved: Some(amount) })
         }
         Some("tok_declined") => {
             let mut body = problem("card_declined", "the card was declined");
@@ -239,38 +248,42 @@ fn authorise(
             body["state"] = json!("declined");
             body["amount"] = json!(amount);
             body["currency"] = json!(currency);
-            Ok((402, body, None))
+            Ok(Outcome { answer: Answer { status: 402, body }, moved: None })
         }
-        _ => Err((422, problem("unknown_method", "the methods are tok_ok and tok_declined"))),
+        _ => Err(refusal(422, "unknown_method", "the methods are tok_ok and tok_declined")),
     }
 }
 
-fn change(kind: Kind, amount: Option<i64>, found: &Authorisation) -> Answer {
+fn change(kind: Kind, amount: Option<i64>, found: &Authorisation) -> Outcome {
     let left = found.captured - found.refunded;
     let moved = match (kind, found.state) {
         (Kind::Capture | Kind::Void, State::Authorised) => found.amount,
         (Kind::Refund, State::Captured | State::PartiallyRefunded) => {
             let amount = amount.unwrap_or(left);
             if amount <= 0 || amount > left {
-                return refused("refund_exceeds_capture", found);
+                return conflict("refund_exceeds_capture", found);
             }
             amount
         }
-        _ => return refused("illegal_transition", found),
+        _ => return conflict("illegal_transition", found),
     };
     let mut after = found.clone();
     after.move_money(kind, moved);
-    (200, json!(after), Some(moved))
+    Outcome { answer: Answer { status: 200, body: json!(after) }, moved: Some(moved) }
 }
 
-fn refused(code: &str, found: &Authorisation) -> Answer {
+fn conflict(code: &str, found: &Authorisation) -> Outcome {
     let mut body = problem(code, "not possible with this authorisation as it stands");
     body["state"] = json!(found.state);
     body["authorisation"] = json!(found);
-    (409, body, None)
+    Outcome { answer: Answer { status: 409, body }, moved: None }
 }
 
-/// A refusal in the form of RFC 9457.
+fn refusal(status: u16, code: &str, detail: &str) -> Answer {
+    Answer { status, body: problem(code, detail) }
+}
+
+/// A problem document (RFC 9457).
 #[must_use]
 pub fn problem(code: &str, detail: &str) -> Value {
     json!({ "type": format!("/problems/{}", code.replace('_', "-")), "code": code, "detail": detail })

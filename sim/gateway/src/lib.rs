@@ -1,8 +1,8 @@
-//! The test payment gateway: a small HTTP service that behaves like a real one and keeps a ledger of its own.
+//! The test payment gateway: a small HTTP service with the interface of a real one and a ledger of its own.
 //!
-//! It is a process of its own, so that an order service can lose its connection, die, or be told no in the middle of
-//! a payment. What it acknowledged it remembers: every operation is a line in its journal before it is answered, and
-//! the journal is read back at start. It moves no money and will never grow features that no test asks for.
+//! It is a process of its own, so that tests can kill it, refuse operations or break the connection in the middle of a
+//! payment. Acknowledged operations survive a restart: each is a line of the journal before it is answered, and the journal
+//! is read at start. It moves no money, and has only the features that tests need.
 
 pub mod book;
 pub mod http;
@@ -18,9 +18,9 @@ use anyhow::Context;
 
 use crate::journal::Journal;
 
-/// Serves on `listener` until `shutdown` is done; the ledger lives in `data_dir`.
+/// Serves on `listener` until `shutdown` completes. The journal is in `data_dir`.
 ///
-/// The caller binds, so that a test can ask for port 0 and read the port from its own listener.
+/// The caller binds, so that a test can bind port 0 and read the port from its listener.
 ///
 /// # Errors
 /// When the journal cannot be read or written, or the listener cannot be used.
