@@ -1,7 +1,7 @@
--- A rider with more orders than fitted then: accepted intervals over each other, counted when each begins; and a load that
--- is not what it counts.
+-- Riders with more orders than their capacity at the time of an acceptance: the number of assignments that overlap it. Also
+-- riders whose counter of active orders differs from their open assignments.
 WITH room AS (
-    -- What the rider's own story said at that time; before its first word, that word.
+    -- The capacity in the rider's events at that time; before the first such event, that event's.
     SELECT a.id, coalesce(
         (SELECT (e.data ->> 'capacity')::int FROM dispatch.events e
          WHERE e.aggregate = 'rider' AND e.aggregate_id = a.rider_id AND e.data ->> 'capacity' IS NOT NULL AND e.occurred_at <= a.accepted_at

@@ -1,4 +1,4 @@
--- Two riders with the same delivery at the same time: overlapping accepted intervals.
+-- Deliveries that were assigned to two riders at the same time: the intervals from acceptance to end overlap.
 SELECT 'delivery ' || a.delivery_id || ' was with riders ' || a.rider_id || ' and ' || b.rider_id || ' at once' AS detail, 1::bigint AS amount
 FROM dispatch.offers a
 JOIN dispatch.offers b ON b.delivery_id = a.delivery_id AND b.id > a.id

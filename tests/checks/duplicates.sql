@@ -1,4 +1,5 @@
--- More than one order per idempotency key, or any effect twice.
+-- Effects that occurred more than once: orders per idempotency key or quote; payments, tickets and deliveries per order;
+-- entries per kind in either ledger.
 SELECT 'key ' || idempotency_key || ' was answered with ' || count(DISTINCT order_id) || ' orders' AS detail, 1::bigint AS amount
 FROM journal_orders GROUP BY idempotency_key HAVING count(DISTINCT order_id) > 1
 UNION ALL

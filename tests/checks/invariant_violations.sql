@@ -1,6 +1,6 @@
--- Illegal edges, version gaps, rows that their log contradicts, assignments that nobody accepted, end states that do not fit
--- each other, payments that their ledger contradicts, parts without a whole, copies that are not the owner's newest, and
--- cancellations by whoever tidied up that dispatch had no reason for.
+-- Illegal transitions, version gaps, rows that differ from their events, assignments without an acceptance, contradictory
+-- final states, payments that differ from the ledger, tickets and deliveries without an order, copies that are not at the
+-- owner's version, and orders that were cancelled at the end of the day although dispatch had given no reason.
 WITH log AS (
     SELECT aggregate, aggregate_id, version, data ->> 'state' AS state FROM orders.events
     UNION ALL SELECT aggregate, aggregate_id, version, data ->> 'state' FROM merchant.events
@@ -11,7 +11,7 @@ steps AS (
            lag(version) OVER w AS version_before, lag(state) OVER w AS state_before
     FROM log WINDOW w AS (PARTITION BY aggregate, aggregate_id ORDER BY version)
 ),
--- The five tables of the services' lifecycles; a test holds them equal.
+-- The transitions of the services' five lifecycles. A test compares them with the code.
 edge (aggregate, a, b) AS (VALUES
 -- edges begin
     ('order', 'pending_payment', 'paid'),
@@ -101,7 +101,7 @@ owned AS (
     UNION ALL SELECT 'rider', id, version, NULL FROM dispatch.riders
     UNION ALL SELECT 'zone', uid, version, NULL FROM dispatch.zones
 ),
--- Old events of what is over are forgotten as a whole, and of what never ends all but the newest.
+-- Retention deletes all events of aggregates that ended long ago, and all but the newest event of those that never end.
 forgotten AS (
     SELECT bool_or(tx <> '0') AS any_is FROM (SELECT tx FROM orders.forgotten_events UNION ALL SELECT tx FROM merchant.forgotten_events
                                               UNION ALL SELECT tx FROM dispatch.forgotten_events) f
@@ -141,15 +141,15 @@ UNION ALL
 SELECT 'end states: order ' || id || ' is ' || o || ', ticket ' || coalesce(t, 'none') || ', delivery ' || coalesce(d, 'none') || ', payment ' || coalesce(p, 'none'), 1
 FROM ended
 WHERE NOT CASE o
-    -- A capture that was refused for good leaves the payment failed, and a receivable in the ledger.
+    -- A capture that is refused finally leaves the payment failed and a receivable in the ledger.
     WHEN 'delivered' THEN t = 'handed_over' AND d = 'delivered' AND p IN ('captured', 'failed')
     WHEN 'rejected' THEN t = 'rejected' AND d IS NULL AND p IN ('voided', 'failed')
-    -- The shop may have turned a ticket away by itself, when the order was over already.
+    -- The shop may have rejected the ticket after the order had expired.
     WHEN 'expired' THEN coalesce(t, 'expired') IN ('expired', 'rejected') AND d IS NULL AND p IN ('voided', 'failed')
-    -- Before acceptance, before pickup, or after: then the food came back, or was delivered all the same.
+    -- Cancelled before acceptance, before pickup, or after pickup. In the last case the food was returned or delivered.
     WHEN 'cancelled' THEN p IN ('voided', 'refunded', 'failed')
         AND (coalesce(t, 'cancelled') = 'cancelled' AND coalesce(d, 'cancelled') = 'cancelled'
-             -- Operations cancelled while dispatch gave up: both stand, and the money goes back.
+             -- An operator cancelled while dispatch gave up: both states remain, and the payment is refunded.
              OR t = 'cancelled' AND d = 'unassignable'
              OR t = 'rejected' AND d IS NULL
              OR t = 'handed_over' AND d IN ('returned', 'delivered', 'failed'))
@@ -171,7 +171,7 @@ FROM dispatch.deliveries d LEFT JOIN orders.progress p USING (order_id) WHERE (p
 UNION ALL
 SELECT 'payment: order ' || p.order_id || ' is ' || p.state || ', and the ledger has no ' || needs.kind, 1
 FROM orders.payments p
--- Whatever was never held can be voided without an entry.
+-- A payment that was never authorised is voided without an entry.
 JOIN (VALUES ('authorised', 'authorise'), ('captured', 'authorise'), ('captured', 'capture'), ('refunded', 'capture'),
              ('refunded', 'refund'), ('voided', 'void')) AS needs (state, kind) ON needs.state = p.state
 WHERE NOT EXISTS (SELECT 1 FROM orders.ledger l WHERE l.order_id = p.order_id AND l.kind = needs.kind)
@@ -198,7 +198,8 @@ FROM tidied_up c
 LEFT JOIN dispatch.deliveries d ON d.order_id = c.order_id
 LEFT JOIN LATERAL (SELECT outcome FROM dispatch.rounds WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) r ON true
 WHERE d.id IS NULL
-   -- Its newest word is that nobody can, or not yet; it was asking somebody in this moment; or it was too early to look.
+   -- Valid reasons: the newest round found no rider or held the order, an offer was open and revoked by the cancellation, or
+   -- the search had not started.
    OR NOT (coalesce(r.outcome, 'none') IN ('nobody', 'hold')
            OR EXISTS (SELECT 1 FROM dispatch.offers f WHERE f.delivery_id = d.id AND f.state = 'revoked')
            OR r.outcome IS NULL AND NOT EXISTS (

@@ -1,5 +1,5 @@
--- Acknowledged orders without a row or without every version 1..n in the log, acknowledged taps that the log does not
--- know, and news that its subscriber never applied.
+-- Acknowledged orders that are not stored, orders whose events do not have all versions 1..n, acknowledged states that are
+-- not in the events, and events that a subscriber has not applied.
 SELECT 'order ' || j.order_id || ' was acknowledged and is not there' AS detail, 1::bigint AS amount
 FROM (SELECT DISTINCT order_id FROM journal_orders) j
 LEFT JOIN orders.orders o ON o.id = j.order_id
@@ -11,7 +11,7 @@ FROM orders.orders o
 LEFT JOIN orders.events e ON e.aggregate = 'order' AND e.aggregate_id = o.id
 GROUP BY o.id, o.version
 HAVING (count(e.version) <> o.version OR max(e.version) IS DISTINCT FROM o.version)
-    -- What is over for long is forgotten as a whole.
+    -- Retention deletes all events of an order that ended long ago.
     AND NOT (count(e.version) = 0 AND EXISTS (SELECT 1 FROM orders.forgotten_events WHERE tx <> '0'))
 UNION ALL
 SELECT a.aggregate || ' ' || a.aggregate_id || ' was acknowledged as ' || a.state || ', and its log never says so', 1

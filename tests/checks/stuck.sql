@@ -1,4 +1,5 @@
--- What is not over, did not leave, did not fire, or waits for a person.
+-- Open orders, tickets, deliveries, offers and payments; unpublished events, overdue timers, and dead letters that are not
+-- settled.
 SELECT 'order ' || id || ' is ' || state AS detail, 1::bigint AS amount
 FROM orders.orders WHERE state IN ('pending_payment', 'paid', 'accepted', 'ready', 'delivering')
 UNION ALL

@@ -1,5 +1,5 @@
--- When the day is over and before anybody tidies up: what does not move, and has no reason not to. An order may wait only
--- while dispatch says, again and again, that nobody can take it; what is with a rider is on its way.
+-- At the end of the day, before open orders are cancelled: records that do not advance without a reason. A delivery may wait
+-- while recent dispatch rounds find no rider; a delivery that is assigned to a rider is in progress.
 WITH told AS (
     SELECT aggregate_id AS id, max(occurred_at) AS at FROM orders.events WHERE type = 'order.accepted.v1' GROUP BY 1
 ),

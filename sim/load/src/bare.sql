@@ -1,5 +1,5 @@
--- The tables of the bare loop: the rows of one placed order, with the keys and indexes that such rows need, and nothing else.
--- They stay as they are when the platform's tables change: the baseline of one year is comparable with that of the next.
+-- The tables of the bare loop: the rows of one placed order with the keys and indexes that they need. They do not follow
+-- changes of the platform's tables, so that the baselines of different versions are comparable.
 
 CREATE TABLE orders (
     id uuid PRIMARY KEY, version bigint NOT NULL, state text NOT NULL, external_id text, quote_id uuid NOT NULL UNIQUE,

@@ -1,13 +1,13 @@
--- Finished orders number :from + 1 to :to of :all, as the platform leaves them: written straight into the three schemas,
--- spread over the 23 hours that end an hour ago, so that whatever forgets old rows leaves them alone.
+-- Finished orders number :from + 1 to :to of :all, written directly into the three schemas in their final states, spread over
+-- the 23 hours that end an hour ago, so that retention does not delete them.
 --
--- When a table changes, this file changes with it: a test writes it beside a real order.
+-- This file follows changes of the tables; a test runs it on a platform with a real order.
 
--- Nothing here is measured. The rows fit together, so checking each foreign key would only cost time.
+-- This load is not measured. The rows are consistent, so foreign keys are not checked, to save time.
 SET session_replication_role = replica;
 SET synchronous_commit = off;
 
--- UUIDs of version 7 in the order of time, like the platform's own: kind is one digit that tells them apart.
+-- UUIDs of version 7 in the order of time, like the platform's own; kind is one digit that makes them distinct.
 CREATE OR REPLACE FUNCTION pg_temp.id(kind integer, i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
     SELECT (lpad(to_hex(:base_ms + i * 82800000 / :all), 12, '0') || '7' || lpad(to_hex(i % 4096), 3, '0')
             || '8' || lpad(to_hex(kind), 3, '0') || lpad(to_hex(i), 12, '0'))::uuid
@@ -16,7 +16,7 @@ CREATE OR REPLACE FUNCTION pg_temp.text_id(prefix text, id uuid) RETURNS text LA
     SELECT prefix || '_' || replace(id::text, '-', '')
 $$;
 
--- One event, the last of an aggregate; read and published long ago.
+-- The last event of an aggregate, published and applied.
 CREATE OR REPLACE FUNCTION pg_temp.log(schema text, aggregate text, word text, version integer, source text)
 RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
