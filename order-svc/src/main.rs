@@ -1,4 +1,4 @@
-//! The process: settings, logging, build, run until told to stop.
+//! Reads the settings, builds the service, and runs it until the process is asked to stop.
 
 use order_svc::app::{App, Settings};
 use pannier_platform::{Stop, config, logging, stop};

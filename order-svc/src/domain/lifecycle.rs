@@ -20,7 +20,7 @@ text_enum! {
         Deliver => "be_delivered",
         /// The shop rejects it.
         Reject => "be_rejected",
-        /// Nobody paid in time.
+        /// The payment was not authorised in time.
         ExpirePayment => "expire_unpaid",
         /// The shop did not answer in time.
         ExpireAcceptance => "expire_unanswered",

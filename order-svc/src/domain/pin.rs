@@ -12,7 +12,7 @@ pub fn generate() -> String {
 
 /// SHA-256, hex, of `{order id}:{pin}`: what dispatch-svc compares a rider's PIN with.
 ///
-/// Four digits are quickly guessed from it, so it is told to services only.
+/// Four digits are quickly guessed from it: services may know it, riders may not.
 #[must_use]
 pub fn hash(order: OrderId, pin: &str) -> String {
     Sha256::digest(format!("{order}:{pin}")).iter().map(|b| format!("{b:02x}")).collect()

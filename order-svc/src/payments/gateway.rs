@@ -1,6 +1,6 @@
 //! The port to a payment gateway, and its adapter for HTTP.
 //!
-//! Every operation carries an idempotency key of ours, so that asking for it twice moves money once.
+//! Every operation carries an idempotency key, so that money moves once however often it is asked for.
 
 use std::time::Duration;
 

@@ -88,7 +88,7 @@ pub async fn record(conn: &mut Conn, asked: &Asked, answer: Answer) -> Result<()
             apply_trigger(conn, &asked.cause, &order, Trigger::Pay, TransitionDetails::default()).await?.state;
     }
     if trigger == PaymentTrigger::Refuse && asked.operation == Operation::Capture {
-        // The food is being made, so the order goes on. What is owed is booked, and a person has to look.
+        // The kitchen is working, so the order continues. The debt is booked, and a person has to look.
         let key = format!("{}.{}", asked.key, store::ledger::RECEIVABLE);
         store::ledger::insert(conn, &payment, store::ledger::RECEIVABLE, &key).await?;
         alarms::raise(conn, "capture_refused", "payment", payment.id.0, "the gateway refused the capture").await?;

@@ -20,7 +20,8 @@ pub mod zones;
 pub use orders::Order;
 pub use payments::Payment;
 
-/// SQL that says whether an event `p` belongs to an order that has not ended, or to a payment that is not settled.
+/// SQL that says whether an event `p` belongs to an order that has not ended, or to a payment that is not settled. Raw:
+/// retention puts it into a statement of its own.
 pub const IS_OPEN: &str = "
     EXISTS (SELECT 1 FROM orders o WHERE o.id = p.aggregate_id AND o.is_open)
     OR EXISTS (SELECT 1 FROM payments y JOIN orders o ON o.id = y.order_id WHERE (y.id = p.aggregate_id OR o.id = p.aggregate_id)

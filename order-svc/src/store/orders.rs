@@ -146,7 +146,7 @@ pub async fn update(conn: &mut Conn, cause: &Cause, before: &Order, after: Order
     Ok(after)
 }
 
-/// Who asks for an order; others are told that there is none.
+/// Who asks for an order. An order that they may not see is reported as not found.
 #[derive(Debug, Clone, Copy)]
 pub enum VisibleTo {
     /// The customer who placed it.

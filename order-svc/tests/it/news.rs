@@ -14,15 +14,15 @@ use crate::service::{Order, OrderService};
 const LATE: &str = "SELECT count(*) AS n FROM orders.late_events";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_that_is_heard_of_twice_moves_its_order_once() {
+async fn a_ticket_event_that_arrives_twice_moves_its_order_once() {
     let service = OrderService::start().await;
     let order = service.accepted().await;
-    assert_eq!(service.hear_ticket(&order, 3, TicketState::Ready).await, Processed::Applied);
+    assert_eq!(service.receive_ticket(&order, 3, TicketState::Ready).await, Processed::Applied);
     let ready = service.seen(&order).await;
     assert_eq!((&ready["state"], &ready["version"], &ready["progress"]), (&json!("ready"), &json!(4), &json!(1)));
     assert_eq!((&ready["ticket"]["state"], &ready["delivery"]), (&json!("ready"), &json!(null)));
-    assert_eq!(service.hear_ticket(&order, 3, TicketState::Ready).await, Processed::Obsolete);
-    assert_eq!(service.hear_ticket(&order, 2, TicketState::Accepted).await, Processed::Obsolete);
+    assert_eq!(service.receive_ticket(&order, 3, TicketState::Ready).await, Processed::Obsolete);
+    assert_eq!(service.receive_ticket(&order, 2, TicketState::Accepted).await, Processed::Obsolete);
     assert_eq!(service.seen(&order).await, ready);
     let events = ["order.placed.v1", "order.paid.v1", "order.accepted.v1", "order.ready.v1"];
     assert_eq!(service.events("order", &order).await, events);
@@ -34,7 +34,7 @@ async fn a_ticket_that_is_heard_of_twice_moves_its_order_once() {
 async fn a_ticket_that_rejects_itself_ends_its_order_and_releases_the_money() {
     let service = OrderService::start().await;
     let order = service.paid().await;
-    service.hear_ticket(&order, 2, TicketState::Rejected).await;
+    service.receive_ticket(&order, 2, TicketState::Rejected).await;
     let rejected = service.order_is(&order, "rejected", "voided").await;
     assert_eq!(rejected["reason"], "sold_out");
     assert_eq!(service.ledger(&order).await, ["authorise", "void"]);
@@ -45,8 +45,8 @@ async fn a_ticket_that_rejects_itself_ends_its_order_and_releases_the_money() {
 async fn what_the_order_has_passed_is_counted_and_changes_only_the_progress() {
     let service = OrderService::start().await;
     let order = service.accepted().await;
-    service.hear_delivery(&order, 6, DeliveryState::PickedUp).await;
-    assert_eq!(service.hear_ticket(&order, 3, TicketState::Ready).await, Processed::Applied);
+    service.receive_delivery(&order, 6, DeliveryState::PickedUp).await;
+    assert_eq!(service.receive_ticket(&order, 3, TicketState::Ready).await, Processed::Applied);
     let seen = service.seen(&order).await;
     assert_eq!((&seen["state"], &seen["progress"]), (&json!("delivering"), &json!(2)));
     assert_eq!((&seen["ticket"]["state"], &seen["delivery"]["state"]), (&json!("ready"), &json!("picked_up")));
@@ -59,9 +59,9 @@ async fn food_that_is_delivered_after_the_cancellation_is_an_alarm() {
     let service = OrderService::start().await;
     let order = service.accepted().await;
     service.shop.post(&format!("{}/shop-cancel", order.path), json!({"reason": "no_gas"})).await.ok();
-    service.hear_delivery(&order, 6, DeliveryState::PickedUp).await;
+    service.receive_delivery(&order, 6, DeliveryState::PickedUp).await;
     assert_eq!(service.alarms().await, [""; 0]);
-    service.hear_delivery(&order, 8, DeliveryState::Delivered).await;
+    service.receive_delivery(&order, 8, DeliveryState::Delivered).await;
     assert_eq!(service.alarms().await, ["delivered_after_cancel"]);
     service.order_is(&order, "cancelled", "refunded").await;
     assert_eq!(service.db.count(LATE).await, 2);
@@ -75,7 +75,7 @@ async fn any_order_of_arrival_ends_the_same() {
     for arrival in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let order = service.accepted().await;
         for n in arrival.into_iter().flat_map(|n| [n, n]) {
-            service.hear_delivery(&order, n as i64 + 5, states[n]).await;
+            service.receive_delivery(&order, n as i64 + 5, states[n]).await;
         }
         let delivered = service.order_is(&order, "delivered", "captured").await;
         assert_eq!(delivered["delivery"]["version"], 7, "{arrival:?}");
@@ -114,7 +114,7 @@ async fn several_tickets_in_one_transaction_each_move_their_own_order() {
 async fn a_ticket_of_an_unknown_order_is_refused() {
     let service = OrderService::start().await;
     let unknown = Order::of(&json!({"id": OrderId::generate()}));
-    let refused = service.hear(OnTicket, &service.ticket(&unknown, 1, TicketState::AwaitingAcceptance)).await;
+    let refused = service.receive(OnTicket, &service.ticket(&unknown, 1, TicketState::AwaitingAcceptance)).await;
     assert!(matches!(refused, Err(Refusal::NotFound("order"))), "{refused:?}");
     assert_eq!(service.db.count("SELECT count(*) AS n FROM orders.progress").await, 0);
     service.end().await;

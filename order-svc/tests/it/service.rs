@@ -76,7 +76,7 @@ impl OrderService {
             polygon: corners.map(|(dy, dx)| Place::new(SHOP.0 + dy, SHOP.1 + dx).unwrap()).to_vec(),
             policy: Policy::default(),
         };
-        self.hear(OnZone, &zone).await.unwrap();
+        self.receive(OnZone, &zone).await.unwrap();
         let price = Money::new(650, "EUR".parse().unwrap());
         let shop = MerchantSnapshot {
             id: self.shop.id.parse().unwrap(),
@@ -88,7 +88,7 @@ impl OrderService {
             status: MerchantStatus::Open,
             menu: vec![MenuItem { sku: "soup".to_owned(), name: "Soup".to_owned(), price, available: true }],
         };
-        self.hear(OnMerchant, &shop).await.unwrap();
+        self.receive(OnMerchant, &shop).await.unwrap();
     }
 
     /// Another customer.
@@ -152,7 +152,7 @@ impl OrderService {
     }
 
     /// An event of another service arrives.
-    pub async fn hear<H: Handler>(&self, handler: H, snapshot: &H::Snapshot) -> Result<Processed, Refusal>
+    pub async fn receive<H: Handler>(&self, handler: H, snapshot: &H::Snapshot) -> Result<Processed, Refusal>
     where
         H::Snapshot: Snapshot,
     {
@@ -160,13 +160,13 @@ impl OrderService {
     }
 
     /// An event of an order's ticket arrives.
-    pub async fn hear_ticket(&self, order: &Order, version: i64, state: TicketState) -> Processed {
-        self.hear(OnTicket, &self.ticket(order, version, state)).await.unwrap()
+    pub async fn receive_ticket(&self, order: &Order, version: i64, state: TicketState) -> Processed {
+        self.receive(OnTicket, &self.ticket(order, version, state)).await.unwrap()
     }
 
     /// An event of an order's delivery arrives.
-    pub async fn hear_delivery(&self, order: &Order, version: i64, state: DeliveryState) -> Processed {
-        self.hear(OnDelivery, &self.delivery(order, version, state)).await.unwrap()
+    pub async fn receive_delivery(&self, order: &Order, version: i64, state: DeliveryState) -> Processed {
+        self.receive(OnDelivery, &self.delivery(order, version, state)).await.unwrap()
     }
 
     pub fn ticket(&self, order: &Order, version: i64, state: TicketState) -> TicketSnapshot {
