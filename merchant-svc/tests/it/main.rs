@@ -1,5 +1,5 @@
-//! merchant-svc on a real database, with an order-svc that says what the test wants, and without a broker: news is
-//! handed over as bytes, and nothing that a shop does may need one.
+//! merchant-svc on a real database with a scripted order-svc and without a broker. Tests pass events to the handlers as
+//! bytes.
 
 mod news;
 mod profile;

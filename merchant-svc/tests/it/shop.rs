@@ -15,11 +15,17 @@ use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
 use pannier_contracts::{
     CustomerId, DeliveryId, Envelope, EventId, MerchantId, Money, OrderId, Place, RiderId, Version,
 };
-use pannier_platform::auth::{Role, Signer};
+use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Processed, process};
-use pannier_platform::{Db, Stop};
-use pannier_testkit::{Servers, TestDb, eventually};
+use pannier_platform::{Db, Namespace, Stop};
+use pannier_testkit::service::{settings, token};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
+use reqwest::Method;
 use serde_json::{Value, json};
+
+/// Nothing that a shop does needs the broker.
+const NO_BROKER: &str = "amqp://127.0.0.1:1/%2f";
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What order-svc will say.
 #[derive(Debug, Clone)]
@@ -50,14 +56,14 @@ struct OrderSide {
     answered: HashMap<String, (u16, Value)>,
 }
 
-/// The whole scene.
+/// merchant-svc with a shop, on a database of its own.
 pub struct Shop {
     pub id: MerchantId,
     pub db: TestDb,
+    /// The shop's tablet, and its token.
+    pub api: Caller,
     pub token: String,
-    pub signer: Signer,
-    url: String,
-    client: reqwest::Client,
+    pub url: String,
     order_side: Arc<Mutex<OrderSide>>,
     service_db: Db,
     servers: Servers,
@@ -65,51 +71,26 @@ pub struct Shop {
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
-/// An answer.
-#[derive(Debug)]
-pub struct Got {
-    pub status: u16,
-    pub body: Value,
-    pub replayed: bool,
-}
-
-impl Got {
-    /// Status and problem code.
-    pub fn problem(&self) -> (u16, &str) {
-        (self.status, self.body["code"].as_str().unwrap_or(""))
-    }
-
-    pub fn version(&self) -> i64 {
-        self.body["version"].as_i64().unwrap_or_else(|| panic!("no version in {self:?}"))
-    }
-}
-
 impl Shop {
     /// The service runs; the shop has no profile yet.
     pub async fn start() -> Self {
         let servers = Servers::from_env();
         let db = TestDb::create(&servers).await;
-        let keys = std::env::temp_dir().join(format!("pannier-{}", db.name));
-        let signer = Signer::load_or_create(&keys).unwrap();
         let order_side =
             Arc::new(Mutex::new(OrderSide { says: Says::Broken, calls: Vec::new(), answered: HashMap::new() }));
-        let settings: Settings = serde_json::from_value(json!({
-            "http_bind": "127.0.0.1:0", "http_workers": 1, "pool_size": 8, "keep_days": 90, "keep_answers_hours": 48, "namespace": db.name,
-            "database_url": db.urls.merchant, "amqp_url": "amqp://127.0.0.1:1/%2f",
-            "auth_jwks": keys.join("jwks.json"), "order_url": serve_orders(Arc::clone(&order_side)),
-        }))
-        .unwrap();
+        let namespace = Namespace::try_from(db.name.clone()).unwrap();
+        let service = settings(&db.urls.merchant, NO_BROKER, &namespace);
+        let settings = Settings { service, order_url: serve_orders(Arc::clone(&order_side)) };
         let stop = Stop::new();
         let app = App::build(settings, stop.clone()).await.unwrap();
-        std::fs::remove_dir_all(&keys).unwrap();
         let url = format!("http://{}", app.address().unwrap());
         let running = tokio::spawn(app.run());
         let id = MerchantId::generate();
-        let token = signer.mint(Role::Merchant, &id.to_string(), Duration::from_secs(3600)).unwrap();
+        let token = token(Role::Merchant, &id.to_string(), HOUR);
+        let api = Caller::new(reqwest::Client::new(), &url, token.clone(), id.to_string());
         let service_db = Db::new(&db.urls.merchant, 4).unwrap();
-        let client = reqwest::Client::new();
-        let shop = Self { id, db, token, signer, url, client, order_side, service_db, servers, stop, running };
-        eventually("the service listens", || async { shop.client.get(&shop.url).send().await.ok() }).await;
+        let shop = Self { id, db, api, token, url, order_side, service_db, servers, stop, running };
+        eventually("the service listens", || async { reqwest::get(&shop.url).await.ok() }).await;
         shop
     }
 
@@ -142,39 +123,25 @@ impl Shop {
         self.order_side.lock().unwrap().calls.clone()
     }
 
-    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method.parse().unwrap(), format!("{}{path}", self.url))
+    /// Somebody else at the same service.
+    pub fn caller(&self, role: Role, id: &str) -> Caller {
+        self.api.with_token(token(role, id, HOUR))
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Got {
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        let replayed = response.headers().contains_key("idempotency-replayed");
-        let body = response.text().await.unwrap();
-        Got { status, replayed, body: serde_json::from_str(&body).unwrap_or(Value::String(body)) }
+    pub async fn get(&self, path: &str) -> Answer {
+        self.api.get(path).await
     }
 
-    pub async fn get(&self, path: &str) -> Got {
-        self.send(self.request("GET", path).bearer_auth(&self.token)).await
+    pub async fn put(&self, path: &str, seen: Option<i64>, body: Value) -> Answer {
+        self.api.put(path, seen.map(Value::from).as_ref(), body).await
     }
 
-    pub async fn put(&self, path: &str, seen: Option<i64>, body: Value) -> Got {
-        self.write("PUT", path, None, seen, body).await
+    pub async fn post(&self, path: &str, seen: Option<i64>, body: Value) -> Answer {
+        self.post_as(path, Some(&EventId::generate().to_string()), seen, body).await
     }
 
-    pub async fn post(&self, path: &str, seen: Option<i64>, body: Value) -> Got {
-        self.write("POST", path, Some(&EventId::generate().to_string()), seen, body).await
-    }
-
-    pub async fn write(&self, method: &str, path: &str, key: Option<&str>, seen: Option<i64>, body: Value) -> Got {
-        let mut request = self.request(method, path).bearer_auth(&self.token).json(&body);
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
-        }
-        if let Some(seen) = seen {
-            request = request.header("if-match", seen);
-        }
-        self.send(request).await
+    pub async fn post_as(&self, path: &str, key: Option<&str>, seen: Option<i64>, body: Value) -> Answer {
+        self.api.send(Method::POST, path, key, seen.map(Value::from).as_ref(), Some(body)).await
     }
 
     /// An order of soup, as order-svc tells it.

@@ -27,9 +27,7 @@ impl Answer {
         let status = response.status().as_u16();
         Self { status, body: response.json().await.unwrap_or(Value::Null), replayed, content_type }
     }
-}
 
-impl Answer {
     /// The body of a success.
     ///
     /// # Panics
@@ -58,6 +56,16 @@ impl Answer {
         let trace_id = self.body["trace_id"].as_str().unwrap_or("");
         assert!(trace_id.len() == 32, "a problem has a trace id: {}", self.body);
         self.body
+    }
+
+    /// The `version` in the body.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    #[track_caller]
+    pub fn version(&self) -> i64 {
+        self.body["version"].as_i64().unwrap_or_else(|| panic!("no version in {self:?}"))
     }
 
     /// The `code` of a problem.
