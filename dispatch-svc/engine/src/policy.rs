@@ -4,7 +4,7 @@ use pannier_contracts::{text_enum, zone};
 use serde::{Deserialize, Serialize};
 
 /// The version of the rules and of the weights that [`Policy::of_zone`] gives; it grows when either changes.
-pub const POLICY_VERSION: u32 = 2;
+pub const POLICY_VERSION: u32 = 3;
 
 /// A rider silent for longer gets no offers, milliseconds. A property of riders' apps, so no zone changes it.
 pub const MAX_FIX_AGE_MS: i64 = 60_000;
@@ -178,8 +178,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// The weights of a zone. Prices are parts of its durations, so a city at thirty times the speed
-    /// divides both and decides alike.
+    /// The weights of a zone. Prices are counted in minutes of the city, so a city at thirty times the speed decides alike.
     fn of_zone(policy: &zone::Policy) -> Self {
         Self {
             travel_permille: 400,
@@ -191,10 +190,10 @@ impl Weights {
             age_permille: 50,
             fairness_permille: 100,
             fairness_cap_ms: policy.hold_ms,
-            load_ms: policy.search_lead_ms / 5,
-            later_ms: policy.search_lead_ms / 15,
-            decline_ms: policy.search_lead_ms / 15,
-            rating_ms: policy.search_lead_ms / 30,
+            load_ms: 3 * policy.minute_ms,
+            later_ms: policy.minute_ms,
+            decline_ms: policy.minute_ms,
+            rating_ms: policy.minute_ms / 2,
         }
     }
 }
@@ -211,12 +210,11 @@ impl Policy {
             radius_m: policy.radius_m,
             max_fix_age_ms: MAX_FIX_AGE_MS,
             kind: Kind::Horizon,
-            // Only the durations of the policy tell how fast the city's clock goes.
-            minute_ms: (policy.search_lead_ms / 15).max(1),
+            minute_ms: policy.minute_ms,
             candidates_listed: 50,
             weights: Weights::of_zone(policy),
             horizon: Horizon::default(),
-            reposition: Reposition::default(),
+            reposition: Reposition { least_gain_ms: policy.minute_ms, ..Reposition::default() },
             seed: 0,
         }
     }

@@ -13,7 +13,9 @@ async fn a_zone_changes_only_for_who_saw_it() {
     let body = |policy: Value| json!({"name": "Test", "polygon": zone["polygon"], "policy": policy});
     assert_eq!(ops.put(path, body(json!({}))).await.told(), (428, "if_match_missing"));
     assert_eq!(ops.put_if(path, 7, body(json!({}))).await.told(), (412, "stale_version"));
-    assert_eq!(ops.put_if(path, 1, body(json!({"offers_per_delivery": 9}))).await.told(), (422, "zone_invalid"));
+    for refused in [json!({"offers_per_delivery": 9}), json!({"minute_ms": 0}), json!({"minute_ms": 60_001})] {
+        assert_eq!(ops.put_if(path, 1, body(refused)).await.told(), (422, "zone_invalid"));
+    }
     let changed = ops.put_if(path, 1, body(json!({"radius_m": 900}))).await.ok();
     assert_eq!((&changed["version"], &changed["policy"]["radius_m"]), (&json!(2), &json!(900)));
     assert_eq!(ops.get("/v1/ops/zones/nowhere").await.status, 404);

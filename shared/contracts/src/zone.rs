@@ -68,10 +68,14 @@ text_enum! {
     }
 }
 
-/// What dispatch does in a zone. Durations are milliseconds, because a simulated city divides them by its speed.
+/// The settings of dispatch in a zone. Durations are milliseconds, because a simulated city divides them by its speed.
+/// A setting that is missing has its default, so a stored policy from before a setting existed can still be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {
+    /// How long a minute of the city takes, milliseconds: 1 to 60,000, default 60,000. A simulated city that runs 60 times
+    /// faster sets 1,000. Whatever dispatch counts in minutes of the city follows it: service times, half-lives, prices.
+    pub minute_ms: i64,
     /// How long before `ready_at` a rider is looked for. Default 15 min.
     pub search_lead_ms: i64,
     /// Under `greedy`, a rider who would wait longer than this at the counter is not offered the order yet; under both
@@ -97,6 +101,7 @@ impl Default for Policy {
     fn default() -> Self {
         const MINUTE: i64 = 60_000;
         Self {
+            minute_ms: MINUTE,
             search_lead_ms: 15 * MINUTE,
             hold_ms: 5 * MINUTE,
             give_up_ms: 45 * MINUTE,
@@ -132,5 +137,16 @@ impl Snapshot for ZoneSnapshot {
     }
     fn version(&self) -> Version {
         self.version
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_stored_without_a_minute_has_the_minute_of_clocks() {
+        let stored: Policy = serde_json::from_str(r#"{"search_lead_ms": 1800000, "dispatch": "greedy"}"#).unwrap();
+        assert_eq!((stored.minute_ms, stored.search_lead_ms), (60_000, 1_800_000));
     }
 }

@@ -121,6 +121,7 @@ fn compressed(speed: f64, radius_m: f64) -> Policy {
     let usual = Policy::default();
     let real = |ms: i64| (ms as f64 / speed).round() as i64;
     Policy {
+        minute_ms: real(usual.minute_ms),
         search_lead_ms: real(usual.search_lead_ms),
         hold_ms: real(usual.hold_ms),
         // Longer than any day waits: only the data makes an order undeliverable.
@@ -163,6 +164,7 @@ mod tests {
     #[test]
     fn a_faster_city_has_shorter_policies() {
         let policy = compressed(60.0, 12_345.6);
+        assert_eq!(policy.minute_ms, 1_000);
         assert_eq!((policy.search_lead_ms, policy.hold_ms, policy.give_up_ms), (15_000, 5_000, 240_000));
         assert_eq!((policy.radius_m, policy.courier_mps, policy.offers_per_delivery), (12_346, 300, 1));
     }

@@ -16,6 +16,8 @@ use super::route::NEVER;
 const UNSERVED_MS: i64 = 24 * 3_600_000;
 /// How many of a delivery's relatives are known.
 const RELATIVES: usize = 12;
+/// Two deliveries that are ready a minute of the city apart are as related as two that lie so far apart, metres.
+const METRES_PER_MINUTE: i64 = 300;
 
 /// Remembered: the best place of one delivery in one rider's route of this version.
 #[derive(Clone, Copy)]
@@ -357,14 +359,15 @@ impl<'p, 'a> Search<'p, 'a> {
         let (problem, open) = (self.problem, &self.open);
         let known = self.relatives[job as usize].get_or_insert_with(|| {
             let me = &problem.jobs[job as usize];
+            let minute_ms = problem.policy.minute_ms.max(1);
             let mut near: Vec<(i64, u32)> = open
                 .iter()
                 .filter(|j| **j != job)
                 .map(|j| {
                     let other = &problem.jobs[*j as usize];
                     let metres = me.pickup.metres_to(other.pickup) + me.dropoff.metres_to(other.dropoff) / 2.0;
-                    // A minute apart is like 300 m apart.
-                    (metres as i64 + (me.ready_ms - other.ready_ms).abs() / 200, *j)
+                    let apart_ms = (me.ready_ms - other.ready_ms).abs();
+                    (metres as i64 + apart_ms * METRES_PER_MINUTE / minute_ms, *j)
                 })
                 .collect();
             if near.len() > RELATIVES {

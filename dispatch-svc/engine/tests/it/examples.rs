@@ -203,7 +203,7 @@ fn what_the_terms_say() {
     assert_eq!(terms.lateness_ms, 160_000); // 520 s − 360 s
     assert_eq!(terms.detour_ms, 52_000); // 260 s × 0.2
     assert_eq!(terms.rider_wait_ms, 0);
-    assert_eq!(terms.load_ms, 180_000); // a fifth of the search lead
+    assert_eq!(terms.load_ms, 180_000); // three minutes
     assert_eq!(terms.acceptance_ms, 6_000); // a tenth of a minute
     assert_eq!(terms.rating_ms, 15_000); // half of half a minute
     assert_eq!(terms.fairness_ms, 0); // loaded
@@ -216,6 +216,7 @@ fn what_the_terms_say() {
 fn a_city_at_thirty_times_the_speed_decides_alike() {
     let zone = pannier_contracts::zone::Policy::default();
     let fast_zone = pannier_contracts::zone::Policy {
+        minute_ms: zone.minute_ms / 30,
         search_lead_ms: zone.search_lead_ms / 30,
         hold_ms: zone.hold_ms / 30,
         give_up_ms: zone.give_up_ms / 30,

@@ -1,5 +1,6 @@
 //! The engine seen from outside: examples, properties, and the shape of its answer.
 
+mod city_time;
 mod examples;
 mod explain;
 mod horizon;

@@ -44,7 +44,7 @@ impl Seen {
         let here: Vec<&Delivery> = self.deliveries.values().filter(|d| d.zone_id.0 == *zone).collect();
         // Any place of the zone will do, if it is the same for everything in the snapshot.
         let plane = Plane::around(&here.first()?.pickup.0);
-        let minute_ms = engine::Policy::of_zone(policy).minute_ms;
+        let minute_ms = policy.minute_ms;
         let city = city(minute_ms);
 
         let asked = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);

@@ -53,6 +53,7 @@ impl City {
         let usual = Policy::default();
         let real = |ms: i64| (ms as f64 / self.clock.speed()).round() as i64;
         Policy {
+            minute_ms: real(usual.minute_ms),
             search_lead_ms: real(usual.search_lead_ms),
             hold_ms: real(usual.hold_ms),
             give_up_ms: real(usual.give_up_ms).max(60_000),
