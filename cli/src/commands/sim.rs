@@ -8,7 +8,7 @@ use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use futures::FutureExt as _;
 use pannier_city::demo::{self, CityOptions};
-use pannier_contracts::zone::DispatchPolicy;
+use pannier_contracts::zone::DispatchAlgorithm;
 use pannier_replay::{ProofSource, ReplayOptions};
 
 use super::faults::{self, Fault};
@@ -31,8 +31,8 @@ pub enum Sim {
         #[arg(long, default_value_t = 60.0)]
         speed: f64,
         /// The dispatch algorithm of the replay's zone.
-        #[arg(long, default_value = "horizon", value_parser = dispatch_policy())]
-        policy: DispatchPolicy,
+        #[arg(long, default_value = "horizon", value_parser = dispatch_algorithm())]
+        policy: DispatchAlgorithm,
         /// A folder for `summary.json` and the journal.
         #[arg(long)]
         report: Option<PathBuf>,
@@ -97,8 +97,8 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
     }
 }
 
-fn dispatch_policy() -> impl TypedValueParser<Value = DispatchPolicy> {
-    PossibleValuesParser::new(DispatchPolicy::ALL.iter().map(|p| p.as_str())).try_map(|word| word.parse())
+fn dispatch_algorithm() -> impl TypedValueParser<Value = DispatchAlgorithm> {
+    PossibleValuesParser::new(DispatchAlgorithm::ALL.iter().map(|p| p.as_str())).try_map(|word| word.parse())
 }
 
 async fn replay_on(options: ReplayOptions) -> Result<()> {

@@ -1,9 +1,9 @@
-//! How much will be ordered, and where: the rate of orders of every shop and of the city.
+//! The demand estimator: the rate of orders of every shop and of the city, by exponential decay.
 //!
-//! An order counts 1 when it is seen, a half after one **half-life**, a quarter after two. With steady demand the counts
-//! add up to rate × half-life / ln 2, which gives the rate. A long half-life for shops, because one shop alone has few
-//! orders; a short one for the city, whose rush comes and goes within the hour. Before the first half-life has passed
-//! the rate is too low: nothing is known of what came before.
+//! An order counts 1 when it is placed, a half after one **half-life**, a quarter after two. With steady demand the counts
+//! add up to rate × half-life / ln 2, which gives the rate. The half-life of shops is long, because one shop has few
+//! orders; that of the city is short, because a rush comes and goes within the hour. In the first half-life the rate is
+//! too low, because earlier orders are not known.
 //!
 //! Counts are integers and the decay is a product of constants, so every machine computes the same rates.
 
@@ -12,16 +12,17 @@ use std::collections::BTreeMap;
 use pannier_contracts::MerchantId;
 use serde::{Deserialize, Serialize};
 
-use crate::Point;
+use crate::snapshot::ShopForecast;
+use crate::travel::Point;
 
-/// The half-life of a shop's orders unless told otherwise, milliseconds.
+/// The default half-life of a shop's orders, milliseconds.
 pub const SHOP_HALF_LIFE_MS: i64 = 3_600_000;
-/// The half-life of the city's orders unless told otherwise, milliseconds.
+/// The default half-life of the city's orders, milliseconds.
 pub const CITY_HALF_LIFE_MS: i64 = 1_200_000;
 
 /// One order, in the unit of the counts.
 const ORDER: i64 = 1_000_000;
-/// A shop whose orders have faded to this is forgotten.
+/// A shop whose count has decayed to this is forgotten.
 const FORGOTTEN: i64 = ORDER / 200;
 const MINUTE_MS: f64 = 60_000.0;
 
@@ -45,7 +46,7 @@ const ROOTS: [f64; 16] = [
     0.999_989_423_469_314_4,
 ];
 
-/// 2 to the power of −`elapsed_ms` / `half_life_ms`, to five digits. Never more than 1: before now is now.
+/// 2 to the power of −`elapsed_ms` / `half_life_ms`, to five digits. A negative time counts as 0.
 fn decay(elapsed_ms: i64, half_life_ms: i64) -> f64 {
     let fixed = i128::from(elapsed_ms.max(0)) * 65_536 / i128::from(half_life_ms.max(1));
     let halvings = fixed >> 16;
@@ -56,22 +57,22 @@ fn decay(elapsed_ms: i64, half_life_ms: i64) -> f64 {
     ROOTS.iter().enumerate().filter(|(n, _)| (fixed >> (15 - n)) & 1 == 1).fold(whole, |all, (_, root)| all * root)
 }
 
-/// A count that fades.
+/// A count that decays.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Fading {
+struct DecayingCount {
     /// Millionths of an order, as of `at_ms`.
     count: i64,
     at_ms: i64,
 }
 
-impl Fading {
+impl DecayingCount {
     fn at(self, now_ms: i64, half_life_ms: i64) -> i64 {
         // A count is far below 2⁵³, so nothing is lost.
         (self.count as f64 * decay(now_ms.saturating_sub(self.at_ms), half_life_ms)) as i64
     }
 
     fn add(&mut self, at_ms: i64, half_life_ms: i64) {
-        // News may come late: the older of the two fades.
+        // Orders may be reported out of sequence: the older of the two decays.
         let newest_ms = self.at_ms.max(at_ms);
         let one = Self { count: ORDER, at_ms }.at(newest_ms, half_life_ms);
         *self = Self { count: self.at(newest_ms, half_life_ms).saturating_add(one), at_ms: newest_ms };
@@ -83,14 +84,14 @@ impl Fading {
     }
 }
 
-/// The orders that were seen, fading. One entry per shop that sold something lately.
+/// Decaying counts of the orders that were placed. Its size is bounded by the number of shops with recent orders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Demand {
     shop_half_life_ms: i64,
     city_half_life_ms: i64,
-    shops: BTreeMap<MerchantId, (Point, Fading)>,
-    city: Fading,
-    /// When shops were last forgotten.
+    shops: BTreeMap<MerchantId, (Point, DecayingCount)>,
+    city: DecayingCount,
+    /// When forgotten shops were last removed.
     swept_ms: i64,
 }
 
@@ -101,43 +102,51 @@ impl Default for Demand {
 }
 
 impl Demand {
-    /// Nothing seen yet. Half-lives in milliseconds, at least 1.
+    /// An estimator without orders. Half-lives are milliseconds, at least 1.
     #[must_use]
     pub fn new(shop_half_life_ms: i64, city_half_life_ms: i64) -> Self {
         Self {
             shop_half_life_ms,
             city_half_life_ms,
             shops: BTreeMap::new(),
-            city: Fading::default(),
+            city: DecayingCount::default(),
             swept_ms: i64::MIN,
         }
     }
 
-    /// An order was placed at a shop, which is here, at `at_ms` (milliseconds since 1970). Roughly in order of time.
-    pub fn seen(&mut self, shop: MerchantId, place: Point, at_ms: i64) {
+    /// Records that an order was placed at a shop, whose counter is `place`, at `at_ms` (milliseconds since 1970). A few
+    /// orders out of sequence change nothing.
+    pub fn record_order(&mut self, shop: MerchantId, place: Point, at_ms: i64) {
         let half_life_ms = self.shop_half_life_ms;
-        let (known_place, orders) = self.shops.entry(shop).or_insert((place, Fading { count: 0, at_ms }));
+        let (known_place, orders) = self.shops.entry(shop).or_insert((place, DecayingCount { count: 0, at_ms }));
         *known_place = place;
         orders.add(at_ms, half_life_ms);
         self.city.add(at_ms, self.city_half_life_ms);
-        // Now and then is enough to keep the memory bounded.
+        // Once per half-life is enough to bound the size.
         if at_ms.saturating_sub(self.swept_ms) >= half_life_ms {
             self.swept_ms = at_ms;
             self.shops.retain(|_, (_, orders)| orders.at(at_ms, half_life_ms) > FORGOTTEN);
         }
     }
 
-    /// Orders per minute of every shop that is not forgotten, at `now_ms` (milliseconds since 1970), sorted by id.
+    /// The rate of every shop that is not forgotten at `now_ms` (milliseconds since 1970), in orders per 60,000 ms,
+    /// sorted by id.
     #[must_use]
-    pub fn rates(&self, now_ms: i64) -> Vec<(MerchantId, Point, f64)> {
+    pub fn shops(&self, now_ms: i64) -> Vec<ShopForecast> {
         let half_life_ms = self.shop_half_life_ms;
         let known = self.shops.iter().filter(|(_, (_, orders))| orders.at(now_ms, half_life_ms) > FORGOTTEN);
-        known.map(|(shop, (place, orders))| (*shop, *place, orders.per_minute(now_ms, half_life_ms))).collect()
+        known
+            .map(|(shop, (place, orders))| ShopForecast {
+                shop: *shop,
+                place: *place,
+                orders_per_minute: orders.per_minute(now_ms, half_life_ms),
+            })
+            .collect()
     }
 
-    /// Orders per minute of the whole city at `now_ms` (milliseconds since 1970).
+    /// The rate of the whole city at `now_ms` (milliseconds since 1970), in orders per 60,000 ms.
     #[must_use]
-    pub fn city_rate(&self, now_ms: i64) -> f64 {
+    pub fn orders_per_minute(&self, now_ms: i64) -> f64 {
         self.city.per_minute(now_ms, self.city_half_life_ms)
     }
 }
@@ -171,57 +180,60 @@ mod tests {
         let mut demand = Demand::default();
         let start = 1_700_000_000_000;
         for minute in 0..600 {
-            demand.seen(shop(1), HERE, start + minute * MINUTE);
+            demand.record_order(shop(1), HERE, start + minute * MINUTE);
             if minute % 4 == 0 {
-                demand.seen(shop(2), HERE, start + minute * MINUTE);
+                demand.record_order(shop(2), HERE, start + minute * MINUTE);
             }
         }
-        let rates = demand.rates(start + 600 * MINUTE);
-        assert_eq!(rates.iter().map(|r| r.0).collect::<Vec<_>>(), [shop(1), shop(2)]);
-        assert!((rates[0].2 - 1.0).abs() < 0.02 && (rates[1].2 - 0.25).abs() < 0.02, "{rates:?}");
-        assert!((demand.city_rate(start + 600 * MINUTE) - 1.25).abs() < 0.05);
-        assert_eq!(rates[0].1, HERE);
+        let shops = demand.shops(start + 600 * MINUTE);
+        assert_eq!(shops.iter().map(|s| s.shop).collect::<Vec<_>>(), [shop(1), shop(2)]);
+        let rates = [shops[0].orders_per_minute, shops[1].orders_per_minute];
+        assert!((rates[0] - 1.0).abs() < 0.02 && (rates[1] - 0.25).abs() < 0.02, "{rates:?}");
+        assert!((demand.orders_per_minute(start + 600 * MINUTE) - 1.25).abs() < 0.05);
+        assert_eq!(shops[0].place, HERE);
     }
 
     #[test]
-    fn the_city_forgets_faster_than_a_shop() {
+    fn the_rate_of_the_city_decays_faster_than_that_of_a_shop() {
         let mut demand = Demand::default();
-        demand.seen(shop(1), HERE, 0);
-        let (shops, city) = (demand.rates(0)[0].2, demand.city_rate(0));
-        assert!((demand.rates(60 * MINUTE)[0].2 / shops - 0.5).abs() < 1e-5);
-        assert!((demand.city_rate(60 * MINUTE) / city - 0.125).abs() < 1e-5);
+        demand.record_order(shop(1), HERE, 0);
+        let shop_rate = |minute| demand.shops(minute * MINUTE)[0].orders_per_minute;
+        let city_rate = |minute| demand.orders_per_minute(minute * MINUTE);
+        assert!((shop_rate(60) / shop_rate(0) - 0.5).abs() < 1e-5);
+        assert!((city_rate(60) / city_rate(0) - 0.125).abs() < 1e-5);
     }
 
     #[test]
-    fn a_shop_that_sells_nothing_is_forgotten() {
+    fn a_shop_without_orders_is_forgotten() {
         let mut demand = Demand::default();
-        demand.seen(shop(1), HERE, 0);
-        assert_eq!(demand.rates(7 * 60 * MINUTE).len(), 1);
-        assert_eq!(demand.rates(8 * 60 * MINUTE).len(), 0);
-        demand.seen(shop(2), HERE, 8 * 60 * MINUTE);
+        demand.record_order(shop(1), HERE, 0);
+        assert_eq!(demand.shops(7 * 60 * MINUTE).len(), 1);
+        assert_eq!(demand.shops(8 * 60 * MINUTE).len(), 0);
+        demand.record_order(shop(2), HERE, 8 * 60 * MINUTE);
         assert_eq!(demand.shops.len(), 1);
     }
 
     proptest! {
         #[test]
-        fn late_news_counts_the_same(mut times in prop::collection::vec((0..3_u32, 0..300_i64), 1..40)) {
+        fn orders_out_of_sequence_give_the_same_rates(mut times in prop::collection::vec((0..3_u32, 0..300_i64), 1..40)) {
             let of = |times: &[(u32, i64)]| {
                 let mut demand = Demand::default();
-                times.iter().for_each(|&(n, minute)| demand.seen(shop(n), HERE, minute * MINUTE));
+                times.iter().for_each(|&(n, minute)| demand.record_order(shop(n), HERE, minute * MINUTE));
                 demand
             };
             let mixed = of(&times);
             times.sort_by_key(|t| t.1);
             let sorted = of(&times);
-            let (one, other) = (mixed.rates(300 * MINUTE), sorted.rates(300 * MINUTE));
+            let is_close = |a: f64, b: f64| (a - b).abs() < 1e-5;
+            let (one, other) = (mixed.shops(300 * MINUTE), sorted.shops(300 * MINUTE));
             prop_assert_eq!(one.len(), other.len());
-            prop_assert!(one.iter().zip(&other).all(|(a, b)| a.0 == b.0 && (a.2 - b.2).abs() < 1e-5));
-            prop_assert!((mixed.city_rate(300 * MINUTE) - sorted.city_rate(300 * MINUTE)).abs() < 1e-5);
-            prop_assert_eq!(serde_json::to_string(&mixed).unwrap(), serde_json::to_string(&of_same(&mixed)).unwrap());
+            let is_same = |(a, b): (&ShopForecast, &ShopForecast)| {
+                a.shop == b.shop && is_close(a.orders_per_minute, b.orders_per_minute)
+            };
+            prop_assert!(one.iter().zip(&other).all(is_same));
+            prop_assert!(is_close(mixed.orders_per_minute(300 * MINUTE), sorted.orders_per_minute(300 * MINUTE)));
+            let json = serde_json::to_string(&mixed).unwrap();
+            prop_assert_eq!(&json, &serde_json::to_string(&serde_json::from_str::<Demand>(&json).unwrap()).unwrap());
         }
-    }
-
-    fn of_same(demand: &Demand) -> Demand {
-        serde_json::from_str(&serde_json::to_string(demand).unwrap()).unwrap()
     }
 }

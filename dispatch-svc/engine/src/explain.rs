@@ -1,67 +1,68 @@
-//! A stored round in sentences: for operations, who want to know why not somebody else, and for a rider, who wants to
-//! know why they. Nothing is computed again: the sentences say what the round remembers.
+//! A stored decision in sentences: for operations, who ask why another rider was not chosen, and for the rider who got the
+//! offer. The sentences say what was stored; nothing is computed again.
 
 use std::collections::BTreeMap;
 
 use pannier_contracts::RiderId;
 
-use crate::outcome::{Candidate, HoldReason, NobodyReason};
-use crate::{Gate, Terms};
+use crate::gates::Gate;
+use crate::plan::{Candidate, HoldReason, NobodyReason};
+use crate::terms::{Term, Terms};
 
-/// What a round remembers.
+/// A stored decision about one delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct Round<'a> {
-    /// When it was made, milliseconds since 1970.
+    /// When it was decided, milliseconds since 1970.
     pub at_ms: i64,
-    /// Why it is not an offer: the word of a [`HoldReason`] or a [`NobodyReason`].
+    /// Why no offer was made: the word of a [`HoldReason`] or a [`NobodyReason`].
     pub reason: Option<&'a str>,
-    /// When a hold is looked at again, milliseconds since 1970.
+    /// The end of a hold, milliseconds since 1970.
     pub until_ms: Option<i64>,
-    /// Who was asked; empty when nobody was.
+    /// The riders who got an offer; empty when none did.
     pub asked: &'a [RiderId],
-    /// Who was looked at, the cheapest first, those behind a gate last.
+    /// The candidates, the cheapest first, those behind a gate last.
     pub candidates: &'a [Candidate],
-    /// How many more were looked at.
+    /// How many more candidates there were.
     pub left_out: u32,
 }
 
-/// Why it was decided like this, for operations. The first sentence says what was decided.
+/// The sentences for operations: what was decided first, then why no other rider, then which gates the others are behind.
 #[must_use]
 pub fn for_ops(round: &Round) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut sentences = Vec::new();
     let chosen: Vec<&Candidate> =
         round.asked.iter().filter_map(|r| round.candidates.iter().find(|c| c.rider == *r)).collect();
     if round.asked.is_empty() {
-        told.push(why_nobody(round));
+        sentences.push(why_nobody(round));
     }
     for rider in round.asked {
         match chosen.iter().find(|c| c.rider == *rider).and_then(|c| Some((c.cost?, c.terms?))) {
             Some((cost, terms)) => {
-                told.push(format!("{rider} is asked, at a cost of {}: {}.", minutes(cost), taken_apart(&terms)));
+                sentences.push(format!("{rider} is asked, at a cost of {}: {}.", minutes(cost), breakdown(&terms)));
             }
-            None => told.push(format!("{rider} is asked.")),
+            None => sentences.push(format!("{rider} is asked.")),
         }
     }
     let rival = round.candidates.iter().find(|c| c.gate.is_none() && !round.asked.contains(&c.rider));
     if let (Some(best), Some(rival)) = (chosen.first(), rival) {
-        told.extend(compare(best, rival));
+        sentences.extend(compare(best, rival));
     } else if let (true, Some(rival)) = (round.asked.is_empty(), rival) {
         if let (Some(cost), Some(terms)) = (rival.cost, rival.terms) {
-            told.push(format!(
+            sentences.push(format!(
                 "As things stand {} would cost {}: {}.",
                 rival.rider,
                 minutes(cost),
-                taken_apart(&terms)
+                breakdown(&terms)
             ));
         }
     } else if !round.asked.is_empty() {
-        told.push("Nobody else could be asked.".to_owned());
+        sentences.push("Nobody else could be asked.".to_owned());
     }
-    told.extend(who_may_not(round));
-    told
+    sentences.extend(gates(round));
+    sentences
 }
 
-/// Why this rider is asked, for themselves; nothing about anybody else. `None` when they are not asked.
+/// The sentence for a rider who got the offer, with nothing about other riders. `None` for a rider who got none.
 #[must_use]
 pub fn for_rider(round: &Round, rider: RiderId) -> Option<String> {
     let candidate = round.candidates.iter().find(|c| c.rider == rider).filter(|_| round.asked.contains(&rider))?;
@@ -108,35 +109,38 @@ fn why_nobody(round: &Round) -> String {
 fn compare(best: &Candidate, rival: &Candidate) -> Option<String> {
     let (more_ms, ours, theirs) = (rival.cost? - best.cost?, best.terms?, rival.terms?);
     if more_ms < 0 {
-        // The plan as a whole is better although this delivery alone would not be.
+        // The plan as a whole costs less, although this delivery alone costs more.
         return Some(format!(
             "{} would be {} cheaper for this delivery alone, but is better used elsewhere in the plan.",
             rival.rider,
             minutes(-more_ms)
         ));
     }
-    let gap = ours.named().into_iter().zip(theirs.named()).map(|((name, a), (_, b))| (b - a, name)).max()?;
+    // The term with the greatest difference; of several, the last by name.
+    let differences = ours.list().into_iter().zip(theirs.list()).map(|(a, b)| Term { ms: b.ms - a.ms, ..a });
+    let main = differences.max_by_key(|d| (d.ms, d.name))?;
     let because =
-        if gap.0 > 0 { format!(", mostly for {} ({} more)", words(gap.1), minutes(gap.0)) } else { String::new() };
+        if main.ms > 0 { format!(", mostly for {} ({} more)", main.words, minutes(main.ms)) } else { String::new() };
     Some(format!("The next best, {}, would cost {} more{because}.", rival.rider, minutes(more_ms)))
 }
 
-fn who_may_not(round: &Round) -> Option<String> {
-    let mut gates: BTreeMap<Gate, u32> = BTreeMap::new();
+/// How many candidates are behind which gate.
+fn gates(round: &Round) -> Option<String> {
+    let mut numbers: BTreeMap<Gate, u32> = BTreeMap::new();
     for gate in round.candidates.iter().filter_map(|c| c.gate) {
-        *gates.entry(gate).or_default() += 1;
+        *numbers.entry(gate).or_default() += 1;
     }
-    if gates.is_empty() && round.left_out == 0 {
+    if numbers.is_empty() && round.left_out == 0 {
         return None;
     }
-    let mut counts: Vec<String> = gates.into_iter().map(|(gate, n)| format!("{n} {}", behind(gate))).collect();
+    let mut counts: Vec<String> = numbers.into_iter().map(|(gate, n)| format!("{n} {}", words(gate))).collect();
     if round.left_out > 0 {
         counts.push(format!("{} more not listed", round.left_out));
     }
     Some(format!("Not asked: {}.", counts.join(", ")))
 }
 
-fn behind(gate: Gate) -> &'static str {
+fn words(gate: Gate) -> &'static str {
     match gate {
         Gate::NotAvailable => "offline or paused",
         Gate::Stale => "silent",
@@ -150,42 +154,18 @@ fn behind(gate: Gate) -> &'static str {
     }
 }
 
-/// The terms that matter, the biggest first.
-fn taken_apart(terms: &Terms) -> String {
-    let mut named: Vec<(i64, &str)> =
-        terms.named().into_iter().filter(|(_, ms)| ms.abs() >= 500).map(|(name, ms)| (ms, name)).collect();
-    named.sort_by_key(|(ms, name)| (-ms.abs(), *name));
-    if named.is_empty() {
+/// The terms of at least half a second, the greatest first.
+fn breakdown(terms: &Terms) -> String {
+    let mut listed: Vec<Term> = terms.list().into_iter().filter(|term| term.ms.abs() >= 500).collect();
+    listed.sort_by_key(|term| (-term.ms.abs(), term.name));
+    if listed.is_empty() {
         return "nothing speaks against it".to_owned();
     }
-    let told: Vec<String> =
-        named.into_iter().map(|(ms, name)| format!("{} for {}", minutes(ms), words(name))).collect();
-    told.join(", ")
+    let phrases: Vec<String> = listed.iter().map(|term| format!("{} for {}", minutes(term.ms), term.words)).collect();
+    phrases.join(", ")
 }
 
-fn words(term: &str) -> &'static str {
-    match term {
-        "travel_ms" => "the way to the shop",
-        "rider_wait_ms" => "waiting at the counter",
-        "food_wait_ms" => "the food waiting",
-        "lateness_ms" => "being later than promised",
-        "load_ms" => "what the rider already has",
-        "detour_ms" => "the detour from that",
-        "later_ms" => "fitting only later",
-        "acceptance_ms" => "the chance of a no",
-        "rating_ms" => "the rating",
-        "ride_ms" => "the way to the door",
-        "others_ms" => "the delay of others",
-        "busy_ms" => "the work",
-        "end_ms" => "when and where it ends",
-        "absence_ms" => "being missed by the next orders",
-        "fairness_ms" => "having been idle",
-        "urgency_ms" => "having waited",
-        _ => "something else",
-    }
-}
-
-/// `4.2 min`, by whole numbers only.
+/// A time as `4.2 min`, rounded with integers.
 fn minutes(ms: i64) -> String {
     let tenths = (ms.abs() + 3_000) / 6_000;
     let sign = if ms < 0 && tenths > 0 { "-" } else { "" };

@@ -1,89 +1,82 @@
-//! How do we weigh? The limits and prices of a zone.
+//! The settings of a plan: limits, weights and budgets, each with its unit.
 
-use pannier_contracts::{text_enum, zone};
+use pannier_contracts::zone::{self, DispatchAlgorithm};
 use serde::{Deserialize, Serialize};
 
-/// The version of the rules and of the weights that [`Policy::of_zone`] gives; it grows when either changes.
+/// The version of the rules and of the weights that [`Policy::of_zone`] gives. Stored rounds keep it. Count it up when
+/// either changes.
 pub const POLICY_VERSION: u32 = 3;
 
-/// A rider silent for longer gets no offers, milliseconds. A property of riders' apps, so no zone changes it.
+/// A rider who has been silent for longer gets no offers, milliseconds. It depends on riders' apps and not on the city,
+/// so no zone changes it and no simulated city compresses it.
 pub const MAX_FIX_AGE_MS: i64 = 60_000;
 
-text_enum! {
-    /// Which algorithm makes the plan.
-    pub enum Kind {
-        /// One delivery after the other, the cheapest pair first, for now only: `greedy.rs`.
-        Greedy => "greedy",
-        /// Routes for all riders over all known deliveries, improved by search: `horizon/`.
-        Horizon => "horizon",
-    }
-}
-
-/// The limits and weights under which a plan is made.
+/// The settings of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Which rules and weights these are: rounds keep it, so that old decisions can be understood.
+    /// The version of rules and weights: see [`POLICY_VERSION`].
     pub version: u32,
-    /// How long before `ready_at` a rider is looked for, milliseconds.
+    /// How long before the ready time offers may begin, milliseconds.
     pub search_lead_ms: i64,
-    /// Who would wait longer than this at the counter is not asked yet, milliseconds.
+    /// Under `greedy`, a rider who would wait longer than this at the counter gets no offer yet, milliseconds.
     pub hold_ms: i64,
-    /// How long after `ready_at` nobody is asked any more, milliseconds.
+    /// How long after the ready time offers end, milliseconds.
     pub give_up_ms: i64,
-    /// Riders whose fix is further from the shop than this are not asked, metres.
+    /// Riders whose position is further from the shop than this get no offer, metres.
     pub radius_m: u32,
-    /// Riders whose fix is older than this are not asked, milliseconds.
+    /// Riders whose position is older than this get no offer, milliseconds.
     pub max_fix_age_ms: i64,
-    /// Which algorithm.
-    pub kind: Kind,
-    /// How long a minute of this city takes, milliseconds: 60,000 but in a compressed one.
+    /// The algorithm that makes the plan.
+    pub algorithm: DispatchAlgorithm,
+    /// How long a minute of the city takes, milliseconds: 60,000, or less in a simulated city that runs faster.
     pub minute_ms: i64,
-    /// How many candidates a decision lists. A city has thousands of riders, and nobody reads past the nearest few.
+    /// How many candidates a decision lists at most. With 0, none is listed and pricing them is saved.
     pub candidates_listed: u32,
-    /// What things cost.
+    /// Weights and prices of the terms that both algorithms have, and of those that only `greedy` has.
     pub weights: Weights,
-    /// How `horizon` works.
+    /// The settings of `horizon`.
     pub horizon: Horizon,
-    /// Where idle riders wait.
+    /// The settings of repositioning.
     pub reposition: Reposition,
-    /// Where the search's dice start.
+    /// The seed of the search's random numbers.
     pub seed: u64,
 }
 
-/// How `horizon` works.
+/// The settings of the algorithm `horizon`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Horizon {
-    /// How many riders are looked at per delivery: those who could be there first.
+    /// How many riders are priced per delivery: those who could be at the counter first.
     pub candidates: u32,
     /// Steps of the search per open delivery.
     pub steps_per_delivery: u32,
     /// The most steps of one plan.
     pub steps_most: u32,
-    /// The most deliveries of one trip; a rider's capacity also counts.
+    /// The most deliveries of one trip. A rider's capacity limits it, too.
     pub bundle_most: u32,
-    /// Where the ready time is uncertain, a rider means to be there so long before the first of its moments, minutes of
-    /// the city.
+    /// Where the ready time is uncertain, a rider is to be at the counter so long before the first of the possible times,
+    /// minutes of the city.
     pub be_there_early_min: i64,
-    /// A minute after the promise costs so much more, thousandths.
+    /// Weight of time after the promise, thousandths. It comes on top of the ready-to-door time, whose weight is 1,000.
     pub late_permille: i64,
-    /// A minute of a rider's motion and service, thousandths.
+    /// Weight of a rider's time in motion and at stops, thousandths.
     pub busy_permille: i64,
-    /// What the next orders lose while a rider is busy, thousandths: see `reposition.rs`.
+    /// Weight of what the next orders lose while a rider is busy, thousandths.
     pub absence_permille: i64,
-    /// So long before a rider has to leave they are asked, milliseconds: answering takes time.
+    /// How long before the latest departure the offer is made, so that the rider can answer, milliseconds.
     pub offer_lead_ms: i64,
-    /// What the end of a plan is worth.
+    /// The weights of where and when a route ends.
     pub end: EndWeights,
 }
 
-/// What the end of a plan is worth, at most: see `horizon/value.rs`.
+/// The weights of where and when a route ends. They are multiplied by a factor that grows with the load of the zone, so
+/// these are the largest ones of the place and the slope of the time: see `horizon/end_cost.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndWeights {
-    /// How long one order keeps a rider, minutes of the city.
+    /// How long one order keeps a rider busy, minutes of the city: the load is computed with it.
     pub order_takes_min: u32,
-    /// γ: the way from the last stop to the shops, thousandths.
+    /// γ: weight of the travel time from the last stop to the shops, thousandths.
     pub place_permille: i64,
-    /// κ: the time until a rider is free, thousandths.
+    /// κ: weight of the time until the rider is free, thousandths.
     pub time_permille: i64,
 }
 
@@ -104,22 +97,23 @@ impl Default for Horizon {
     }
 }
 
-/// Where idle riders wait: see `reposition.rs`.
+/// The settings of repositioning: see `reposition.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reposition {
-    /// Are they to move at all?
+    /// Whether moves are proposed at all.
     pub on: bool,
     /// The orders of so many minutes of the city count.
     pub ahead_min: u32,
-    /// How much being near counts in itself, thousandths; the rest counts what is expected to be late.
+    /// Weight of the time to the counter, thousandths; the rest to 1,000 is the weight of the expected delay.
     pub near_permille: i64,
-    /// What those must save by a move, at least, milliseconds. This is the dial: higher, fewer moves.
+    /// A move must save the next orders more than this, milliseconds. A higher value means fewer moves.
     pub least_gain_ms: i64,
-    /// What a minute of an empty ride costs, thousandths.
-    pub way_permille: i64,
-    /// Nobody is sent further than this, minutes of the city.
-    pub way_most_min: u32,
-    /// A longer way is gone in hops of at most so many minutes of the city: who is under way cannot be asked.
+    /// Weight of the time of an empty ride, thousandths.
+    pub empty_ride_permille: i64,
+    /// The longest empty ride, minutes of the city.
+    pub empty_ride_most_min: u32,
+    /// A longer ride is split into hops of at most so many minutes of the city, because a rider who is under way gets no
+    /// offers.
     pub hop_most_min: u32,
     /// Riders whose shift ends within so many minutes of the city do not count as waiting for the next orders.
     pub shift_left_min: i64,
@@ -134,8 +128,8 @@ impl Default for Reposition {
             ahead_min: 30,
             near_permille: 1_000,
             least_gain_ms: 60_000,
-            way_permille: 20,
-            way_most_min: 30,
+            empty_ride_permille: 20,
+            empty_ride_most_min: 30,
             hop_most_min: 5,
             shift_left_min: 10,
             moves_most: 8,
@@ -143,42 +137,42 @@ impl Default for Reposition {
     }
 }
 
-/// What things cost. `…_permille` multiplies a time (1,000: a minute counts as a minute);
-/// `…_ms` is a price, milliseconds of somebody's time.
+/// Weights and prices. `…_permille` multiplies a time: with 1,000, a minute costs a minute. `…_ms` is a price,
+/// milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weights {
-    /// The way to the shop, per time.
+    /// The way to the shop.
     pub travel_permille: i64,
-    /// The rider waiting at the counter, per time. Below `travel_permille`, or of two riders who are both early
-    /// the further one would do as well.
+    /// The rider's waiting time at the counter. Keep it below `travel_permille`: otherwise the further of two riders who
+    /// are both early costs as little as the nearer one.
     pub rider_wait_permille: i64,
-    /// The food waiting at the counter, per time.
+    /// The food's waiting time at the counter.
     pub food_wait_permille: i64,
-    /// Arriving after the promise, per time.
+    /// The time after the promise.
     pub lateness_permille: i64,
-    /// The way to the shop once more for a rider who carries something, per time.
+    /// The way to the shop once more, for a rider who has something to do.
     pub detour_permille: i64,
-    /// What a delivery gains on others while its food waits, per time. Above `food_wait_permille + lateness_permille`,
-    /// or what is late would cost ever more and be served last.
+    /// The bonus of a delivery for the time since its food was ready. Keep it above the sum of `food_wait_permille` and
+    /// `lateness_permille`: otherwise a late delivery costs ever more and is assigned last.
     pub overdue_permille: i64,
-    /// What a delivery gains on others for being older, per time.
+    /// The bonus of a delivery for the time since it was opened.
     pub age_permille: i64,
-    /// What a rider gains on others while idle, per time.
+    /// The bonus of a rider for the time since they became idle.
     pub fairness_permille: i64,
     /// The longest idle time that counts, milliseconds.
     pub fairness_cap_ms: i64,
-    /// Each order that the rider already has, milliseconds.
+    /// The price of each order that the rider already has, milliseconds.
     pub load_ms: i64,
-    /// Waiting for a rider who fits only later, milliseconds: they may be gone by then.
+    /// The price of waiting for a rider who fits only later and may be taken by then, milliseconds.
     pub later_ms: i64,
-    /// A declined offer, milliseconds: the price of asking somebody who never accepts.
+    /// The price of an offer to a rider who never accepts, milliseconds; in proportion for the others.
     pub decline_ms: i64,
-    /// The worst rating against the best, milliseconds.
+    /// The price of the worst rating, milliseconds; in proportion for the others.
     pub rating_ms: i64,
 }
 
 impl Weights {
-    /// The weights of a zone. Prices are counted in minutes of the city, so a city at thirty times the speed decides alike.
+    /// The weights of a zone. Prices are counted in minutes of the city, so a simulated city decides like a real one.
     fn of_zone(policy: &zone::Policy) -> Self {
         Self {
             travel_permille: 400,
@@ -199,7 +193,7 @@ impl Weights {
 }
 
 impl Policy {
-    /// The policy that a zone's settings amount to.
+    /// The engine's settings for a zone. What a zone does not set has the default.
     #[must_use]
     pub fn of_zone(policy: &zone::Policy) -> Self {
         Self {
@@ -209,7 +203,7 @@ impl Policy {
             give_up_ms: policy.give_up_ms,
             radius_m: policy.radius_m,
             max_fix_age_ms: MAX_FIX_AGE_MS,
-            kind: Kind::Horizon,
+            algorithm: policy.dispatch,
             minute_ms: policy.minute_ms,
             candidates_listed: 50,
             weights: Weights::of_zone(policy),

@@ -1,15 +1,15 @@
-//! How far and how long: straight lines on a plane, made longer by a factor, at the rider's usual speed.
+//! Distances and travel times: straight lines on a plane, times a circuity factor, at the rider's usual speed.
 //!
-//! The engine lives on a plane of metres. A city's [`Plane`] lays the globe flat around its middle once per snapshot, so
-//! that the inner loops need a square root and no trigonometry; recorded days come as a plane already.
+//! The engine knows only points on a plane, in metres. dispatch-svc projects the globe onto a [`Plane`] once per snapshot,
+//! so that the inner loops need a square root and no trigonometry. Recorded days have plane coordinates already.
 
 use pannier_contracts::Place;
 use serde::{Deserialize, Serialize};
 
-/// How much longer streets are than the straight line, thousandths, where nothing better is known.
-pub const WAY_PERMILLE: u32 = 1_300;
+/// The default circuity: the length of a way on streets relative to the straight line, thousandths.
+pub const CIRCUITY_PERMILLE: u32 = 1_300;
 
-/// A rider slower than this is taken to be this fast, metres per second: a speed of 0 would never arrive.
+/// A lower speed, and one that is not a number, is replaced by this, metres per second.
 const MIN_SPEED_MPS: f64 = 0.5;
 
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
@@ -25,8 +25,8 @@ pub struct Point {
 }
 
 impl Point {
-    /// The straight line, metres. Uses only operations that IEEE 754 rounds exactly, so every machine gets the same
-    /// number: a plan must not depend on who made it.
+    /// The straight-line distance, metres. Uses only operations that IEEE 754 rounds exactly, so every machine computes
+    /// the same number.
     #[must_use]
     pub fn metres_to(self, other: Self) -> f64 {
         let (x, y) = (self.x_m - other.x_m, self.y_m - other.y_m);
@@ -34,7 +34,7 @@ impl Point {
     }
 }
 
-/// The globe laid flat around one place. Within 20 km of it, distances are right to a few thousandths.
+/// An equirectangular projection around one place. Within 20 km of it, distances are right to a few thousandths.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plane {
     origin: (f64, f64),
@@ -45,18 +45,18 @@ pub struct Plane {
 const NORTH_M: f64 = EARTH_RADIUS_M * RADIANS_PER_DEGREE;
 
 impl Plane {
-    /// The plane that touches the globe here.
+    /// The projection around this place.
     #[must_use]
     pub fn around(middle: &Place) -> Self {
         let east_m = NORTH_M * cos(middle.lat() * RADIANS_PER_DEGREE);
         Self { origin: (middle.lat(), middle.lng()), east_m }
     }
 
-    /// Where a place lies on this plane.
+    /// The place's point on the plane.
     #[must_use]
     pub fn point(&self, place: &Place) -> Point {
         let east = place.lng() - self.origin.1;
-        // The short way round the globe.
+        // Across the date line the difference of longitudes wraps.
         let east = if east > 180.0 {
             east - 360.0
         } else if east < -180.0 {
@@ -68,26 +68,26 @@ impl Plane {
     }
 }
 
-/// How ways take time in a city, and how long people stand at counters and doors.
+/// How distances become travel times in a city, and how long a rider stops at counters and doors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct City {
-    /// How much longer streets are than the straight line, thousandths.
-    pub way_permille: u32,
-    /// Travel times are rounded up to a multiple of this, milliseconds; 1 where clocks are fine.
+pub struct TravelModel {
+    /// The length of a way on streets relative to the straight line, thousandths.
+    pub circuity_permille: u32,
+    /// Travel times are rounded up to a multiple of this, milliseconds. Recorded days count in whole minutes; else 1.
     pub round_up_ms: i64,
-    /// At the counter, half before and half after the pickup, milliseconds.
+    /// Service time at the counter, milliseconds: half before and half after the pickup.
     pub counter_ms: i64,
-    /// At the door, half before and half after the drop-off, milliseconds.
+    /// Service time at the door, milliseconds: half before and half after the drop-off.
     pub door_ms: i64,
 }
 
-impl Default for City {
+impl Default for TravelModel {
     fn default() -> Self {
-        Self { way_permille: WAY_PERMILLE, round_up_ms: 1, counter_ms: 0, door_ms: 0 }
+        Self { circuity_permille: CIRCUITY_PERMILLE, round_up_ms: 1, counter_ms: 0, door_ms: 0 }
     }
 }
 
-/// How one rider gets around a city: what an inner loop needs to know.
+/// A rider's time per metre of straight line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pace {
     ms_per_metre: f64,
@@ -95,20 +95,21 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub fn new(city: &City, speed_mps: f64) -> Self {
-        // `max` also turns a speed that is not a number into the slowest.
-        let ms_per_metre = f64::from(city.way_permille) / speed_mps.max(MIN_SPEED_MPS);
-        Self { ms_per_metre, round_up_ms: city.round_up_ms.max(1) }
+    /// The pace of a rider of this speed, metres per second.
+    pub fn new(model: &TravelModel, speed_mps: f64) -> Self {
+        // `max` also replaces a speed that is not a number.
+        let ms_per_metre = f64::from(model.circuity_permille) / speed_mps.max(MIN_SPEED_MPS);
+        Self { ms_per_metre, round_up_ms: model.round_up_ms.max(1) }
     }
 
-    /// From one point to another, milliseconds, rounded up.
+    /// The travel time from one point to another, milliseconds, rounded up.
     pub fn travel_ms(self, from: Point, to: Point) -> i64 {
-        self.way_ms(from.metres_to(to))
+        self.duration_ms(from.metres_to(to))
     }
 
-    /// Along a straight line of so many metres, milliseconds, rounded up. A millionth of a millisecond is forgiven:
-    /// 640 m at 320 m a minute take two minutes, whatever the last bit of the speed is.
-    pub fn way_ms(self, straight_m: f64) -> i64 {
+    /// The travel time over a straight-line distance, milliseconds, rounded up. A millionth of a millisecond is
+    /// tolerated, so that 640 m at 320 m a minute take two minutes whatever the last bit of the speed is.
+    pub fn duration_ms(self, straight_m: f64) -> i64 {
         let exact = straight_m * self.ms_per_metre - 1e-6;
         // The cast saturates and cuts towards zero.
         let whole = exact as i64;
@@ -117,15 +118,15 @@ impl Pace {
     }
 }
 
-/// How long a rider of this speed (metres per second) takes from one place to another on a city's streets,
+/// The travel time of a rider of this speed (metres per second) from one place to another with the default circuity,
 /// milliseconds, rounded up.
 #[must_use]
 pub fn travel_ms(from: &Place, to: &Place, speed_mps: f64) -> i64 {
     let plane = Plane::around(from);
-    Pace::new(&City::default(), speed_mps).travel_ms(plane.point(from), plane.point(to))
+    Pace::new(&TravelModel::default(), speed_mps).travel_ms(plane.point(from), plane.point(to))
 }
 
-/// Cosine for −π/2 … π/2, to 1e-11: its Taylor series, by Horner. Library cosines differ between machines.
+/// Cosine for −π/2 … π/2, exact to 1e-11: its Taylor series in Horner form. Library cosines differ between machines.
 fn cos(x: f64) -> f64 {
     const STEPS: [f64; 8] =
         [1.0 / 240.0, 1.0 / 182.0, 1.0 / 132.0, 1.0 / 90.0, 1.0 / 56.0, 1.0 / 30.0, 1.0 / 12.0, 1.0 / 2.0];
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn cosine_is_the_cosine() {
+    fn cosine_agrees_with_the_library() {
         for degrees in -90..=90 {
             let x = f64::from(degrees) * RADIANS_PER_DEGREE;
             assert!((cos(x) - x.cos()).abs() < 1e-11, "{degrees}");
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_whole_and_never_for_ever() {
+    fn travel_times_are_rounded_up_and_finite() {
         for (metres, speed, expected) in [
             (0.0, 5.0, 0),
             (1_000.0, 5.0, 260_000),
@@ -177,19 +178,27 @@ mod tests {
             (1_000.0, f64::NAN, 2_600_000),
             (1_000.0, f64::INFINITY, 0),
         ] {
-            assert_eq!(Pace::new(&City::default(), speed).way_ms(metres), expected, "{metres} m at {speed} m/s");
+            assert_eq!(
+                Pace::new(&TravelModel::default(), speed).duration_ms(metres),
+                expected,
+                "{metres} m at {speed} m/s"
+            );
         }
     }
 
     #[test]
-    fn whole_minutes_are_kept_and_anything_more_is_the_next() {
-        let city = City { way_permille: 1_000, round_up_ms: 60_000, ..City::default() };
+    fn with_whole_minutes_anything_more_than_a_minute_takes_two() {
+        let model = TravelModel { circuity_permille: 1_000, round_up_ms: 60_000, ..TravelModel::default() };
         for per_minute in [314.0, 320.0, 419.0, 427.0] {
-            let pace = Pace::new(&city, per_minute / 60.0);
+            let pace = Pace::new(&model, per_minute / 60.0);
             for minutes in 0..100 {
                 let metres = f64::from(minutes) * per_minute;
-                assert_eq!(pace.way_ms(metres), i64::from(minutes) * 60_000, "{metres} m");
-                assert_eq!(pace.way_ms(metres + 1e-5), i64::from(minutes + 1) * 60_000, "a little over {metres} m");
+                assert_eq!(pace.duration_ms(metres), i64::from(minutes) * 60_000, "{metres} m");
+                assert_eq!(
+                    pace.duration_ms(metres + 1e-5),
+                    i64::from(minutes + 1) * 60_000,
+                    "a little over {metres} m"
+                );
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, MerchantId, Place};
-use pannier_engine::{City, Trip, travel_ms};
+use pannier_engine::{TravelModel, Trip, travel_ms};
 
 /// One delivery of a rider, as far as their way is concerned.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +45,9 @@ pub struct Ahead {
 }
 
 /// Riders usually empty the bag first, nearest door first; then they go to the shops, the one where they stand first and
-/// otherwise the one whose food is ready first. `city` tells how long they stand at counters and doors.
+/// otherwise the one whose food is ready first. `travel` tells how long they stand at counters and doors.
 #[must_use]
-pub fn ahead(legs: &[Leg], from: Place, speed_mps: f64, now_ms: i64, city: &City) -> Ahead {
+pub fn ahead(legs: &[Leg], from: Place, speed_mps: f64, now_ms: i64, travel: &TravelModel) -> Ahead {
     let committed = committed(legs);
     let mut bag: Vec<&Leg> = legs.iter().filter(|l| target(l).is_some()).collect();
     if bag.is_empty() {
@@ -60,15 +60,15 @@ pub fn ahead(legs: &[Leg], from: Place, speed_mps: f64, now_ms: i64, city: &City
         return Ahead { free_at_ms: now_ms, free_place: from, at_counter: None, committed };
     }
     // Who has just taken food still has half a service to go.
-    let taken = bag.iter().filter(|l| l.state == DeliveryState::PickedUp).map(|l| l.since_ms + city.counter_ms / 2);
+    let taken = bag.iter().filter(|l| l.state == DeliveryState::PickedUp).map(|l| l.since_ms + travel.counter_ms / 2);
     let (mut at_ms, mut at) = (taken.max().unwrap_or(now_ms).max(now_ms), from);
     while let Some(next) = nearest(&bag, at) {
         let leg = bag.remove(next);
         let Some(place) = target(leg) else { continue };
         at_ms = match leg.state {
-            DeliveryState::AtDropoff => (leg.since_ms + city.door_ms).max(at_ms),
-            DeliveryState::Returning => at_ms + travel_ms(&at, &place, speed_mps) + city.counter_ms,
-            _ => at_ms + travel_ms(&at, &place, speed_mps) + city.door_ms,
+            DeliveryState::AtDropoff => (leg.since_ms + travel.door_ms).max(at_ms),
+            DeliveryState::Returning => at_ms + travel_ms(&at, &place, speed_mps) + travel.counter_ms,
+            _ => at_ms + travel_ms(&at, &place, speed_mps) + travel.door_ms,
         };
         at = place;
     }
@@ -128,7 +128,8 @@ mod tests {
     use DeliveryState::{Assigned, AtDropoff, AtPickup, Delivered, PickedUp, Returning};
 
     const NOW: i64 = 1_000_000;
-    const CITY: City = City { way_permille: 1_300, round_up_ms: 1, counter_ms: 120_000, door_ms: 60_000 };
+    const TRAVEL: TravelModel =
+        TravelModel { circuity_permille: 1_300, round_up_ms: 1, counter_ms: 120_000, door_ms: 60_000 };
 
     fn place(lat: f64) -> Place {
         Place::new(lat, 10.0).unwrap()
@@ -156,7 +157,7 @@ mod tests {
     }
 
     fn told(legs: &[Leg]) -> Ahead {
-        ahead(legs, place(50.0), 5.0, NOW, &CITY)
+        ahead(legs, place(50.0), 5.0, NOW, &TRAVEL)
     }
 
     #[test]

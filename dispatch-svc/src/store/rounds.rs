@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use pannier_contracts::zone::DispatchAlgorithm;
 use pannier_contracts::{DeliveryId, RiderId, RoundId};
-use pannier_engine::{Candidate, Decision, Kind, Outcome, POLICY_VERSION, explain};
+use pannier_engine::{Candidate, Decision, Outcome, POLICY_VERSION, explain};
 use pannier_platform::retention::{After, Forgotten};
 use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
@@ -77,7 +78,7 @@ impl Round {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
     /// Who decided.
-    pub policy: Kind,
+    pub policy: DispatchAlgorithm,
     /// Where the search's dice started.
     pub seed: u64,
     /// Steps of the search.

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use futures::FutureExt as _;
-use pannier_contracts::zone::{self, DispatchPolicy};
+use pannier_contracts::zone;
 use pannier_contracts::{DeliveryId, RiderId, ZoneId};
-use pannier_engine::{self as engine, Decision, HoldReason, Kind, NobodyReason, Outcome};
+use pannier_engine::{self as engine, Decision, HoldReason, NobodyReason, Outcome};
 use pannier_platform::event_log::EventLog;
 use pannier_platform::leases::Lease;
 use pannier_platform::{Cause, Db, Instance, Refusal, Stop, alarms};
@@ -242,11 +242,7 @@ fn rank(holder: &str, zone: &ZoneId) -> u64 {
 
 /// What a zone's settings mean to the engine.
 fn policy(zone: &zone::Policy) -> engine::Policy {
-    let kind = match zone.dispatch {
-        DispatchPolicy::Horizon => Kind::Horizon,
-        DispatchPolicy::Greedy => Kind::Greedy,
-    };
-    let mut policy = engine::Policy { kind, ..engine::Policy::of_zone(zone) };
+    let mut policy = engine::Policy::of_zone(zone);
     policy.horizon.offer_lead_ms = ANSWER_MS + policy.minute_ms / 2;
     policy
 }

@@ -149,7 +149,7 @@ impl Word {
                     if d.stated_ready_at.is_some_and(|first| d.ready_at > first) { d.ready_at.max(now) } else { now };
                 let moments = takes.map(|ms| d.opened_at.timestamp_millis().saturating_add(self.clock.of_people(ms)));
                 let moments = moments.map(|at_ms| at_ms.max(word.timestamp_millis()));
-                ready.insert(d.id, Ready::one_of(&moments));
+                ready.insert(d.id, Ready::any_of(&moments));
             }
         }
         ready
@@ -263,7 +263,7 @@ mod tests {
         fn told(self, history: &[Opened], d: &Delivery) -> Option<Vec<i64>> {
             let ready = Word::of(history, self.minute_ms).ready(std::iter::once(d), self.now);
             let from_now = |ms: &i64| (ms - self.now.timestamp_millis()) * 10 / self.minute_ms;
-            ready.get(&d.id).map(|ready| ready.moments_ms().iter().map(from_now).collect())
+            ready.get(&d.id).map(|ready| ready.times_ms().iter().map(from_now).collect())
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::ZoneId;
-use pannier_engine::{Demand, Outlook, Plane, ShopOutlook};
+use pannier_engine::{Demand, Forecast, Plane, ShopForecast};
 
 use super::kitchens::{Word, ready_at};
 use crate::store::deliveries::Opened;
@@ -57,25 +57,24 @@ impl Lately {
         now: DateTime<Utc>,
         minute_ms: i64,
         riders_on_shift: usize,
-    ) -> Outlook {
+    ) -> Forecast {
         let opened = self.zones.get(zone).map_or(&[][..], |zone| zone.opened.as_slice());
         let (now_ms, minute_ms) = (now.timestamp_millis(), minute_ms.max(1));
         // Made anew each time: the places of shops lie on this moment's plane.
         let mut demand = Demand::new(SHOP_HALF_LIFE_MIN * minute_ms, ZONE_HALF_LIFE_MIN * minute_ms);
         for one in opened.iter().rev() {
-            demand.seen(one.merchant_id, plane.point(&one.pickup.0), one.opened_at.timestamp_millis());
+            demand.record_order(one.merchant_id, plane.point(&one.pickup.0), one.opened_at.timestamp_millis());
         }
         // It counts by the minutes of clocks.
         let of_city = |rate: f64| rate * minute_ms as f64 / 60_000.0;
-        let shops = demand.rates(now_ms).into_iter().map(|(shop, place, rate)| ShopOutlook {
-            shop,
-            place,
-            orders_per_minute: of_city(rate),
-        });
-        Outlook {
+        let shops = demand
+            .shops(now_ms)
+            .into_iter()
+            .map(|shop| ShopForecast { orders_per_minute: of_city(shop.orders_per_minute), ..shop });
+        Forecast {
             shops: shops.collect(),
-            orders_per_minute: of_city(demand.city_rate(now_ms)),
-            takes_ms: durations(opened, minute_ms),
+            orders_per_minute: of_city(demand.orders_per_minute(now_ms)),
+            prep_times_ms: durations(opened, minute_ms),
             riders_on_shift: u32::try_from(riders_on_shift).unwrap_or(u32::MAX),
         }
     }
@@ -132,10 +131,10 @@ mod tests {
             assert!((outlook.orders_per_minute - 2.0).abs() < 0.1, "{outlook:?}");
             let rates: Vec<_> = outlook.shops.iter().map(|s| (s.orders_per_minute * 10.0).round()).collect();
             assert_eq!(rates, [7.0, 13.0]);
-            assert_eq!((outlook.takes_ms.len(), outlook.riders_on_shift), (9, 7));
-            assert_eq!((outlook.takes_ms[0], outlook.takes_ms[8]), (60_000, 120_000));
+            assert_eq!((outlook.prep_times_ms.len(), outlook.riders_on_shift), (9, 7));
+            assert_eq!((outlook.prep_times_ms[0], outlook.prep_times_ms[8]), (60_000, 120_000));
         }
         let nothing = Lately::default().outlook(&zone(), &plane, now, 60_000, 0);
-        assert_eq!(nothing, Outlook::default());
+        assert_eq!(nothing, Forecast::default());
     }
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use pannier_contracts::zone::DispatchAlgorithm;
 use pannier_contracts::{DeliveryId, RiderId, ZoneId, text_enum};
-use pannier_engine::{self as engine, Kind, Plan, Policy, Route, Snapshot};
+use pannier_engine::{self as engine, Plan, Policy, Route, Snapshot};
 use tokio::task::JoinHandle;
 
 use super::ticks::{Ticks, ZoneTicks};
@@ -56,9 +57,9 @@ impl Answer {
     #[must_use]
     pub fn made(&self) -> Made {
         Made {
-            policy: self.plan.made.by,
-            seed: self.plan.made.seed,
-            steps: self.plan.made.steps,
+            policy: self.plan.report.algorithm,
+            seed: self.plan.report.seed,
+            steps: self.plan.report.steps,
             took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
             fallback: self.fallback.map(Fallback::as_str),
             planned_rider: None,
@@ -126,14 +127,16 @@ impl Planner {
         let steps_most = policy.horizon.steps_most;
         let steps = steps_of(&snapshot, &policy);
         let (snapshot, policy) = (Arc::new(snapshot), Arc::new(policy));
-        let (plan, fallback, late) = match policy.kind {
-            Kind::Greedy => (self.greedy(&snapshot, &policy).await, None, None),
-            Kind::Horizon if is_busy => (self.greedy(&snapshot, &policy).await, Some(Fallback::StillPlanning), None),
-            Kind::Horizon => self.horizon(&snapshot, &policy).await,
+        let (plan, fallback, late) = match policy.algorithm {
+            DispatchAlgorithm::Greedy => (self.greedy(&snapshot, &policy).await, None, None),
+            DispatchAlgorithm::Horizon if is_busy => {
+                (self.greedy(&snapshot, &policy).await, Some(Fallback::StillPlanning), None)
+            }
+            DispatchAlgorithm::Horizon => self.horizon(&snapshot, &policy).await,
         };
         let took = started.elapsed();
         let answer = Answer { plan, took, fallback };
-        let is_horizon = policy.kind == Kind::Horizon;
+        let is_horizon = policy.algorithm == DispatchAlgorithm::Horizon;
         let is_overrun = is_horizon && !is_busy && took > self.budget;
         let previous = if is_horizon && fallback.is_none() {
             answer.plan.routes.iter().map(engine::PlannedRoute::route).collect()
@@ -182,15 +185,14 @@ impl Planner {
     }
 
     async fn greedy(&self, snapshot: &Arc<Snapshot>, policy: &Arc<Policy>) -> Plan {
-        let policy = Arc::new(Policy { kind: Kind::Greedy, ..Policy::clone(policy) });
+        let policy = Arc::new(Policy { algorithm: DispatchAlgorithm::Greedy, ..Policy::clone(policy) });
         match self.spawn(snapshot, &policy).await {
             Ok(plan) => plan,
             // Nothing is decided; the next tick tries again.
             Err(failure) => {
                 tracing::error!(error = %failure, "greedy failed; nothing is decided");
-                let made =
-                    engine::Made { by: Kind::Greedy, seed: policy.seed, steps: 0, better: 0, objective_ms: (0, 0) };
-                Plan { decisions: Vec::new(), routes: Vec::new(), moves: Vec::new(), made }
+                let report = engine::PlanReport::greedy(policy.seed);
+                Plan { decisions: Vec::new(), routes: Vec::new(), moves: Vec::new(), report }
             }
         }
     }
@@ -230,7 +232,7 @@ mod tests {
         let (wait, budgets) = (Mutex::new(wait), Arc::new(AtomicU32::new(0)));
         let seen = Arc::clone(&budgets);
         let engine: Engine = Arc::new(move |snapshot, policy| {
-            if policy.kind == Kind::Horizon {
+            if policy.algorithm == DispatchAlgorithm::Horizon {
                 seen.store(policy.horizon.steps_most, Ordering::SeqCst);
                 let _ = wait.lock().unwrap().recv();
             }
@@ -247,13 +249,16 @@ mod tests {
     async fn a_late_answer_is_dropped_and_greedy_decides() {
         let (planner, go, budgets) = slow(Duration::from_millis(1));
         let first = ask(&planner).await;
-        assert_eq!((first.plan.made.by, first.fallback), (Kind::Greedy, Some(Fallback::Late)));
+        assert_eq!((first.plan.report.algorithm, first.fallback), (DispatchAlgorithm::Greedy, Some(Fallback::Late)));
         assert_eq!(first.made().fallback, Some("late"));
         // It is still at it: no second one begins.
         let second = ask(&planner).await;
-        assert_eq!((second.plan.made.by, second.fallback), (Kind::Greedy, Some(Fallback::StillPlanning)));
+        assert_eq!(
+            (second.plan.report.algorithm, second.fallback),
+            (DispatchAlgorithm::Greedy, Some(Fallback::StillPlanning))
+        );
         let told = planner.zones().remove(0);
-        assert_eq!((told.ticks, told.overruns, told.fallbacks, told.policy), (2, 1, 2, Kind::Greedy));
+        assert_eq!((told.ticks, told.overruns, told.fallbacks, told.policy), (2, 1, 2, DispatchAlgorithm::Greedy));
         assert_eq!(told.last_fallback, Some(Fallback::StillPlanning));
 
         // Let go, it is asked again, with fewer steps.
@@ -270,21 +275,24 @@ mod tests {
         let (planner, go, budgets) = slow(Duration::from_secs(60));
         drop(go);
         let answer = ask(&planner).await;
-        assert_eq!((answer.plan.made.by, answer.fallback), (Kind::Horizon, None));
+        assert_eq!((answer.plan.report.algorithm, answer.fallback), (DispatchAlgorithm::Horizon, None));
         assert_eq!(budgets.load(Ordering::SeqCst), Policy::default().horizon.steps_most);
-        let greedy = Policy { kind: Kind::Greedy, ..Policy::default() };
+        let greedy = Policy { algorithm: DispatchAlgorithm::Greedy, ..Policy::default() };
         let answer = planner.plan(&zone(), Snapshot::default(), greedy, Utc::now()).await;
-        assert_eq!((answer.plan.made.by, answer.fallback), (Kind::Greedy, None));
+        assert_eq!((answer.plan.report.algorithm, answer.fallback), (DispatchAlgorithm::Greedy, None));
     }
 
     #[tokio::test]
     async fn whoever_panics_is_replaced() {
         let engine: Engine = Arc::new(|snapshot, policy| {
-            assert!(policy.kind != Kind::Horizon, "a bug");
+            assert!(policy.algorithm != DispatchAlgorithm::Horizon, "a bug");
             engine::plan(snapshot, policy)
         });
         let answer = ask(&Planner::with(Duration::from_secs(60), engine)).await;
-        assert_eq!((answer.plan.made.by, answer.fallback), (Kind::Greedy, Some(Fallback::Failed)));
+        assert_eq!(
+            (answer.plan.report.algorithm, answer.fallback),
+            (DispatchAlgorithm::Greedy, Some(Fallback::Failed))
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::ZoneId;
-use pannier_engine::Kind;
+use pannier_contracts::zone::DispatchAlgorithm;
 use serde::Serialize;
 
 use super::planner::{Answer, Fallback};
@@ -27,7 +27,7 @@ pub struct Ticks {
 #[derive(Debug, Clone, Copy)]
 struct Last {
     at: DateTime<Utc>,
-    policy: Kind,
+    policy: DispatchAlgorithm,
     steps: u32,
     steps_most: u32,
 }
@@ -49,7 +49,7 @@ pub struct ZoneTicks {
     /// When it was last decided about.
     pub at: DateTime<Utc>,
     /// Who decided then.
-    pub policy: Kind,
+    pub policy: DispatchAlgorithm,
     /// Steps of that search …
     pub steps: u32,
     /// … and how many it might have had: fewer than usual after a plan that took too long.

@@ -59,11 +59,11 @@ impl From<ZoneId> for String {
 }
 
 text_enum! {
-    /// The planner of a zone.
-    pub enum DispatchPolicy {
+    /// The algorithm that assigns a zone's deliveries to riders.
+    pub enum DispatchAlgorithm {
         /// Plans routes for all riders over all known deliveries and improves them by search.
         Horizon => "horizon",
-        /// Offers the cheapest pair of delivery and rider first, for the current moment only. Also the fallback.
+        /// Assigns one delivery after the other, for the present moment only. Fast, and the fallback of `horizon`.
         Greedy => "greedy",
     }
 }
@@ -76,25 +76,25 @@ pub struct Policy {
     /// How long a minute of the city takes, milliseconds: 1 to 60,000, default 60,000. A simulated city that runs 60 times
     /// faster sets 1,000. Whatever dispatch counts in minutes of the city follows it: service times, half-lives, prices.
     pub minute_ms: i64,
-    /// How long before `ready_at` a rider is looked for. Default 15 min.
+    /// How long before `ready_at` the search for a rider begins. Default 15 min.
     pub search_lead_ms: i64,
-    /// Under `greedy`, a rider who would wait longer than this at the counter is not offered the order yet; under both
-    /// policies idle time counts in a rider's favour up to this. Default 5 min.
+    /// Under `greedy`, a rider who would wait longer than this at the counter gets no offer yet. Under both algorithms, idle
+    /// time counts in a rider's favour up to this. Default 5 min.
     pub hold_ms: i64,
-    /// How long after `ready_at` dispatch gives up: `unassignable`. Default 45 min.
+    /// How long after `ready_at` an unassigned delivery becomes `unassignable`. Default 45 min.
     pub give_up_ms: i64,
     /// How long after `ready_at` an unassigned delivery raises an alarm. Default 10 min.
     pub at_risk_ms: i64,
     /// Added to preparation and travel when the customer is promised a time. Default 10 min.
     pub promise_margin_ms: i64,
-    /// How many riders have an offer of the same delivery at once. Default 1, at most 5.
+    /// How many riders may have an offer of the same delivery at once. Default 1, at most 5.
     pub offers_per_delivery: u32,
     /// Riders further from the shop than this are not considered, metres. Default 5,000.
     pub radius_m: u32,
-    /// How fast riders are assumed to go when a time is promised, metres per second. Default 5.
+    /// The riders' speed that is assumed when a time is promised, metres per second. Default 5.
     pub courier_mps: u32,
-    /// How it is decided who carries what. Default `horizon`.
-    pub dispatch: DispatchPolicy,
+    /// The algorithm that assigns deliveries to riders. Default `horizon`.
+    pub dispatch: DispatchAlgorithm,
 }
 
 impl Default for Policy {
@@ -110,7 +110,7 @@ impl Default for Policy {
             offers_per_delivery: 1,
             radius_m: 5_000,
             courier_mps: 5,
-            dispatch: DispatchPolicy::Horizon,
+            dispatch: DispatchAlgorithm::Horizon,
         }
     }
 }

@@ -14,7 +14,7 @@ use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
 use pannier_contracts::payment::{PaymentSnapshot, PaymentState};
 use pannier_contracts::rider::{RiderSnapshot, RiderStatus};
 use pannier_contracts::ticket::{TicketSnapshot, TicketState};
-use pannier_contracts::zone::{DispatchPolicy, Policy, ZoneSnapshot};
+use pannier_contracts::zone::{DispatchAlgorithm, Policy, ZoneSnapshot};
 use pannier_contracts::{Envelope, Money, Place, Version, ZoneId};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -250,7 +250,7 @@ fn zone_events() {
         version: Version(2),
         name: "Harbour".to_owned(),
         polygon: vec![place(52.5), place(52.6), place(52.55)],
-        policy: Policy { offers_per_delivery: 3, dispatch: DispatchPolicy::Greedy, ..Policy::default() },
+        policy: Policy { offers_per_delivery: 3, dispatch: DispatchAlgorithm::Greedy, ..Policy::default() },
     };
     let default = ZoneSnapshot { version: Version::FIRST, policy: Policy::default(), ..named.clone() };
     Examples { maximal: named, minimal: default }.pin();

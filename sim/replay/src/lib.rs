@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use pannier_contracts::OrderId;
-use pannier_contracts::zone::DispatchPolicy;
+use pannier_contracts::zone::DispatchAlgorithm;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +37,7 @@ pub struct ReplayOptions {
     /// City time per real time: above 0, at most 1000.
     pub speed: f64,
     /// Dispatch policy of the replay's zone.
-    pub dispatch: DispatchPolicy,
+    pub dispatch: DispatchAlgorithm,
     /// Folder for `summary.json`, `report.json` and the journal; none writes no files.
     pub report_dir: Option<PathBuf>,
     /// The platform to call.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::{StreamExt, TryStreamExt};
 use pannier_contracts::merchant::{MenuItem, MerchantStatus};
-use pannier_contracts::zone::{DispatchPolicy, Policy};
+use pannier_contracts::zone::{DispatchAlgorithm, Policy};
 use pannier_contracts::{CustomerId, MerchantId, Money, RiderId, ZoneId};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -69,7 +69,7 @@ pub async fn set_up(
     api: &Arc<Api>,
     instance: &Instance,
     speed: f64,
-    dispatch: DispatchPolicy,
+    dispatch: DispatchAlgorithm,
 ) -> anyhow::Result<Participants> {
     let participants = Participants::of(instance);
     put_zone(api, instance, speed, dispatch).await.context("the zone cannot be made")?;
@@ -103,7 +103,7 @@ pub async fn set_up(
     Ok(participants)
 }
 
-async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: DispatchPolicy) -> anyhow::Result<()> {
+async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: DispatchAlgorithm) -> anyhow::Result<()> {
     let (low, high) = instance.bounds();
     let (low, high) =
         (Point { x: low.x - MARGIN_M, y: low.y - MARGIN_M }, Point { x: high.x + MARGIN_M, y: high.y + MARGIN_M });

@@ -95,7 +95,7 @@ mod tests {
     use std::time::Duration;
 
     use pannier_city::clock::Clock;
-    use pannier_contracts::zone::DispatchPolicy;
+    use pannier_contracts::zone::DispatchAlgorithm;
 
     use super::*;
     use crate::outcome::Outcome;
@@ -121,7 +121,7 @@ mod tests {
         let report = |findings| {
             let played = Played {
                 clock: Clock::start(0.0, 60.0),
-                policy: DispatchPolicy::Greedy,
+                policy: DispatchAlgorithm::Greedy,
                 outcomes: outcomes(),
                 findings,
                 warnings: vec![],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pannier_contracts::order::OrderState;
-use pannier_contracts::zone::DispatchPolicy;
+use pannier_contracts::zone::DispatchAlgorithm;
 use serde::Serialize;
 
 use super::checks::Finding;
@@ -51,7 +51,7 @@ pub struct Summary {
     /// Seconds of real time from start to report.
     pub wall_seconds: f64,
     /// The dispatch policy of the zone.
-    pub policy: DispatchPolicy,
+    pub policy: DispatchAlgorithm,
 }
 
 /// What a replay has produced.
@@ -59,7 +59,7 @@ pub struct Played {
     /// Converts city minutes.
     pub clock: Clock,
     /// The dispatch policy of the zone.
-    pub policy: DispatchPolicy,
+    pub policy: DispatchAlgorithm,
     /// In the order of the instance's orders.
     pub outcomes: Vec<Outcome>,
     /// Of every check.

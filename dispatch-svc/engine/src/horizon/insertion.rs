@@ -1,118 +1,130 @@
-//! Where one more delivery fits best into one route, and regret insertion: the delivery that would suffer most from not
-//! getting its best place is placed first (Potvin and Rousseau 1993; Ropke and Pisinger 2006).
+//! Insertion: the cheapest position of one more delivery in a rider's route.
 
-use super::problem::{Leg, Problem};
-use super::route::{NEVER, State};
+use super::problem::Problem;
+use super::route::{INFEASIBLE, RouteState};
+use super::trip::{IndexedTrip, remove_job};
 
-/// A rider's tentative route, with what is needed to price a change of it quickly.
+/// A worker's tentative route, with what is needed to price a change of it quickly.
 #[derive(Clone, Default)]
 pub(super) struct Tour {
-    pub legs: Vec<Leg>,
-    /// Before each leg, and after the last: the state, and the delays so far.
-    pub states: Vec<(State, i64)>,
-    /// What the route costs.
+    pub trips: Vec<IndexedTrip>,
+    /// Before each trip, and after the last one.
+    pub states: Vec<TourState>,
+    /// The cost of the route, milliseconds; at least [`INFEASIBLE`] / 2 if it breaks a constraint.
     pub cost_ms: i64,
-    /// Deliveries in it that the search may move.
+    /// Deliveries of it that are not fixed.
     pub open: usize,
-    /// A number that no other content has had: prices are remembered by it.
+    /// Identifies the content: no other content of any tour has had this number.
     pub version: u32,
 }
 
+/// A position between two trips of a tour.
+#[derive(Clone, Copy)]
+pub(super) struct TourState {
+    pub route: RouteState,
+    /// The delays of the trips before it, milliseconds.
+    pub delay_ms: i64,
+}
+
 impl Tour {
-    /// Takes over the content of another without a new allocation.
-    pub fn copy(&mut self, other: &Self) {
-        self.legs.clone_from(&other.legs);
+    /// Takes over the content of another tour, with its version, and keeps its own allocations.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.trips.clone_from(&other.trips);
         self.states.clone_from(&other.states);
         (self.cost_ms, self.open, self.version) = (other.cost_ms, other.open, other.version);
     }
 
-    /// Prices the route as it is now.
-    pub fn price(&mut self, problem: &Problem, worker: usize, version: u32) {
+    /// Computes states, cost and open deliveries from the trips.
+    pub fn evaluate(&mut self, problem: &Problem, worker: usize, version: u32) {
         self.version = version;
         self.states.clear();
-        let mut state = problem.start(worker);
+        let mut route = problem.start(worker);
         let mut delay_ms = 0;
-        self.states.push((state, 0));
-        let mut is_possible = true;
+        self.states.push(TourState { route, delay_ms });
+        let mut is_feasible = true;
         self.open = 0;
-        for leg in &self.legs {
-            self.open += leg.jobs().iter().filter(|j| !problem.jobs[**j as usize].is_fixed).count();
-            match problem.drive(worker, &state, leg, |_, delay| delay_ms += delay.total_ms()) {
-                Some((next, _)) => state = next,
-                None => is_possible = false,
+        for trip in &self.trips {
+            self.open += trip.jobs().iter().filter(|j| !problem.jobs[**j as usize].is_fixed).count();
+            match problem.schedule(worker, &route, trip, |_, delay| delay_ms += delay.total_ms()) {
+                Some((next, _)) => route = next,
+                None => is_feasible = false,
             }
-            self.states.push((state, delay_ms));
+            self.states.push(TourState { route, delay_ms });
         }
-        self.cost_ms = if is_possible {
-            delay_ms + problem.tail_ms(worker, &state) + problem.extras_ms(worker, self.open)
+        self.cost_ms = if is_feasible {
+            delay_ms + problem.tail(worker, &route).total_ms() + problem.rider_price_ms(worker, self.open)
         } else {
-            NEVER
+            INFEASIBLE
         };
+    }
+
+    /// Adds a job of a shop. States and cost are out of date until [`Tour::evaluate`].
+    pub fn insert(&mut self, shop: u32, job: u32, insertion: Insertion) {
+        let trip = usize::from(insertion.trip);
+        match insertion.position {
+            None => self.trips.insert(trip, IndexedTrip::new(shop, job)),
+            Some(position) => self.trips[trip].insert(usize::from(position), job),
+        }
+    }
+
+    /// Takes a job out. States and cost are out of date until [`Tour::evaluate`].
+    pub fn remove(&mut self, job: u32) {
+        remove_job(&mut self.trips, job);
     }
 }
 
-/// A place in a route.
+/// A position for one more delivery in a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spot {
-    /// What the route costs more with it.
+pub(super) struct Insertion {
+    /// What the route costs more with it, milliseconds.
     pub delta_ms: i64,
-    /// Which leg.
-    pub leg: u8,
-    /// Into that leg at this position; `NEW`: a leg of its own, before it.
-    pub at: u8,
+    /// The number of the trip.
+    pub trip: u8,
+    /// The position in that trip; `None` for a trip of its own, before that trip.
+    pub position: Option<u8>,
 }
-
-/// A leg of its own.
-pub(super) const NEW: u8 = u8::MAX;
 
 impl Problem<'_> {
-    /// What a route costs beyond time: asking for its deliveries, what an idle rider gains, and what the
-    /// next orders lose without them.
-    pub fn extras_ms(&self, worker: usize, open: usize) -> i64 {
-        let w = &self.workers[worker];
-        let begin_ms = if open > 0 { w.absence_ms - w.idle_gain_ms } else { 0 };
-        w.asking_ms * open as i64 + begin_ms
-    }
-
-    /// The most deliveries of one trip of this rider.
-    pub fn most(&self, worker: usize) -> usize {
+    /// The most deliveries of one trip of this worker.
+    pub fn bundle_most(&self, worker: usize) -> usize {
         let most = self.policy.horizon.bundle_most.min(self.workers[worker].rider.capacity);
-        (most as usize).clamp(1, Leg::MOST)
+        (most as usize).clamp(1, IndexedTrip::MOST)
     }
 
-    /// The cheapest place of a delivery in a route; `None` when it fits nowhere.
-    pub fn best_spot(&self, worker: usize, tour: &Tour, job: u32) -> Option<Spot> {
+    /// The cheapest insertion of a job into a route; `None` if every one breaks a constraint.
+    pub fn best_insertion(&self, worker: usize, tour: &Tour, job: u32) -> Option<Insertion> {
         let shop = self.jobs[job as usize].shop;
-        let extras_ms = self.extras_ms(worker, tour.open + 1);
-        let mut best: Option<Spot> = None;
-        // The route's cost that the best so far amounts to.
-        let mut at_most_ms = NEVER / 2;
+        let rider_price_ms = self.rider_price_ms(worker, tour.open + 1);
+        let mut best: Option<Insertion> = None;
+        // The cost of the route with the best insertion so far, without the price of its rider.
+        let mut limit_ms = INFEASIBLE / 2;
         let fixed = self.workers[worker].fixed_trips;
-        let alone = Leg::new(shop, job);
-        let mut see = |cost_ms: i64, leg: usize, at: u8, at_most_ms: &mut i64| {
-            if cost_ms < *at_most_ms {
-                *at_most_ms = cost_ms;
-                best = Some(Spot { delta_ms: cost_ms + extras_ms - tour.cost_ms, leg: leg as u8, at });
+        let alone = IndexedTrip::new(shop, job);
+        let mut consider = |cost_ms: i64, trip: usize, position: Option<u8>, limit_ms: &mut i64| {
+            if cost_ms < *limit_ms {
+                *limit_ms = cost_ms;
+                best =
+                    Some(Insertion { delta_ms: cost_ms + rider_price_ms - tour.cost_ms, trip: trip as u8, position });
             }
         };
-        for n in fixed..=tour.legs.len() {
-            let (state, delay_ms) = tour.states[n];
-            let rest = std::iter::once(&alone).chain(&tour.legs[n..]);
-            let cost_ms = delay_ms + self.cost_from(worker, state, rest, at_most_ms - delay_ms);
-            see(cost_ms, n, NEW, &mut at_most_ms);
+        for n in fixed..=tour.trips.len() {
+            let TourState { route, delay_ms } = tour.states[n];
+            let rest = std::iter::once(&alone).chain(&tour.trips[n..]);
+            let cost_ms = delay_ms + self.cost_from(worker, route, rest, limit_ms - delay_ms);
+            consider(cost_ms, n, None, &mut limit_ms);
         }
-        let most = self.most(worker);
-        for (n, leg) in tour.legs.iter().enumerate() {
-            if leg.shop != shop || leg.len() >= most {
+        let most = self.bundle_most(worker);
+        for (n, trip) in tour.trips.iter().enumerate() {
+            if trip.shop != shop || trip.len() >= most {
                 continue;
             }
-            let (state, delay_ms) = tour.states[n];
-            for at in 0..=leg.len() {
-                let mut joined = *leg;
-                joined.insert(at, job);
-                let rest = std::iter::once(&joined).chain(&tour.legs[n + 1..]);
-                let cost_ms = delay_ms + self.cost_from(worker, state, rest, at_most_ms - delay_ms);
-                see(cost_ms, n, at as u8, &mut at_most_ms);
+            let TourState { route, delay_ms } = tour.states[n];
+            for position in 0..=trip.len() {
+                let mut joined = *trip;
+                joined.insert(position, job);
+                let rest = std::iter::once(&joined).chain(&tour.trips[n + 1..]);
+                let cost_ms = delay_ms + self.cost_from(worker, route, rest, limit_ms - delay_ms);
+                consider(cost_ms, n, Some(position as u8), &mut limit_ms);
             }
         }
         best

@@ -1,42 +1,64 @@
-//! The policy `horizon`: continuous re-optimisation over all riders and all known deliveries.
+//! The algorithm `horizon`: continuous re-optimisation of all riders' routes over all known deliveries.
+//!
+//! [`problem`] prepares the snapshot, [`search`] finds routes, [`timetable`] gives them times, [`decide`] turns them into
+//! decisions. What a route costs is in [`route`].
 
+mod breakdown;
+mod candidates;
 mod decide;
+mod end_cost;
+mod fixed_points;
 mod insertion;
+mod insertion_cache;
+mod job;
 mod problem;
+mod removal;
 mod route;
 mod search;
 mod timetable;
-mod value;
-mod ways;
+mod travel_cache;
+mod trip;
+mod worker;
 
+use pannier_contracts::zone::DispatchAlgorithm;
+
+use self::insertion::Tour;
 use self::problem::Problem;
 use self::search::Search;
-use crate::outcome::{Made, Move, PlannedRoute};
-use crate::reposition::{self, Waiting};
-use crate::{Decision, Kind, Policy, Snapshot};
+use self::worker::Worker;
+use crate::plan::{Plan, PlanReport};
+use crate::policy::Policy;
+use crate::reposition::{self, WaitingRider};
+use crate::snapshot::Snapshot;
 
-/// Decides about every delivery of the snapshot, with the routes that the decisions are part of.
-pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> (Vec<Decision>, Vec<PlannedRoute>, Vec<Move>, Made) {
+/// Decides about every delivery of the snapshot that no rider has accepted, with the routes behind the decisions.
+pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
     let problem = Problem::new(snapshot, policy);
     let mut search = Search::new(&problem, policy.seed);
     search.warm_start(&snapshot.previous);
-    search.fill();
-    let before_ms = search.objective_ms();
-    let open = problem.jobs.iter().filter(|j| !j.is_fixed).count() as u32;
+    search.construct();
+    let objective_before_ms = search.objective_ms();
+    let open = problem.open.len() as u32;
     let steps = open.saturating_mul(policy.horizon.steps_per_delivery).min(policy.horizon.steps_most);
-    let better = search.improve(steps);
-    let made =
-        Made { by: Kind::Horizon, seed: policy.seed, steps, better, objective_ms: (before_ms, search.objective_ms()) };
-    let moves = reposition::moves(snapshot, policy, &waiting(&problem, &search));
+    let improvements = search.improve(steps);
+    let report = PlanReport {
+        algorithm: DispatchAlgorithm::Horizon,
+        seed: policy.seed,
+        steps,
+        improvements,
+        objective_before_ms,
+        objective_after_ms: search.objective_ms(),
+    };
+    let moves = reposition::moves(snapshot, policy, &waiting_riders(&problem, &search));
     let routes = timetable::routes(&problem, &search);
-    (decide::decisions(&problem, &search, &routes), routes, moves, made)
+    Plan { decisions: decide::decisions(&problem, &search, &routes), routes, moves, report }
 }
 
-/// The riders as they will be when they have done what is planned for them.
-fn waiting(problem: &Problem, search: &Search) -> Vec<Waiting> {
-    let see = |(tour, worker): (&insertion::Tour, &problem::Worker)| {
-        let (end, _) = tour.states.last()?;
-        Some(worker.waiting(problem.now_ms, problem.policy, end.at_ms, end.place, tour.legs.is_empty()))
+/// The riders as they will be at the end of their planned routes.
+fn waiting_riders(problem: &Problem, search: &Search) -> Vec<WaitingRider> {
+    let at_end = |(tour, worker): (&Tour, &Worker)| {
+        let end = &tour.states.last()?.route;
+        Some(worker.waiting(problem.now_ms, problem.policy, end.at_ms, end.place, tour.trips.is_empty()))
     };
-    search.tours.iter().zip(&problem.workers).filter_map(see).collect()
+    search.tours.iter().zip(&problem.workers).filter_map(at_end).collect()
 }

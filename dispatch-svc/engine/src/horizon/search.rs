@@ -1,382 +1,319 @@
-//! The search: destroy and repair (large neighbourhood search, Shaw 1998) on the tentative routes of all riders.
+//! The search: regret insertion, then destroy and repair (large neighbourhood search, Shaw 1998), on the tentative routes
+//! of all riders.
 //!
 //! Each step takes a few related deliveries out of their routes, puts them back by regret insertion, and keeps the result
-//! if it is no worse. The prices of insertions are remembered per route version, so a step prices only what it changed.
-//! Nothing is ever accepted that is worse, so more steps never make a plan worse.
+//! if it costs no more. A result that costs more is undone, so more steps never make a plan worse.
 
-use rand_core::Rng as _;
-use rand_pcg::Pcg32;
-use rand_pcg::rand_core;
+use super::insertion::{Insertion, Tour};
+use super::insertion_cache::InsertionCache;
+use super::job;
+use super::problem::Problem;
+use super::removal::{Assigned, Removal};
+use super::route::INFEASIBLE;
+use super::trip::IndexedTrip;
+use crate::snapshot::Route;
 
-use super::insertion::{NEW, Spot, Tour};
-use super::problem::{Leg, Problem};
-use super::route::NEVER;
-
-/// What a delivery costs that is in nobody's route, milliseconds: more than any delay.
+/// The cost of a delivery in no route, milliseconds: more than any delay, so that none is left out to save time.
 const UNSERVED_MS: i64 = 24 * 3_600_000;
-/// How many of a delivery's relatives are known.
-const RELATIVES: usize = 12;
-/// Two deliveries that are ready a minute of the city apart are as related as two that lie so far apart, metres.
-const METRES_PER_MINUTE: i64 = 300;
 
-/// Remembered: the best place of one delivery in one rider's route of this version.
-#[derive(Clone, Copy)]
-struct Price {
-    version: u32,
-    spot: Option<Spot>,
-}
-
-/// The best two riders for a delivery.
-#[derive(Clone, Copy)]
-struct Choice {
-    job: u32,
-    best: Option<(i64, u32)>,
-    second: Option<(i64, u32)>,
-}
-
-/// Tentative routes that get better.
+/// Tentative routes of all riders, and the state of the search.
 pub(super) struct Search<'p, 'a> {
     problem: &'p Problem<'a>,
+    /// By worker.
     pub tours: Vec<Tour>,
-    /// In nobody's route.
+    /// The jobs in no route.
     pub unserved: Vec<u32>,
-    /// Where each delivery is: its rider's number.
-    pub carrier: Vec<u32>,
-    /// Deliveries that may be moved.
-    open: Vec<u32>,
-    /// The newest two, because most steps are taken back.
-    prices: Vec<Vec<[Price; 2]>>,
-    relatives: Vec<Option<Vec<u32>>>,
+    /// The number of the worker who carries each job; `None` for a job in no route.
+    pub worker_of: Vec<Option<u32>>,
+    cache: InsertionCache<'p, 'a>,
+    removal: Removal<'p, 'a>,
+    /// The newest version of a tour.
     versions: u32,
-    undo: Vec<(usize, Tour)>,
-    undone: usize,
-    rng: Pcg32,
+    undo: UndoLog,
 }
 
-/// No rider.
-pub(super) const NOBODY: u32 = u32::MAX;
+/// The tours that a step has changed, as they were before. Keeps its allocations from step to step.
+#[derive(Default)]
+struct UndoLog {
+    saved: Vec<Saved>,
+    /// Only the first so many entries of `saved` are of this step.
+    len: usize,
+}
+
+struct Saved {
+    worker: usize,
+    tour: Tour,
+}
+
+impl UndoLog {
+    fn entries(&self) -> &[Saved] {
+        &self.saved[..self.len]
+    }
+
+    /// Saves a tour before its first change in this step.
+    fn save(&mut self, worker: usize, tour: &Tour) {
+        if self.entries().iter().any(|s| s.worker == worker) {
+            return;
+        }
+        if self.len == self.saved.len() {
+            self.saved.push(Saved { worker, tour: Tour::default() });
+        }
+        let saved = &mut self.saved[self.len];
+        saved.worker = worker;
+        saved.tour.copy_from(tour);
+        self.len += 1;
+    }
+}
+
+/// Lists of a step whose allocations are kept from step to step.
+#[derive(Default)]
+struct Buffers {
+    removed: Vec<u32>,
+    unserved_before: Vec<u32>,
+    /// The jobs that were taken out of a route, and the worker of each.
+    worker_before: Vec<(u32, u32)>,
+}
+
+/// A candidate and what an insertion into their route costs, milliseconds. At the same cost the lower number is better.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ranked {
+    delta_ms: i64,
+    /// The position in the job's list of candidates.
+    candidate: u32,
+}
+
+/// The best two candidates for a job.
+#[derive(Clone, Copy)]
+struct BestTwo {
+    job: u32,
+    best: Option<Ranked>,
+    second: Option<Ranked>,
+}
+
+impl BestTwo {
+    /// The regret: what the job loses with its second best candidate, milliseconds. A job that fits into one route only
+    /// has the greatest. At the same regret the cheaper job goes first.
+    fn regret(&self) -> (i64, i64) {
+        match (self.best, self.second) {
+            (Some(best), Some(second)) => (second.delta_ms - best.delta_ms, -best.delta_ms),
+            (Some(best), None) => (INFEASIBLE, -best.delta_ms),
+            (None, _) => (-1, 0),
+        }
+    }
+}
 
 impl<'p, 'a> Search<'p, 'a> {
+    /// The routes with their fixed trips only.
     pub fn new(problem: &'p Problem<'a>, seed: u64) -> Self {
-        let open = (0..problem.jobs.len() as u32).filter(|j| !problem.jobs[*j as usize].is_fixed).collect();
-        let never_priced = Price { version: 0, spot: None };
         let mut this = Self {
             problem,
-            tours: problem.fixed.iter().map(|legs| Tour { legs: legs.clone(), ..Tour::default() }).collect(),
+            tours: problem.fixed.iter().map(|trips| Tour { trips: trips.clone(), ..Tour::default() }).collect(),
             unserved: Vec::new(),
-            carrier: vec![NOBODY; problem.jobs.len()],
-            open,
-            prices: problem.jobs.iter().map(|j| vec![[never_priced; 2]; j.candidates.len()]).collect(),
-            relatives: vec![None; problem.jobs.len()],
+            worker_of: vec![None; problem.jobs.len()],
+            cache: InsertionCache::new(problem),
+            removal: Removal::new(problem, seed),
             versions: 0,
-            undo: Vec::new(),
-            undone: 0,
-            rng: Pcg32::new(seed, problem.now_ms as u64),
+            undo: UndoLog::default(),
         };
         for worker in 0..this.tours.len() {
-            for leg in &problem.fixed[worker] {
-                leg.jobs().iter().for_each(|j| this.carrier[*j as usize] = worker as u32);
+            for job in problem.fixed[worker].iter().flat_map(IndexedTrip::jobs) {
+                this.worker_of[*job as usize] = Some(worker as u32);
             }
-            this.price(worker);
+            this.evaluate(worker);
         }
         this
     }
 
-    fn price(&mut self, worker: usize) {
+    /// Computes a tour anew, under a new version.
+    fn evaluate(&mut self, worker: usize) {
         self.versions += 1;
-        self.tours[worker].price(self.problem, worker, self.versions);
+        self.tours[worker].evaluate(self.problem, worker, self.versions);
     }
 
-    /// The objective: every route, and what is in none.
+    /// The objective: the cost of every route, and of the deliveries in none; milliseconds.
     pub fn objective_ms(&self) -> i64 {
-        self.tours.iter().map(|t| t.cost_ms).sum::<i64>() + UNSERVED_MS * self.unserved.len() as i64
+        self.tours.iter().map(|t| t.cost_ms).sum::<i64>() + self.unserved_ms()
     }
 
-    /// Takes over what still holds of an earlier plan.
-    pub fn warm_start(&mut self, previous: &[crate::Route]) {
-        let mut routes: Vec<&crate::Route> = previous.iter().collect();
-        // The order of the list does not matter, also when two of them claim the same rider.
+    fn unserved_ms(&self) -> i64 {
+        UNSERVED_MS * self.unserved.len() as i64
+    }
+
+    /// Takes over the routes of an earlier plan, as far as they are still possible.
+    pub fn warm_start(&mut self, previous: &[Route]) {
+        let mut routes: Vec<&Route> = previous.iter().collect();
+        // The order of the list must not matter, also where two routes name the same rider.
         routes.sort_by(|a, b| a.rider.cmp(&b.rider).then_with(|| format!("{a:?}").cmp(&format!("{b:?}"))));
         for route in routes {
             let Ok(worker) = self.problem.workers.binary_search_by_key(&route.rider, |w| w.rider.id) else { continue };
             let before = self.tours[worker].clone();
-            let mut taken = Vec::new();
-            for trip in &route.trips {
-                let jobs: Vec<u32> = trip.deliveries.iter().filter_map(|id| self.problem.number_of(*id)).collect();
-                let is_fixed = |j: &u32| self.problem.jobs[*j as usize].is_fixed;
-                let legs = &mut self.tours[worker].legs;
-                // Added to what the rider has accepted, or a trip of its own.
-                let mut at = legs.iter().position(|l| jobs.iter().any(|j| is_fixed(j) && l.jobs().contains(j)));
-                for job in jobs.iter().copied().filter(|j| !is_fixed(j)) {
-                    let known = &self.problem.jobs[job as usize];
-                    if self.carrier[job as usize] != NOBODY || known.candidates.binary_search(&(worker as u32)).is_err()
-                    {
-                        continue;
-                    }
-                    match at {
-                        Some(n) if legs[n].shop == known.shop && legs[n].len() < self.problem.most(worker) => {
-                            let end = legs[n].len();
-                            legs[n].insert(end, job);
-                        }
-                        Some(_) => continue,
-                        None => {
-                            legs.push(Leg::new(known.shop, job));
-                            at = Some(legs.len() - 1);
-                        }
-                    }
-                    self.carrier[job as usize] = worker as u32;
-                    taken.push(job);
-                }
-            }
-            self.price(worker);
-            if self.tours[worker].cost_ms >= NEVER / 2 {
-                taken.iter().for_each(|j| self.carrier[*j as usize] = NOBODY);
+            let added = self.append_route(worker, route);
+            self.evaluate(worker);
+            if self.tours[worker].cost_ms >= INFEASIBLE / 2 {
+                added.iter().for_each(|j| self.worker_of[*j as usize] = None);
                 self.tours[worker] = before;
             }
         }
     }
 
-    /// Puts everything that has no rider where it is cheapest.
-    pub fn fill(&mut self) {
-        let mut missing: Vec<u32> = self.open.iter().copied().filter(|j| self.carrier[*j as usize] == NOBODY).collect();
-        self.unserved.clear();
-        self.insert_all(&mut missing);
-        self.undone = 0;
-    }
-
-    /// The best place of a delivery in the route of one of its candidates, as it is now.
-    pub fn seen_spot(&self, job: u32, candidate: usize) -> Option<Spot> {
-        let worker = self.problem.jobs[job as usize].candidates[candidate] as usize;
-        let tour = &self.tours[worker];
-        let price = self.prices[job as usize][candidate].iter().find(|p| p.version == tour.version);
-        price.map_or_else(|| self.problem.best_spot(worker, tour, job), |p| p.spot)
-    }
-
-    fn spot(&mut self, job: u32, candidate: usize) -> Option<Spot> {
-        let worker = self.problem.jobs[job as usize].candidates[candidate] as usize;
-        let tour = &self.tours[worker];
-        let price = &mut self.prices[job as usize][candidate];
-        if price[0].version != tour.version {
-            if price[1].version != tour.version {
-                price[1] = Price { version: tour.version, spot: self.problem.best_spot(worker, tour, job) };
+    /// Appends the jobs of an earlier route to a tour, and returns those that were added.
+    fn append_route(&mut self, worker: usize, route: &Route) -> Vec<u32> {
+        let problem = self.problem;
+        let trips = &mut self.tours[worker].trips;
+        let mut added = Vec::new();
+        for trip in &route.trips {
+            let numbers = trip.deliveries.iter().filter_map(|id| job::number_of(&problem.jobs, *id));
+            let jobs: Vec<u32> = numbers.map(|n| n as u32).collect();
+            let is_fixed = |j: &u32| problem.jobs[*j as usize].is_fixed;
+            // Into the fixed trip that it was planned with, or as a trip of its own.
+            let mut at = trips.iter().position(|t| jobs.iter().any(|j| is_fixed(j) && t.jobs().contains(j)));
+            for job in jobs.iter().copied().filter(|j| !is_fixed(j)) {
+                let known = &problem.jobs[job as usize];
+                let is_candidate = known.candidates.binary_search(&(worker as u32)).is_ok();
+                if self.worker_of[job as usize].is_some() || !is_candidate {
+                    continue;
+                }
+                match at {
+                    Some(n) if trips[n].shop == known.shop && trips[n].len() < problem.bundle_most(worker) => {
+                        let end = trips[n].len();
+                        trips[n].insert(end, job);
+                    }
+                    Some(_) => continue,
+                    None => {
+                        trips.push(IndexedTrip::new(known.shop, job));
+                        at = Some(trips.len() - 1);
+                    }
+                }
+                self.worker_of[job as usize] = Some(worker as u32);
+                added.push(job);
             }
-            price.swap(0, 1);
         }
-        price[0].spot
+        added
     }
 
-    fn choice(&mut self, job: u32) -> Choice {
+    /// Inserts every open delivery that is in no route.
+    pub fn construct(&mut self) {
+        let is_missing = |j: &u32| self.worker_of[*j as usize].is_none();
+        let mut missing: Vec<u32> = self.problem.open.iter().copied().filter(is_missing).collect();
+        self.unserved.clear();
+        self.insert_by_regret(&mut missing);
+        self.undo.len = 0;
+    }
+
+    /// The cheapest insertion of a job into the route of its `candidate`-th candidate, as the routes are now.
+    pub fn insertion(&self, job: u32, candidate: usize) -> Option<Insertion> {
+        self.cache.peek(&self.tours, job, candidate)
+    }
+
+    fn best_two(&mut self, job: u32) -> BestTwo {
         let (mut best, mut second) = (None, None);
         for candidate in 0..self.problem.jobs[job as usize].candidates.len() {
-            let Some(spot) = self.spot(job, candidate) else { continue };
-            let seen = Some((spot.delta_ms, candidate as u32));
-            if best.is_none() || seen < best {
-                (best, second) = (seen, best);
-            } else if second.is_none() || seen < second {
-                second = seen;
+            let Some(insertion) = self.cache.get(&self.tours, job, candidate) else { continue };
+            let ranked = Some(Ranked { delta_ms: insertion.delta_ms, candidate: candidate as u32 });
+            if best.is_none() || ranked < best {
+                (best, second) = (ranked, best);
+            } else if second.is_none() || ranked < second {
+                second = ranked;
             }
         }
-        Choice { job, best, second }
+        BestTwo { job, best, second }
     }
 
-    /// Regret insertion of all of these; what fits nowhere is unserved.
-    fn insert_all(&mut self, jobs: &mut Vec<u32>) {
-        let mut choices: Vec<Choice> = jobs.drain(..).map(|j| self.choice(j)).collect();
-        while !choices.is_empty() {
-            let regret = |c: &Choice| match (c.best, c.second) {
-                (Some(best), Some(second)) => (second.0 - best.0, -best.0),
-                // Whoever fits in only one route goes first.
-                (Some(best), None) => (NEVER, -best.0),
-                (None, _) => (-1, 0),
-            };
-            // The first of the best: numbers go by id, so ties do.
-            let next = (1..choices.len()).fold(0, |n, m| if regret(&choices[m]) > regret(&choices[n]) { m } else { n });
-            let chosen = choices.remove(next);
-            let Some((_, candidate)) = chosen.best else {
-                self.unserved.push(chosen.job);
+    /// Inserts all of these jobs, the one with the greatest regret first. What fits into no route becomes unserved.
+    fn insert_by_regret(&mut self, jobs: &mut Vec<u32>) {
+        let mut waiting: Vec<BestTwo> = jobs.drain(..).map(|j| self.best_two(j)).collect();
+        while !waiting.is_empty() {
+            // The first of the greatest: jobs are in the order of their numbers, so ties go by id.
+            let next = (1..waiting.len()).fold(0, |n, m| if waiting[m].regret() > waiting[n].regret() { m } else { n });
+            let BestTwo { job, best, .. } = waiting.remove(next);
+            let Some(Ranked { candidate, .. }) = best else {
+                self.unserved.push(job);
                 continue;
             };
-            let worker = self.problem.jobs[chosen.job as usize].candidates[candidate as usize];
-            let Some(spot) = self.spot(chosen.job, candidate as usize) else { continue };
-            self.put(chosen.job, worker as usize, spot);
-            for choice in &mut choices {
-                if self.problem.jobs[choice.job as usize].candidates.binary_search(&worker).is_ok() {
-                    *choice = self.choice(choice.job);
+            let Some(insertion) = self.cache.get(&self.tours, job, candidate as usize) else { continue };
+            let worker = self.problem.jobs[job as usize].candidates[candidate as usize];
+            self.insert(job, worker as usize, insertion);
+            for other in &mut waiting {
+                if self.problem.jobs[other.job as usize].candidates.binary_search(&worker).is_ok() {
+                    *other = self.best_two(other.job);
                 }
             }
         }
     }
 
-    fn remember(&mut self, worker: usize) {
-        if self.undo[..self.undone].iter().any(|(w, _)| *w == worker) {
-            return;
-        }
-        if self.undone == self.undo.len() {
-            self.undo.push((worker, Tour::default()));
-        }
-        let (w, tour) = &mut self.undo[self.undone];
-        *w = worker;
-        tour.copy(&self.tours[worker]);
-        self.undone += 1;
+    fn insert(&mut self, job: u32, worker: usize, insertion: Insertion) {
+        self.undo.save(worker, &self.tours[worker]);
+        self.tours[worker].insert(self.problem.jobs[job as usize].shop, job, insertion);
+        self.worker_of[job as usize] = Some(worker as u32);
+        self.evaluate(worker);
     }
 
-    fn put(&mut self, job: u32, worker: usize, spot: Spot) {
-        self.remember(worker);
-        let legs = &mut self.tours[worker].legs;
-        if spot.at == NEW {
-            legs.insert(usize::from(spot.leg), Leg::new(self.problem.jobs[job as usize].shop, job));
-        } else {
-            legs[usize::from(spot.leg)].insert(usize::from(spot.at), job);
-        }
-        self.carrier[job as usize] = worker as u32;
-        self.price(worker);
+    /// Takes a job out of a route, which is to be evaluated afterwards.
+    fn remove(&mut self, job: u32, worker: usize) {
+        self.undo.save(worker, &self.tours[worker]);
+        self.tours[worker].remove(job);
+        self.worker_of[job as usize] = None;
     }
 
-    fn take(&mut self, job: u32) {
-        let worker = self.carrier[job as usize] as usize;
-        self.remember(worker);
-        let legs = &mut self.tours[worker].legs;
-        let found = legs.iter().enumerate().find_map(|(n, l)| Some((n, l.jobs().iter().position(|j| *j == job)?)));
-        let Some((leg, at)) = found else { return };
-        if legs[leg].len() == 1 {
-            legs.remove(leg);
-        } else {
-            legs[leg].remove(at);
-        }
-        self.carrier[job as usize] = NOBODY;
-    }
-
-    /// Runs so many steps. Returns how many made the plan better.
+    /// Makes so many steps. Returns how many lowered the objective.
     pub fn improve(&mut self, steps: u32) -> u32 {
-        if self.open.len() < 2 && self.unserved.is_empty() {
+        if self.problem.open.len() < 2 && self.unserved.is_empty() {
             return 0;
         }
-        let mut better = 0;
-        let mut removed = Vec::new();
-        let mut unserved = Vec::new();
-        let mut changed = Vec::new();
+        let mut buffers = Buffers::default();
+        let mut improvements = 0;
         for _ in 0..steps {
-            self.undone = 0;
-            removed.clear();
-            self.choose(&mut removed);
-            unserved.clone_from(&self.unserved);
-            changed.clear();
-            for job in &removed {
-                if self.carrier[*job as usize] != NOBODY {
-                    changed.push((*job, self.carrier[*job as usize]));
-                    self.take(*job);
-                }
-            }
-            let lost_ms = UNSERVED_MS * self.unserved.len() as i64;
-            self.unserved.retain(|j| !removed.contains(j));
-            // Taking away only ever makes routes possible; price each once.
-            for n in 0..self.undone {
-                let worker = self.undo[n].0;
-                self.price(worker);
-            }
-            removed.sort_unstable();
-            self.insert_all(&mut removed);
-            let before_ms = self.undo[..self.undone].iter().map(|(_, t)| t.cost_ms).sum::<i64>() + lost_ms;
-            let after_ms = self.undo[..self.undone].iter().map(|(w, _)| self.tours[*w].cost_ms).sum::<i64>()
-                + UNSERVED_MS * self.unserved.len() as i64;
-            if after_ms > before_ms {
-                for n in 0..self.undone {
-                    let (worker, tour) = &mut self.undo[n];
-                    std::mem::swap(&mut self.tours[*worker], tour);
-                }
-                self.unserved.clone_from(&unserved);
-                for job in &self.unserved {
-                    self.carrier[*job as usize] = NOBODY;
-                }
-                for (job, carrier) in &changed {
-                    self.carrier[*job as usize] = *carrier;
-                }
-            } else if after_ms < before_ms {
-                better += 1;
-            }
+            improvements += u32::from(self.step(&mut buffers));
         }
-        self.undone = 0;
-        better
+        self.undo.len = 0;
+        improvements
     }
 
-    fn below(&mut self, n: usize) -> usize {
-        ((u64::from(self.rng.next_u32()) * n as u64) >> 32) as usize
-    }
+    /// One step of destroy and repair. Returns whether it lowered the objective.
+    fn step(&mut self, buffers: &mut Buffers) -> bool {
+        let Buffers { removed, unserved_before, worker_before } = buffers;
+        self.undo.len = 0;
+        removed.clear();
+        let assigned = Assigned { tours: &self.tours, worker_of: &self.worker_of, unserved: &self.unserved };
+        self.removal.choose(assigned, removed);
 
-    /// Which deliveries to take out: all that nobody has, and a few that have to do with each other.
-    fn choose(&mut self, into: &mut Vec<u32>) {
-        into.extend_from_slice(&self.unserved[..self.unserved.len().min(3)]);
-        let most = self.open.len().min(6);
-        let wanted = 1 + self.below(most);
-        let seed = self.below(self.open.len());
-        let seed = self.open[seed];
-        let how = self.below(100);
-        if !into.contains(&seed) {
-            into.push(seed);
-        }
-        if how < 25 {
-            // A rider's whole route, and that of the seed's nearest relative's rider.
-            let relative = self.relative(seed, 0);
-            for job in [Some(seed), relative].into_iter().flatten() {
-                let carrier = self.carrier[job as usize];
-                if carrier == NOBODY {
-                    continue;
-                }
-                for leg in &self.tours[carrier as usize].legs {
-                    for j in leg.jobs() {
-                        if !self.problem.jobs[*j as usize].is_fixed && !into.contains(j) && into.len() < 8 {
-                            into.push(*j);
-                        }
-                    }
-                }
-            }
-        } else if how < 85 {
-            while into.len() < wanted {
-                // Nearer relatives more often.
-                let (a, b) = (self.below(RELATIVES), self.below(RELATIVES));
-                let Some(job) = self.relative(seed, a.min(b)) else { break };
-                if into.contains(&job) {
-                    if self.below(4) == 0 {
-                        break;
-                    }
-                    continue;
-                }
-                into.push(job);
-            }
-        } else {
-            for _ in 1..wanted {
-                let job = self.below(self.open.len());
-                let job = self.open[job];
-                if !into.contains(&job) {
-                    into.push(job);
-                }
+        unserved_before.clone_from(&self.unserved);
+        worker_before.clear();
+        for job in removed.iter() {
+            if let Some(worker) = self.worker_of[*job as usize] {
+                worker_before.push((*job, worker));
+                self.remove(*job, worker as usize);
             }
         }
+        let unserved_before_ms = self.unserved_ms();
+        self.unserved.retain(|j| !removed.contains(j));
+        // A route without some of its deliveries is still feasible. Each is evaluated once.
+        for n in 0..self.undo.len {
+            self.evaluate(self.undo.saved[n].worker);
+        }
+        removed.sort_unstable();
+        self.insert_by_regret(removed);
+
+        let before_ms = self.undo.entries().iter().map(|s| s.tour.cost_ms).sum::<i64>() + unserved_before_ms;
+        let after_ms =
+            self.undo.entries().iter().map(|s| self.tours[s.worker].cost_ms).sum::<i64>() + self.unserved_ms();
+        if after_ms > before_ms {
+            self.undo_step(unserved_before, worker_before);
+        }
+        after_ms < before_ms
     }
 
-    /// The `n`-th nearest open delivery, by counter, door and ready time.
-    fn relative(&mut self, job: u32, n: usize) -> Option<u32> {
-        let (problem, open) = (self.problem, &self.open);
-        let known = self.relatives[job as usize].get_or_insert_with(|| {
-            let me = &problem.jobs[job as usize];
-            let minute_ms = problem.policy.minute_ms.max(1);
-            let mut near: Vec<(i64, u32)> = open
-                .iter()
-                .filter(|j| **j != job)
-                .map(|j| {
-                    let other = &problem.jobs[*j as usize];
-                    let metres = me.pickup.metres_to(other.pickup) + me.dropoff.metres_to(other.dropoff) / 2.0;
-                    let apart_ms = (me.ready_ms - other.ready_ms).abs();
-                    (metres as i64 + apart_ms * METRES_PER_MINUTE / minute_ms, *j)
-                })
-                .collect();
-            if near.len() > RELATIVES {
-                near.select_nth_unstable(RELATIVES - 1);
-                near.truncate(RELATIVES);
-            }
-            near.sort_unstable();
-            near.into_iter().map(|(_, j)| j).collect()
-        });
-        if known.is_empty() { None } else { known.get(n % known.len()).copied() }
+    fn undo_step(&mut self, unserved_before: &[u32], worker_before: &[(u32, u32)]) {
+        for saved in &mut self.undo.saved[..self.undo.len] {
+            std::mem::swap(&mut self.tours[saved.worker], &mut saved.tour);
+        }
+        self.unserved.clear();
+        self.unserved.extend_from_slice(unserved_before);
+        for job in unserved_before {
+            self.worker_of[*job as usize] = None;
+        }
+        for (job, worker) in worker_before {
+            self.worker_of[*job as usize] = Some(*worker);
+        }
     }
 }

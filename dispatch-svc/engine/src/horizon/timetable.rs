@@ -1,20 +1,21 @@
-//! Routes with their times, and the moment at which each rider has to leave.
+//! The planned routes with their times, and the moment at which each rider has to leave.
 
-use super::problem::{Leg, NO_SHOP, Problem};
-use super::route::State;
+use super::problem::Problem;
+use super::route::RouteState;
 use super::search::Search;
-use crate::Trip;
-use crate::outcome::{PlannedRoute, PlannedTrip};
+use super::trip::{IndexedTrip, NO_SHOP};
+use crate::plan::{PlannedRoute, PlannedTrip};
+use crate::snapshot::Trip;
 
-/// Every rider who has something to do.
+/// The routes of all riders who have one.
 pub(super) fn routes(problem: &Problem, search: &Search) -> Vec<PlannedRoute> {
     let mut routes = Vec::new();
     for (worker, tour) in search.tours.iter().enumerate() {
         let mut state = problem.start(worker);
-        let mut trips = Vec::with_capacity(tour.legs.len());
-        for leg in &tour.legs {
-            let Some((next, trip)) = trip(problem, worker, &state, leg) else { break };
-            trips.push(trip);
+        let mut trips = Vec::with_capacity(tour.trips.len());
+        for trip in &tour.trips {
+            let Some((next, planned)) = plan_trip(problem, worker, &state, trip) else { break };
+            trips.push(planned);
             state = next;
         }
         if !trips.is_empty() {
@@ -24,22 +25,27 @@ pub(super) fn routes(problem: &Problem, search: &Search) -> Vec<PlannedRoute> {
     routes
 }
 
-fn trip(problem: &Problem, worker: usize, state: &State, leg: &Leg) -> Option<(State, PlannedTrip)> {
-    let mut dropoffs_at_ms = Vec::with_capacity(leg.len());
-    let (next, stops) = problem.drive(worker, state, leg, |job, delay| {
-        dropoffs_at_ms.push(delay.door_ms + problem.jobs[job as usize].ready_ms);
+fn plan_trip(
+    problem: &Problem,
+    worker: usize,
+    state: &RouteState,
+    trip: &IndexedTrip,
+) -> Option<(RouteState, PlannedTrip)> {
+    let mut dropoffs_at_ms = Vec::with_capacity(trip.len());
+    let (next, pickup) = problem.schedule(worker, state, trip, |job, delay| {
+        dropoffs_at_ms.push(delay.ready_to_door_ms + problem.jobs[job as usize].ready_ms);
     })?;
-    let is_there = state.shop == leg.shop && leg.shop != NO_SHOP;
+    let is_there = state.shop == trip.shop && trip.shop != NO_SHOP;
     let leave_at_ms = if is_there {
         state.at_ms
     } else {
-        // Just in time: whoever comes later than this makes food wait; whoever comes earlier waits.
-        let be_there = leg.jobs().iter().map(|j| problem.jobs[*j as usize].be_there_ms).max().unwrap_or(0);
-        let just_in_time_ms = be_there - problem.half_counter_ms - stops.travel_ms;
-        just_in_time_ms.max(stops.arrive_ms - stops.travel_ms)
+        // Just in time: leaving later makes food wait, leaving earlier makes the rider wait.
+        let be_there = trip.jobs().iter().map(|j| problem.jobs[*j as usize].be_there_ms).max().unwrap_or(0);
+        let just_in_time_ms = be_there - problem.half_counter_ms - pickup.travel_ms;
+        just_in_time_ms.max(pickup.arrive_ms - pickup.travel_ms)
     };
-    let deliveries = leg.jobs().iter().map(|j| problem.jobs[*j as usize].delivery.id).collect();
-    let shop = problem.jobs[leg.jobs()[0] as usize].delivery.shop;
+    let deliveries = trip.jobs().iter().map(|j| problem.jobs[*j as usize].delivery.id).collect();
+    let shop = problem.jobs[trip.jobs()[0] as usize].delivery.shop;
     let trip = Trip { shop, deliveries };
-    Some((next, PlannedTrip { trip, leave_at_ms, pickup_at_ms: stops.pickup_ms, dropoffs_at_ms }))
+    Some((next, PlannedTrip { trip, leave_at_ms, pickup_at_ms: pickup.pickup_ms, dropoffs_at_ms }))
 }

@@ -28,7 +28,7 @@ fn cook(kitchens: &mut Kitchens, n: u32, from_h: i64, orders: i64, took_min: imp
 }
 
 #[test]
-fn a_cold_start_is_centred_on_what_the_shop_says() {
+fn the_first_estimates_are_centred_on_the_statement() {
     for stated_min in [5, 10, 15, 20, 30, 45, 90] {
         let expected = stated_min * MINUTE_MS;
         let ready = Kitchens::default().ready_after(shop(1), 0, 12, expected, 0);
@@ -39,16 +39,16 @@ fn a_cold_start_is_centred_on_what_the_shop_says() {
 }
 
 #[test]
-fn a_shop_that_always_takes_a_fifth_longer_is_known_for_it() {
+fn a_shop_that_always_takes_a_fifth_longer_is_expected_to() {
     let mut kitchens = Kitchens::default();
-    // Others keep their word, more or less.
+    // Others take about as long as they state.
     for n in 2..12 {
         cook(&mut kitchens, n, 10, 20, |order| 20 + [-5, 3, -2, 4, 0][order as usize % 5]);
     }
     for day in 0..4 {
         cook(&mut kitchens, 1, day * 24 + 10, 20, |_| 24);
     }
-    // Next morning, nothing recent.
+    // Next morning, without recent orders.
     let late = median(kitchens.ready_after(shop(1), 106 * HOUR_MS, 10, 20 * MINUTE_MS, 0));
     let punctual = median(kitchens.ready_after(shop(5), 106 * HOUR_MS, 10, 20 * MINUTE_MS, 0));
     assert!((late - 24 * MINUTE_MS).abs() < MINUTE_MS, "{late}");
@@ -56,7 +56,7 @@ fn a_shop_that_always_takes_a_fifth_longer_is_known_for_it() {
 }
 
 #[test]
-fn an_hour_of_the_day_has_its_own_habit() {
+fn an_hour_of_the_day_has_a_bias_of_its_own() {
     let mut kitchens = Kitchens::default();
     for day in 0..40 {
         cook(&mut kitchens, 1, day * 24 + 12, 6, |_| 28);
@@ -67,10 +67,10 @@ fn an_hour_of_the_day_has_its_own_habit() {
 }
 
 #[test]
-fn chance_is_not_a_habit() {
+fn noise_does_not_become_a_bias() {
     let mut kitchens = Kitchens::default();
     for n in 0..40 {
-        // Two bad orders each, then back to normal: right on average.
+        // Two late orders, then two early ones: right on average.
         cook(&mut kitchens, n, 10, 12, |order| if (order + i64::from(n)) % 4 < 2 { 26 } else { 14 });
     }
     let ready = median(kitchens.ready_after(shop(7), 40 * HOUR_MS, 10, 20 * MINUTE_MS, 0));
@@ -78,7 +78,7 @@ fn chance_is_not_a_habit() {
 }
 
 #[test]
-fn a_bad_moment_counts_and_passes() {
+fn recent_orders_count_less_and_less() {
     let mut kitchens = Kitchens::default();
     cook(&mut kitchens, 1, 10, 6, |_| 30);
     let after = |min| mean(kitchens.ready_after(shop(1), 10 * HOUR_MS + min * MINUTE_MS, 10, 20 * MINUTE_MS, 0));
@@ -87,18 +87,18 @@ fn a_bad_moment_counts_and_passes() {
 }
 
 #[test]
-fn what_is_not_ready_yet_will_be_later() {
+fn an_order_that_is_not_ready_is_expected_later() {
     let kitchens = Kitchens::default();
     let total = |elapsed_min| median(kitchens.ready_after(shop(1), 0, 12, 20 * MINUTE_MS, elapsed_min * MINUTE_MS));
     assert!(total(10) > total(0));
     assert!(total(20) > total(10) + MINUTE_MS);
-    // Far beyond everything, what remains grows with what has gone.
+    // In the tail, the remaining time grows with the time gone by.
     let remaining = |elapsed_min| total(elapsed_min) - elapsed_min * MINUTE_MS;
     assert!(remaining(60) > 3 * MINUTE_MS && remaining(600) > remaining(60), "{} {}", remaining(60), remaining(600));
 }
 
 #[test]
-fn a_kitchen_that_is_late_with_others_is_late() {
+fn a_kitchen_that_is_late_with_some_orders_is_expected_late_with_all() {
     let kitchens = Kitchens::default();
     let me = Cooking { stated_ms: 20 * MINUTE_MS, elapsed_ms: 5 * MINUTE_MS };
     let with = |others: &[i64]| {
@@ -112,7 +112,7 @@ fn a_kitchen_that_is_late_with_others_is_late() {
 }
 
 #[test]
-fn the_memory_is_bounded() {
+fn the_state_of_a_shop_is_bounded() {
     let mut kitchens = Kitchens::default();
     for day in 0..60 {
         for hour in 0..24 {
@@ -121,7 +121,7 @@ fn the_memory_is_bounded() {
     }
     let known = &kitchens.shops[&shop(1)];
     assert_eq!((known.recent.len(), known.hours.len()), (RECENT, 24));
-    assert!(known.habit.orders <= SHOP_ORDERS && known.hours.values().all(|h| h.orders <= HOUR_ORDERS));
+    assert!(known.bias.orders <= SHOP_ORDERS && known.hours.values().all(|h| h.orders <= HOUR_ORDERS));
     assert!(serde_json::to_string(&kitchens).unwrap().len() < 4_000);
 }
 
@@ -143,7 +143,7 @@ fn after(history: &[(u32, i64, i64, i64)]) -> (Kitchens, i64) {
 
 proptest! {
     #[test]
-    fn answers_are_sorted_and_in_the_future(
+    fn estimates_are_sorted_and_in_the_future(
         history in history(), n in 0..6_u32, hour in 0..24_u8, stated_ms in -1..10_000_000_i64,
         elapsed_ms in prop_oneof![0..10_000_000_i64, Just(i64::MAX), Just(i64::MIN), any::<i64>()],
     ) {
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn waiting_longer_never_brings_the_food_forward(
+    fn a_longer_wait_never_makes_the_estimate_earlier(
         history in history(), stated_ms in 0..7_200_000_i64, elapsed_ms in 0..7_200_000_i64, more_ms in 0..7_200_000_i64,
     ) {
         let (kitchens, now_ms) = after(&history);

@@ -1,12 +1,12 @@
-//! Rounds in sentences.
+//! Decisions in sentences.
 
 use pannier_engine::explain::{Round, for_ops, for_rider};
 use pannier_engine::{Delivery, Outcome, Plan, Policy, Ready, Rider, plan};
 
 use crate::world::{MINUTE, NOW, delivery, now, rdr, rider};
 
-/// What is told of the only decision of a plan; ids by their last digit.
-fn told(plan: &Plan) -> (Vec<String>, Option<String>) {
+/// The sentences about the only decision of a plan, for operations and for the rider; ids by their last digit.
+fn sentences(plan: &Plan) -> (Vec<String>, Option<String>) {
     let decision = &plan.decisions[0];
     let (asked, until_ms) = match &decision.outcome {
         Outcome::Offer { riders } => (riders.iter().map(|r| r.rider).collect(), None),
@@ -30,7 +30,7 @@ fn an_offer_says_why_this_rider_and_not_the_next() {
     let late = Delivery { ready: Ready::at(NOW), excluded: vec![rdr(4)], ..delivery(1) };
     let riders =
         vec![rider(1, 300), rider(2, 1_500), Rider { stale: true, ..rider(3, 100) }, rider(4, 50), rider(5, 90_000)];
-    let (ops, rider) = told(&plan(&now(vec![late], riders), &Policy::default()));
+    let (ops, rider) = sentences(&plan(&now(vec![late], riders), &Policy::default()));
     insta::assert_snapshot!(ops.join("\n"), @r"
     rdr_1 is asked, at a cost of 5.7 min: 4.3 min for the way to the door, 1.3 min for the food waiting, 0.1 min for the work.
     The next best, rdr_2, would cost 5.3 min more, mostly for the food waiting (5.2 min more).
@@ -40,9 +40,9 @@ fn an_offer_says_why_this_rider_and_not_the_next() {
 }
 
 #[test]
-fn a_hold_says_until_when_and_what_for() {
+fn a_hold_says_until_when_and_why() {
     let later = Delivery { ready: Ready::at(NOW + 10 * MINUTE), ..delivery(1) };
-    let (ops, rider) = told(&plan(&now(vec![later], vec![rider(1, 300)]), &Policy::default()));
+    let (ops, rider) = sentences(&plan(&now(vec![later], vec![rider(1, 300)]), &Policy::default()));
     insta::assert_snapshot!(ops.join("\n"), @r"
     A rider is planned and will be asked just in time for the food. The next look is in 8.7 min, or when something changes.
     As things stand rdr_1 would cost 4.4 min: 4.3 min for the way to the door, 0.1 min for the work.
@@ -51,9 +51,9 @@ fn a_hold_says_until_when_and_what_for() {
 }
 
 #[test]
-fn nobody_says_why_not() {
+fn without_a_rider_the_sentences_name_the_gates() {
     let (ops, _) =
-        told(&plan(&now(vec![delivery(1)], vec![Rider { available: false, ..rider(1, 0) }]), &Policy::default()));
+        sentences(&plan(&now(vec![delivery(1)], vec![Rider { available: false, ..rider(1, 0) }]), &Policy::default()));
     insta::assert_snapshot!(ops.join("\n"), @r"
     No rider can take it.
     Not asked: 1 offline or paused.

@@ -1,8 +1,9 @@
-//! The engine seen from outside: examples, properties, and the shape of its answer.
+//! The engine through its public interface: examples, properties, and snapshots of its output.
 
+mod arbitrary;
 mod city_time;
-mod examples;
 mod explain;
+mod greedy;
 mod horizon;
 mod properties;
 mod shape;

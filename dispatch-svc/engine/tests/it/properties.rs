@@ -2,136 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pannier_contracts::{DeliveryId, RiderId};
-use pannier_engine::{
-    City, Delivery, HoldReason, Kind, Outcome, Outlook, Plan, Point, Policy, Ready, Rider, Route, ShopOutlook,
-    Snapshot, Trip, plan,
-};
+use pannier_contracts::DeliveryId;
+use pannier_contracts::zone::DispatchAlgorithm;
+use pannier_engine::{Delivery, Forecast, HoldReason, Outcome, Plan, Policy, Ready, Snapshot, plan};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::world::{MINUTE, NOW, at, dlv, greedy, rdr, shp};
+use crate::arbitrary::{a_delivery, a_plain_snapshot, a_policy, a_rider, a_snapshot};
+use crate::world::{NOW, greedy};
 
-fn place() -> impl Strategy<Value = Point> {
-    (-4_000..4_000, -4_000..4_000).prop_map(|(north, east)| at(north, east))
-}
-
-fn some_riders() -> impl Strategy<Value = Vec<RiderId>> {
-    vec((0..12_u32).prop_map(rdr), 0..4)
-}
-
-/// A shop is always in the same place.
-fn counter(shop: u32) -> Point {
-    at(-4_000 + 1_300 * shop as i32, 2_000 - 700 * shop as i32)
-}
-
-fn ready() -> impl Strategy<Value = Ready> {
-    vec(-50..30_i64, 1..10).prop_map(|moments| {
-        let moments: Vec<i64> = moments.iter().map(|m| NOW + m * MINUTE).collect();
-        Ready::one_of(&moments)
-    })
-}
-
-prop_compose! {
-    fn a_delivery()(
-        id in (0..20_u32).prop_map(dlv), shop in 0..6_u32, dropoff in place(), ready in ready(), promise in -20..60_i64,
-        opened in 0..60_i64, excluded in some_riders(), offered_to in some_riders(), offers_wanted in 0..4_u32,
-    ) -> Delivery {
-        Delivery {
-            id, shop: shp(shop), pickup: counter(shop), dropoff, ready, promise_at_ms: NOW + promise * MINUTE,
-            opened_at_ms: NOW - opened * MINUTE, excluded, offers_wanted, offered_to,
-        }
-    }
-}
-
-prop_compose! {
-    fn a_rider()(
-        id in (0..12_u32).prop_map(rdr), place in place(), fix_age_ms in 0..70_000_i64, speed in 0..12_u32,
-        available in prop::bool::weighted(0.9), stale in prop::bool::weighted(0.1), load in 0..3_u32, capacity in 0..4_u32,
-        free_place in prop::option::of(place()), free in -10..30_i64, shift_end in 0..200_i64, idle in 0..60_i64,
-        shares in (0..1_100_u32, 0..1_100_u32),
-    ) -> Rider {
-        Rider {
-            id, place, fix_age_ms, speed_mps: f64::from(speed), available, stale, load, capacity,
-            free_at_ms: NOW + free * MINUTE, free_place: free_place.unwrap_or(place), at_counter: None,
-            committed: vec![], shift_end_ms: NOW + shift_end * MINUTE, idle_since_ms: NOW - idle * MINUTE,
-            acceptance_permille: shares.0, rating_permille: shares.1,
-        }
-    }
-}
-
-prop_compose! {
-    fn an_outlook()(rates in vec(0..30_u32, 0..6), riders_on_shift in 0..20_u32, takes in vec(0..40_i64, 0..9)) -> Outlook {
-        let shops: Vec<ShopOutlook> = (0..).zip(&rates).map(|(n, rate)| ShopOutlook {
-            shop: shp(n), place: counter(n), orders_per_minute: f64::from(*rate) / 64.0,
-        }).collect();
-        let mut takes_ms: Vec<i64> = takes.iter().map(|t| t * MINUTE).collect();
-        takes_ms.sort_unstable();
-        Outlook { orders_per_minute: shops.iter().map(|s| s.orders_per_minute).sum(), shops, takes_ms, riders_on_shift }
-    }
-}
-
-/// What an earlier plan may have said: of deliveries and riders that are gone, of one delivery twice, of a wrong shop.
-fn an_earlier_plan() -> impl Strategy<Value = Vec<Route>> {
-    let deliveries = || vec((0..25_u32).prop_map(dlv), 0..4);
-    let trip = (0..7_u32, deliveries()).prop_map(|(shop, deliveries)| Trip { shop: shp(shop), deliveries });
-    vec(((0..15_u32).prop_map(rdr), vec(trip, 0..3)).prop_map(|(rider, trips)| Route { rider, trips }), 0..6)
-}
-
-/// Gives every delivery that names a carrier to that rider, who may stand at its counter.
-fn commit(s: &mut Snapshot, carriers: &[(Option<usize>, bool)]) {
-    let mut given = BTreeSet::new();
-    for (d, (carrier, is_there)) in s.deliveries.iter_mut().zip(carriers) {
-        let Some(carrier) = carrier.filter(|_| given.insert(d.id)) else { continue };
-        let Some(rider) = s.riders.get_mut(carrier) else { continue };
-        (d.offers_wanted, d.offered_to) = (0, vec![]);
-        rider.load += 1;
-        if *is_there && rider.committed.is_empty() {
-            (rider.at_counter, rider.free_place, rider.free_at_ms) = (Some(d.shop), d.pickup, NOW - MINUTE);
-        }
-        match rider.committed.iter_mut().find(|t| t.shop == d.shop) {
-            Some(trip) => trip.deliveries.push(d.id),
-            None => rider.committed.push(Trip { shop: d.shop, deliveries: vec![d.id] }),
-        }
-    }
-}
-
-prop_compose! {
-    fn a_snapshot()(
-        deliveries in vec(a_delivery(), 0..25), riders in vec(a_rider(), 0..15), outlook in an_outlook(),
-        previous in an_earlier_plan(), service in 0..3_i64, is_plain in any::<bool>(),
-        carriers in vec((prop::option::weighted(0.2, 0..15_usize), any::<bool>()), 25),
-    ) -> Snapshot {
-        let city = City { counter_ms: service * MINUTE, door_ms: service * MINUTE, ..City::default() };
-        let mut s = Snapshot { now_ms: NOW, city, deliveries, riders, outlook, previous };
-        if is_plain {
-            make_plain(&mut s);
-            commit(&mut s, &carriers);
-        }
-        s
-    }
-}
-
-fn make_plain(s: &mut Snapshot) {
-    s.deliveries.sort_by_key(|d| d.id);
-    s.deliveries.dedup_by_key(|d| d.id);
-    s.riders.sort_by_key(|r| r.id);
-    s.riders.dedup_by_key(|r| r.id);
-}
-
-/// With every id once, so that a test can look things up.
-fn a_plain_snapshot() -> impl Strategy<Value = Snapshot> {
-    a_snapshot().prop_map(|mut s| {
-        make_plain(&mut s);
-        s
-    })
-}
-
-fn either() -> impl Strategy<Value = Policy> {
-    prop::sample::select(Kind::ALL).prop_map(|kind| Policy { kind, ..Policy::default() })
-}
-
-/// What nobody has accepted, by id.
+/// The deliveries that no rider has accepted, by id.
 fn unassigned(s: &Snapshot) -> BTreeMap<DeliveryId, &Delivery> {
     let committed: BTreeSet<_> = s.riders.iter().flat_map(|r| &r.committed).flat_map(|t| &t.deliveries).collect();
     s.deliveries.iter().filter(|d| !committed.contains(&d.id)).map(|d| (d.id, d)).collect()
@@ -143,13 +23,13 @@ fn bytes(plan: &Plan) -> String {
 
 proptest! {
     #[test]
-    fn every_delivery_without_a_rider_has_one_decision_in_order_of_id(s in a_snapshot(), policy in either()) {
+    fn every_delivery_without_a_rider_has_one_decision_in_order_of_id(s in a_snapshot(), policy in a_policy()) {
         let decided: Vec<_> = plan(&s, &policy).decisions.iter().map(|d| d.delivery).collect();
         prop_assert_eq!(unassigned(&s).into_keys().collect::<Vec<_>>(), decided);
     }
 
     #[test]
-    fn capacity_is_never_exceeded(s in a_plain_snapshot(), policy in either()) {
+    fn capacity_is_never_exceeded(s in a_plain_snapshot(), policy in a_policy()) {
         let mut load: BTreeMap<_, _> = s.riders.iter().map(|r| (r.id, r.load)).collect();
         for decision in plan(&s, &policy).decisions {
             if let Outcome::Offer { riders } = decision.outcome {
@@ -162,7 +42,7 @@ proptest! {
     }
 
     #[test]
-    fn only_who_may_be_asked_is_asked_and_only_once(s in a_plain_snapshot(), policy in either()) {
+    fn offers_go_to_eligible_riders_once_each(s in a_plain_snapshot(), policy in a_policy()) {
         let known = unassigned(&s);
         for decision in plan(&s, &policy).decisions {
             let delivery = known[&decision.delivery];
@@ -184,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn terms_sum_to_the_cost_and_candidates_are_in_order(s in a_plain_snapshot(), policy in either()) {
+    fn terms_sum_to_the_cost_and_candidates_are_in_order(s in a_plain_snapshot(), policy in a_policy()) {
         for decision in plan(&s, &policy).decisions {
             for c in &decision.candidates {
                 prop_assert_eq!(c.cost, c.terms.map(|t| t.total()));
@@ -202,19 +82,19 @@ proptest! {
     }
 
     #[test]
-    fn a_hold_is_after_now(s in a_plain_snapshot(), policy in either()) {
+    fn a_hold_is_after_now(s in a_plain_snapshot(), policy in a_policy()) {
         let known = unassigned(&s);
         for decision in plan(&s, &policy).decisions {
             if let Outcome::Hold { until_ms, .. } = decision.outcome {
                 prop_assert!(NOW < until_ms, "{decision:?}");
                 let is_past_ready = until_ms > known[&decision.delivery].ready.mean_ms();
-                prop_assert!(policy.kind != Kind::Greedy || !is_past_ready, "{decision:?}");
+                prop_assert!(policy.algorithm != DispatchAlgorithm::Greedy || !is_past_ready, "{decision:?}");
             }
         }
     }
 
     #[test]
-    fn whoever_is_left_without_a_rider_had_nobody(s in a_plain_snapshot()) {
+    fn greedy_leaves_no_delivery_without_an_offer_that_has_a_candidate(s in a_plain_snapshot()) {
         for decision in plan(&s, &greedy()).decisions {
             let open = decision.candidates.iter().filter(|c| c.gate.is_none()).count();
             match decision.outcome {
@@ -233,21 +113,21 @@ proptest! {
                 Just(s.deliveries.clone()).prop_shuffle(),
                 Just(s.riders.clone()).prop_shuffle(),
                 Just(s.previous.clone()).prop_shuffle(),
-                Just(s.outlook.shops.clone()).prop_shuffle(),
+                Just(s.forecast.shops.clone()).prop_shuffle(),
             );
             (Just(s.clone()), lists.prop_map(move |(mut deliveries, riders, previous, shops)| {
                 for d in &mut deliveries { d.excluded.reverse(); d.offered_to.reverse(); }
-                let outlook = Outlook { shops, ..s.outlook.clone() };
-                Snapshot { deliveries, riders, previous, outlook, ..s.clone() }
+                let forecast = Forecast { shops, ..s.forecast.clone() };
+                Snapshot { deliveries, riders, previous, forecast, ..s.clone() }
             }))
         }),
-        policy in either(),
+        policy in a_policy(),
     ) {
         prop_assert_eq!(bytes(&plan(&s, &policy)), bytes(&plan(&shuffled, &policy)));
     }
 
     #[test]
-    fn a_snapshot_and_its_plan_survive_a_file(s in a_snapshot(), policy in either()) {
+    fn a_snapshot_and_its_plan_survive_a_file(s in a_snapshot(), policy in a_policy()) {
         let again: Snapshot = serde_json::from_str(&serde_json::to_string(&s).unwrap()).unwrap();
         prop_assert_eq!(&again, &s);
         let made = plan(&again, &policy);
@@ -256,14 +136,14 @@ proptest! {
     }
 
     #[test]
-    fn shifts_ready_times_and_what_cannot_be_changed_hold_in_every_route(s in a_plain_snapshot(), seed in any::<u64>()) {
+    fn routes_keep_shifts_ready_times_and_accepted_trips(s in a_plain_snapshot(), seed in any::<u64>()) {
         let made = plan(&s, &Policy { seed, ..Policy::default() });
         let mut carried = BTreeSet::new();
         for route in &made.routes {
             let rider = s.riders.iter().find(|r| r.id == route.rider).unwrap();
             let mut free_ms = rider.free_at_ms;
             for (n, trip) in route.trips.iter().enumerate() {
-                // Whoever has accepted something, or is being asked, also finishes it.
+                // What a rider has accepted, or has an open offer of, is also finished after the shift.
                 let is_open = |id: &DeliveryId| {
                     let accepted = s.riders.iter().flat_map(|r| &r.committed).any(|t| t.deliveries.contains(id));
                     !accepted && s.deliveries.iter().any(|d| d.id == *id && d.offers_wanted > 0)
@@ -276,7 +156,7 @@ proptest! {
                 for id in &trip.trip.deliveries {
                     let delivery = s.deliveries.iter().find(|d| d.id == *id).unwrap();
                     prop_assert_eq!(delivery.shop, trip.trip.shop, "two shops in one trip");
-                    prop_assert!(trip.pickup_at_ms >= delivery.ready.moments_ms()[0], "taken before it can be ready");
+                    prop_assert!(trip.pickup_at_ms >= delivery.ready.times_ms()[0], "taken before it can be ready");
                     prop_assert!(carried.insert(*id), "{id} is in two trips");
                 }
                 if n < rider.committed.len() {
@@ -295,7 +175,7 @@ proptest! {
         for decision in &made.decisions {
             match decision.outcome {
                 Outcome::Nobody { .. } => {}
-                _ => prop_assert!(carried.contains(&decision.delivery), "promised to nobody: {decision:?}"),
+                _ => prop_assert!(carried.contains(&decision.delivery), "in no route: {decision:?}"),
             }
         }
     }
@@ -305,7 +185,7 @@ proptest! {
         let objective = |steps| {
             let mut policy = Policy { seed, ..Policy::default() };
             policy.horizon.steps_per_delivery = steps;
-            plan(&s, &policy).made.objective_ms.1
+            plan(&s, &policy).report.objective_after_ms
         };
         prop_assert!(objective(few + more) <= objective(few));
     }
@@ -321,6 +201,23 @@ proptest! {
         let planned = made.routes.iter().find(|r| r.trips.iter().any(|t| t.trip.deliveries.contains(&s.deliveries[0].id)));
         let price = planned.and_then(|r| made.decisions[0].candidates.iter().find(|c| c.rider == r.rider)).map(|c| c.cost);
         prop_assert_eq!(price, cheapest);
+    }
+
+    #[test]
+    fn the_terms_are_what_the_search_minimises(mut s in a_plain_snapshot(), delivery in a_delivery()) {
+        // Accepted deliveries, whose cost is the same in both plans, and one open delivery.
+        let committed: BTreeSet<_> = s.riders.iter().flat_map(|r| &r.committed).flat_map(|t| &t.deliveries).copied().collect();
+        s.deliveries.retain(|d| committed.contains(&d.id) && d.id != delivery.id);
+        let without = plan(&s, &Policy::default()).report.objective_after_ms;
+        s.deliveries.push(Delivery { offers_wanted: 1, offered_to: vec![], ..delivery.clone() });
+        let with = plan(&s, &Policy::default());
+        let planned = with.routes.iter().find(|r| r.trips.iter().any(|t| t.trip.deliveries.contains(&delivery.id)));
+        let decision = with.decisions.iter().find(|d| d.delivery == delivery.id);
+        if let (Some(route), Some(decision)) = (planned, decision) {
+            let candidate = decision.candidates.iter().find(|c| c.rider == route.rider).expect("the planned rider is listed");
+            let told = candidate.terms.map(|t| t.total());
+            prop_assert_eq!(told, Some(with.report.objective_after_ms - without));
+        }
     }
 
     #[test]

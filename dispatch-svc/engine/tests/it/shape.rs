@@ -1,4 +1,4 @@
-//! The JSON that rounds store and people read.
+//! Snapshots of the output: a small plan as JSON, and the default policy.
 
 use pannier_engine::{Policy, Ready, plan};
 

@@ -1,8 +1,9 @@
-//! A flat little city for tests: places in metres around a centre, everybody at 5 m/s unless told otherwise.
-//! With the way factor of 1.3, a kilometre takes 260 s.
+//! A small flat city for tests: points in metres around a centre, riders at 5 m/s by default.
+//! With the circuity of 1.3, a kilometre takes 260 s.
 
+use pannier_contracts::zone::DispatchAlgorithm;
 use pannier_contracts::{DeliveryId, MerchantId, RiderId};
-use pannier_engine::{Decision, Delivery, Kind, Outcome, Point, Policy, Ready, Rider, Snapshot, plan};
+use pannier_engine::{Decision, Delivery, Outcome, Point, Policy, Ready, Rider, Snapshot, plan};
 
 pub const NOW: i64 = 1_700_000_000_000;
 pub const MINUTE: i64 = 60_000;
@@ -19,12 +20,12 @@ pub fn shp(n: u32) -> MerchantId {
     format!("mer_{n:032x}").parse().expect("an id")
 }
 
-/// So many metres north and east of the centre.
+/// The point so many metres north and east of the centre.
 pub fn at(north_m: i32, east_m: i32) -> Point {
     Point { x_m: f64::from(east_m), y_m: f64::from(north_m) }
 }
 
-/// From a shop in the centre, each from its own, to a door 1 km north; ready in five minutes, promised in forty.
+/// A delivery from a shop of its own in the centre to a door 1 km north, ready in five minutes and promised in forty.
 pub fn delivery(n: u32) -> Delivery {
     Delivery {
         id: dlv(n),
@@ -40,7 +41,7 @@ pub fn delivery(n: u32) -> Delivery {
     }
 }
 
-/// Idle, perfect, east of the shop.
+/// An idle rider so many metres east of the centre, with the best acceptance and rating.
 pub fn rider(n: u32, east_m: i32) -> Rider {
     Rider {
         id: rdr(n),
@@ -62,7 +63,7 @@ pub fn rider(n: u32, east_m: i32) -> Rider {
     }
 }
 
-/// Elsewhere, and free there.
+/// Puts an idle rider elsewhere.
 pub fn put(rider: &mut Rider, place: Point) {
     (rider.place, rider.free_place) = (place, place);
 }
@@ -72,16 +73,16 @@ pub fn now(deliveries: Vec<Delivery>, riders: Vec<Rider>) -> Snapshot {
 }
 
 pub fn greedy() -> Policy {
-    Policy { kind: Kind::Greedy, ..Policy::default() }
+    Policy { algorithm: DispatchAlgorithm::Greedy, ..Policy::default() }
 }
 
-/// What the queue says.
+/// The decisions of `greedy`.
 pub fn decide(deliveries: Vec<Delivery>, riders: Vec<Rider>) -> Vec<Decision> {
     plan(&now(deliveries, riders), &greedy()).decisions
 }
 
 /// A decision on one line: `offer 1 2`, `hold 90s would_wait`, `nobody nobody_fits`.
-pub fn told(decision: &Decision) -> String {
+pub fn summary(decision: &Decision) -> String {
     match &decision.outcome {
         Outcome::Offer { riders } => {
             riders.iter().fold("offer".to_owned(), |line, chosen| format!("{line} {}", number(chosen.rider)))
@@ -91,12 +92,12 @@ pub fn told(decision: &Decision) -> String {
     }
 }
 
-/// The number that a rider's id was made of.
+/// The number of a rider made by [`rdr`].
 pub fn number(id: RiderId) -> u32 {
     u32::from_str_radix(&id.to_string()[4..], 16).expect("made by rdr()")
 }
 
-/// `1 open, 2 no_capacity`.
+/// The candidates on one line: `1 open, 2 no_capacity`.
 pub fn gates(decision: &Decision) -> String {
     let gate = |g: Option<pannier_engine::Gate>| g.map_or("open", |g| g.as_str());
     let lines: Vec<_> = decision.candidates.iter().map(|c| format!("{} {}", number(c.rider), gate(c.gate))).collect();

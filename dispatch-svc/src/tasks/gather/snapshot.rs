@@ -8,7 +8,7 @@ use pannier_contracts::offer::OfferState;
 use pannier_contracts::rider::RiderStatus;
 use pannier_contracts::zone::Policy;
 use pannier_contracts::{Area, DeliveryId, Place, RiderId, ZoneId};
-use pannier_engine::{self as engine, City, Plane, Ready};
+use pannier_engine::{self as engine, Plane, Ready, TravelModel};
 
 use super::Seen;
 use crate::domain::route::{Ahead, Leg, ahead};
@@ -25,9 +25,9 @@ const SERVICE_MIN: i64 = 2;
 /// Nobody here knows when a shift will end.
 const NEVER_MS: i64 = i64::MAX / 4;
 
-/// How ways take time where a minute takes `minute_ms`, and how long people stand at counters and doors.
-fn city(minute_ms: i64) -> City {
-    City { counter_ms: SERVICE_MIN * minute_ms, door_ms: SERVICE_MIN * minute_ms, ..City::default() }
+/// Travel and service times where a minute of the city takes `minute_ms`.
+fn travel_model(minute_ms: i64) -> TravelModel {
+    TravelModel { counter_ms: SERVICE_MIN * minute_ms, door_ms: SERVICE_MIN * minute_ms, ..TravelModel::default() }
 }
 
 impl Seen {
@@ -45,7 +45,7 @@ impl Seen {
         // Any place of the zone will do, if it is the same for everything in the snapshot.
         let plane = Plane::around(&here.first()?.pickup.0);
         let minute_ms = policy.minute_ms;
-        let city = city(minute_ms);
+        let travel = travel_model(minute_ms);
 
         let asked = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);
         let busy = self.carried.values().filter(|d| d.zone_id.0 == *zone).filter_map(Delivery::rider);
@@ -58,7 +58,7 @@ impl Seen {
             .filter_map(|(id, fix)| {
                 let rider = self.riders.get(id)?;
                 let legs = legs.get(id).map_or(&[][..], Vec::as_slice);
-                Some(self.rider(rider, *fix, legs, &plane, &city))
+                Some(self.rider(rider, *fix, legs, &plane, &travel))
             })
             .collect();
 
@@ -85,10 +85,10 @@ impl Seen {
         }
         let snapshot = engine::Snapshot {
             now_ms: self.now.timestamp_millis(),
-            city,
+            travel,
             deliveries: deliveries.into_values().collect(),
             riders,
-            outlook: lately.outlook(zone, &plane, self.now, minute_ms, self.riders_on_shift(zone)),
+            forecast: lately.outlook(zone, &plane, self.now, minute_ms, self.riders_on_shift(zone)),
             previous: Vec::new(),
         };
         Some((snapshot, is_exact))
@@ -155,10 +155,10 @@ impl Seen {
         (place, seen_ms): (Place, i64),
         legs: &[Leg],
         plane: &Plane,
-        city: &City,
+        travel: &TravelModel,
     ) -> engine::Rider {
         let now_ms = self.now.timestamp_millis();
-        let Ahead { free_at_ms, free_place, at_counter, committed } = ahead(legs, place, r.speed_mps, now_ms, city);
+        let Ahead { free_at_ms, free_place, at_counter, committed } = ahead(legs, place, r.speed_mps, now_ms, travel);
         engine::Rider {
             id: r.id,
             place: plane.point(&place),

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use pannier_engine::{self as engine, Kind, Plan, Policy, plan};
+use pannier_contracts::zone::DispatchAlgorithm;
+use pannier_engine::{self as engine, Plan, Policy, plan};
 
 use super::disruptions::{DisruptionStats, Disruptions};
 use super::state::Simulation;
@@ -51,9 +52,9 @@ pub(in crate::bench) fn simulate_observed(
 /// The engine's policy for a benchmark: the zone's defaults without the limits that a library day does not have.
 fn policy(options: &DayOptions) -> Policy {
     let mut policy = Policy {
-        kind: match options.policy {
-            PolicyName::Greedy => Kind::Greedy,
-            PolicyName::Horizon => Kind::Horizon,
+        algorithm: match options.policy {
+            PolicyName::Greedy => DispatchAlgorithm::Greedy,
+            PolicyName::Horizon => DispatchAlgorithm::Horizon,
         },
         seed: options.seed,
         radius_m: u32::MAX,
@@ -84,10 +85,10 @@ impl Simulation<'_> {
             }
             self.placed += 1;
             self.open.push(order);
-            self.forecast.order_placed(&self.announced, order, now);
+            self.forecaster.order_placed(&self.announced, order, now);
         }
         self.announce_delays(now);
-        self.forecast.update(self.instance, &self.open, now);
+        self.forecaster.update(self.instance, &self.open, now);
         for courier in 0..self.couriers.len() {
             self.apply_disruptions(courier, now);
             self.pick_up_fixed(courier, now);

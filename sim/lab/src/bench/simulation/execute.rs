@@ -1,6 +1,7 @@
 //! Execution of the engine's plans.
 
-use pannier_engine::{Kind, Plan, PlannedTrip};
+use pannier_contracts::zone::DispatchAlgorithm;
+use pannier_engine::{Plan, PlannedTrip};
 
 use super::ids::index_of;
 use super::state::Simulation;
@@ -9,11 +10,11 @@ use crate::bench::solution::{Commit, Site};
 
 impl Simulation<'_> {
     pub fn execute(&mut self, plan: &Plan, now: i64) {
-        if self.policy.kind == Kind::Greedy {
+        if self.policy.algorithm == DispatchAlgorithm::Greedy {
             self.queue_offers(plan);
         }
         self.start_queued_trips(now);
-        if self.policy.kind == Kind::Horizon {
+        if self.policy.algorithm == DispatchAlgorithm::Horizon {
             for route in &plan.routes {
                 if let Some(first) = route.trips.first() {
                     self.start_trip(index_of(route.rider.0), first, now);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pannier_engine::{Cooking, Demand, Kitchens, Outlook, QUANTILES, Ready, ShopOutlook};
+use pannier_engine::{Cooking, Demand, Forecast, Kitchens, QUANTILES, Ready};
 
 use super::ids::{point, shop_id};
 use crate::bench::clock::MINUTE_MS;
@@ -13,7 +13,7 @@ use pannier_instance::Instance;
 const PREPARATION_QUANTILES: usize = 16;
 
 /// The observations of a day so far and the forecasts from them.
-pub(super) struct Forecast {
+pub(super) struct Forecaster {
     kitchen: Kitchen,
     demand: Demand,
     kitchens: Kitchens,
@@ -25,7 +25,7 @@ pub(super) struct Forecast {
     ready_quantiles: BTreeMap<usize, [i64; QUANTILES]>,
 }
 
-impl Forecast {
+impl Forecaster {
     /// At the beginning of a day. `stated_ms` is each restaurant's mean preparation time; empty, it is computed from
     /// the day's orders, in place of a history.
     pub fn new(instance: &Instance, kitchen: Kitchen, stated_ms: &[i64]) -> Self {
@@ -52,7 +52,7 @@ impl Forecast {
     pub fn order_placed(&mut self, instance: &Instance, order: usize, now: i64) {
         let o = &instance.orders[order];
         let place = point(instance.restaurants[o.restaurant].at);
-        self.demand.seen(shop_id(o.restaurant), place, now * MINUTE_MS);
+        self.demand.record_order(shop_id(o.restaurant), place, now * MINUTE_MS);
         if self.kitchen == Kitchen::Known {
             self.observe_preparation(o.ready - o.placement);
         }
@@ -103,24 +103,21 @@ impl Forecast {
     /// When an open order will be ready: its forecast, or else the ready time in `instance`.
     pub fn ready(&self, instance: &Instance, order: usize) -> Ready {
         match self.ready_quantiles.get(&order) {
-            Some(moments) => Ready::one_of(moments),
+            Some(moments) => Ready::any_of(moments),
             None => Ready::at(instance.orders[order].ready * MINUTE_MS),
         }
     }
 
     /// The expected demand per restaurant, and the preparation times observed so far.
-    pub fn outlook(&self, now: i64, riders_on_shift: usize) -> Outlook {
+    pub fn forecast(&self, now: i64, riders_on_shift: usize) -> Forecast {
         let now_ms = now * MINUTE_MS;
-        let shops = self.demand.rates(now_ms).into_iter();
         let quantile = |n: usize| {
             self.preparation_min[(2 * n + 1) * self.preparation_min.len() / (2 * PREPARATION_QUANTILES)] * MINUTE_MS
         };
-        Outlook {
-            shops: shops
-                .map(|(shop, place, orders_per_minute)| ShopOutlook { shop, place, orders_per_minute })
-                .collect(),
-            orders_per_minute: self.demand.city_rate(now_ms),
-            takes_ms: if self.preparation_min.is_empty() {
+        Forecast {
+            shops: self.demand.shops(now_ms),
+            orders_per_minute: self.demand.orders_per_minute(now_ms),
+            prep_times_ms: if self.preparation_min.is_empty() {
                 Vec::new()
             } else {
                 (0..PREPARATION_QUANTILES).map(quantile).collect()

@@ -1,6 +1,7 @@
 //! What the engine is shown at a minute.
 
-use pannier_engine::{self as engine, Kind, Snapshot};
+use pannier_contracts::zone::DispatchAlgorithm;
+use pannier_engine::{self as engine, Snapshot};
 
 use super::ids::{delivery_id, point, rider_id, shop_id};
 use super::state::Simulation;
@@ -43,18 +44,18 @@ impl Simulation<'_> {
             .map(|c| self.rider(c, now))
             .collect();
         let on_shift = instance.couriers.iter().filter(|c| c.on <= now && now <= c.off).count();
-        let outlook = self.forecast.outlook(now, on_shift);
+        let forecast = self.forecaster.forecast(now, on_shift);
         Snapshot {
             now_ms: now * MINUTE_MS,
-            city: engine::City {
-                way_permille: 1_000,
+            travel: engine::TravelModel {
+                circuity_permille: 1_000,
                 round_up_ms: MINUTE_MS,
                 counter_ms: (parameters.pickup_service * MINUTE_MS as f64) as i64,
                 door_ms: (parameters.dropoff_service * MINUTE_MS as f64) as i64,
             },
             deliveries,
             riders,
-            outlook,
+            forecast,
             previous: std::mem::take(&mut self.previous),
         }
     }
@@ -83,7 +84,7 @@ impl Simulation<'_> {
             available: true,
             stale: self.disruptions.is_silent(courier, now),
             load,
-            capacity: if self.policy.kind == Kind::Greedy { GREEDY_CAPACITY } else { u32::MAX },
+            capacity: if self.policy.algorithm == DispatchAlgorithm::Greedy { GREEDY_CAPACITY } else { u32::MAX },
             free_at_ms: free_at * MINUTE_MS,
             free_place,
             at_counter,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pannier_engine::{self as engine, Policy, Ready};
 
 use super::disruptions::{DisruptionState, Disruptions};
-use super::forecast::Forecast;
+use super::forecast::Forecaster;
 use super::tour::Tour;
 use crate::bench::solution::{Assignment, DayOptions, DecisionTimes, Move, Site, Solution};
 use pannier_instance::Instance;
@@ -23,7 +23,7 @@ pub(super) struct Simulation<'i> {
     pub by_placement: Vec<usize>,
     /// How many of `by_placement` are placed.
     pub placed: usize,
-    pub forecast: Forecast,
+    pub forecaster: Forecaster,
     /// The routes of the previous minute's plan.
     pub previous: Vec<engine::Route>,
     pub solution: Solution,
@@ -69,7 +69,7 @@ impl<'i> Simulation<'i> {
             open: Vec::new(),
             by_placement,
             placed: 0,
-            forecast: Forecast::new(instance, options.kitchen, &disruptions.stated_ms),
+            forecaster: Forecaster::new(instance, options.kitchen, &disruptions.stated_ms),
             previous: Vec::new(),
             solution: Solution::default(),
             decisions: DecisionTimes::default(),
@@ -80,7 +80,7 @@ impl<'i> Simulation<'i> {
 
     /// When an open order will be ready, as far as is known.
     pub fn ready(&self, order: usize) -> Ready {
-        self.forecast.ready(&self.announced, order)
+        self.forecaster.ready(&self.announced, order)
     }
 
     /// Moves a courier to a restaurant. No move is recorded when the courier is already there.

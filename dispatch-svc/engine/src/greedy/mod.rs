@@ -1,83 +1,95 @@
-//! The policy `greedy`: the load-aware priority queue.
+//! The algorithm `greedy`: a load-aware priority queue.
 //!
-//! The queue holds pairs of delivery and rider, the cheapest on top. A popped pair whose rider got busier since it was
-//! priced is priced again and put back; otherwise the rider is asked. Each delivery keeps its own pairs in a heap of its
-//! own, and only the cheapest of them stands in the common one: building is linear in the pairs, and pairs that nobody
-//! asks for are never sorted.
+//! The queue holds pairs of delivery and rider, the cheapest on top. The rider of a popped pair gets the offer, unless the
+//! plan has given that rider something since the pair was priced: then the pair is priced again and put back. Each
+//! delivery keeps its pairs in a heap of its own, and only the cheapest of them is in the common queue. Building the heaps
+//! is linear in the number of pairs, and pairs that are never popped are never sorted.
 //!
-//! Its known limit: a pair that became *cheaper* because its rider got busier (they now pass by later, when the food is
-//! ready) is noticed only when its old price comes up.
+//! Known limit: a pair can become *cheaper* when its rider gets busier, because the rider then passes the counter later,
+//! when the food is ready. That is noticed only when the old price reaches the top.
+
+mod pricing;
+mod workload;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use pannier_contracts::DeliveryId;
 
-use crate::cost::{Assessment, assess};
-use crate::workload::{Job, Workload};
-use crate::{
-    Candidate, Chosen, Decision, Gate, HoldReason, NobodyReason, Outcome, PlannedRoute, PlannedTrip, Policy, Snapshot,
+use self::pricing::{Assessment, assess};
+use self::workload::{Job, Workload};
+use crate::gates::Gate;
+use crate::plan::{
+    Candidate, Chosen, Decision, HoldReason, NobodyReason, Outcome, Plan, PlanReport, PlannedRoute, PlannedTrip,
 };
+use crate::policy::Policy;
+use crate::snapshot::{Snapshot, Trip};
 
-/// Decides about every delivery of the snapshot, one rider at a time.
+/// Decides about every delivery of the snapshot that no rider has accepted.
 ///
-/// The routes say in which sequence each rider is meant to do what they are asked; what they have accepted comes before.
-pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> (Vec<Decision>, Vec<PlannedRoute>) {
+/// A route of the plan is the sequence in which a rider gets the deliveries of this plan; accepted trips come before it.
+pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
     let now_ms = snapshot.now_ms;
     let riders: Vec<Workload> = snapshot.riders_by_id().into_iter().map(|r| Workload::new(r, snapshot)).collect();
     let committed: BTreeSet<DeliveryId> =
         snapshot.riders.iter().flat_map(|r| &r.committed).flat_map(|t| &t.deliveries).copied().collect();
     let wanted = snapshot.deliveries_by_id().into_iter().filter(|d| !committed.contains(&d.id));
     let jobs: Vec<Job> = wanted.map(Job::new).collect();
-    let mut making = Making { now_ms, policy, trips: vec![Vec::new(); riders.len()], riders };
+    let mut draft = Draft { now_ms, policy, trips: vec![Vec::new(); riders.len()], riders };
 
-    let mut searches: Vec<Search> = jobs.into_iter().map(|job| making.open(job)).collect();
-    let mut queue: BinaryHeap<Reverse<Top>> = searches.iter().enumerate().filter_map(|(n, s)| s.top(n)).collect();
-    while let Some(Reverse(top)) = queue.pop() {
-        let search = &mut searches[top.delivery];
-        making.advance(search);
+    let mut searches: Vec<Search> = jobs.into_iter().map(|job| draft.open(job)).collect();
+    let mut queue: BinaryHeap<Reverse<Head>> = searches.iter().enumerate().filter_map(|(n, s)| s.head(n)).collect();
+    while let Some(Reverse(head)) = queue.pop() {
+        let search = &mut searches[head.delivery];
+        draft.process_cheapest(search);
         if search.decision.is_none() {
-            queue.extend(search.top(top.delivery));
+            queue.extend(search.head(head.delivery));
         }
     }
-    let decisions = searches.into_iter().filter_map(|s| making.close(s)).collect();
-    (decisions, making.routes())
+    let decisions = searches.into_iter().filter_map(|s| draft.close(s)).collect();
+    Plan { decisions, routes: draft.routes(), moves: Vec::new(), report: PlanReport::greedy(policy.seed) }
 }
 
 /// The cheapest pair of one delivery. Riders and deliveries are numbered in the order of their ids, so ties go by id.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Top {
+struct Head {
     cost: i64,
     delivery: usize,
     rider: usize,
 }
 
-/// One rider for one delivery, as priced when the rider had `changes` changes.
-/// At the same cost, somebody who fits now comes before somebody who fits later.
+/// One rider for one delivery, as priced when the plan had given the rider `assigned` deliveries.
+/// Of two pairs at the same cost, one that fits now comes before one that fits later.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
     cost: i64,
     fits_at_ms: Option<i64>,
     rider: usize,
-    changes: u32,
+    assigned: u32,
 }
 
-/// A rider's place in the list of candidates: behind a gate or not, cost, number.
-type Rank = (bool, i64, usize);
+/// A rider's position in the list of candidates: riders without a gate first, then by cost, then by number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    is_gated: bool,
+    cost: i64,
+    rider: usize,
+}
 
 /// One delivery until it is decided.
 struct Search<'a> {
     job: Job<'a>,
-    /// Where each rider stood in the list of candidates before this plan gave anybody anything.
+    /// Every rider's rank before this plan assigned anything.
     first_ranks: Vec<Rank>,
     pairs: BinaryHeap<Reverse<Pair>>,
+    /// The riders who get an offer, with their numbers.
     chosen: Vec<(usize, Chosen)>,
     decision: Option<Decision>,
 }
 
 impl Search<'_> {
-    fn top(&self, delivery: usize) -> Option<Reverse<Top>> {
-        self.pairs.peek().map(|Reverse(p)| Reverse(Top { cost: p.cost, delivery, rider: p.rider }))
+    fn head(&self, delivery: usize) -> Option<Reverse<Head>> {
+        self.pairs.peek().map(|Reverse(p)| Reverse(Head { cost: p.cost, delivery, rider: p.rider }))
     }
 
     fn offer(&self) -> Outcome {
@@ -85,20 +97,20 @@ impl Search<'_> {
     }
 }
 
-/// A plan in the making.
-struct Making<'a> {
+/// The plan in the making.
+struct Draft<'a> {
     now_ms: i64,
     policy: &'a Policy,
     riders: Vec<Workload<'a>>,
-    /// What this plan gives each of them, in sequence.
+    /// The trips that this plan gives each rider, in sequence.
     trips: Vec<Vec<PlannedTrip>>,
 }
 
-impl<'a> Making<'a> {
-    /// Decides what needs no rider; prices everybody for the rest.
+impl<'a> Draft<'a> {
+    /// Begins the search of a delivery: decides what needs no rider, and prices every rider otherwise.
     fn open(&self, job: Job<'a>) -> Search<'a> {
         let delivery = job.delivery;
-        // Never past ready_at, also under a policy whose lead is negative.
+        // Never after the ready time, also under a policy with a negative lead.
         let search_from_ms = job.ready_at_ms.saturating_sub(self.policy.search_lead_ms.max(0));
         let outcome = if delivery.offers_wanted == 0 {
             Some(Outcome::Nobody { reason: NobodyReason::NoneWanted })
@@ -117,8 +129,8 @@ impl<'a> Making<'a> {
             for rider in 0..self.riders.len() {
                 let pair = self.pair(&job, rider);
                 first_ranks.push(match &pair {
-                    Some(pair) => (pair.fits_at_ms.is_some(), pair.cost, rider),
-                    None => (true, i64::MAX, rider),
+                    Some(pair) => Rank { is_gated: pair.fits_at_ms.is_some(), cost: pair.cost, rider },
+                    None => Rank { is_gated: true, cost: i64::MAX, rider },
                 });
                 pairs.extend(pair.map(Reverse));
             }
@@ -141,13 +153,13 @@ impl<'a> Making<'a> {
             Assessment::FitsLater { terms, at_ms } => (terms.total(), Some(at_ms)),
             Assessment::Closed(_) => return None,
         };
-        Some(Pair { cost, fits_at_ms, rider, changes: self.riders[rider].changes })
+        Some(Pair { cost, fits_at_ms, rider, assigned: self.riders[rider].assigned })
     }
 
-    /// One step of one delivery with its cheapest rider: price again, ask, or hold.
-    fn advance(&mut self, search: &mut Search) {
+    /// Takes the cheapest pair of a delivery and prices it again, offers it, or holds the delivery.
+    fn process_cheapest(&mut self, search: &mut Search) {
         let Some(Reverse(pair)) = search.pairs.pop() else { return };
-        if pair.changes != self.riders[pair.rider].changes {
+        if pair.assigned != self.riders[pair.rider].assigned {
             search.pairs.extend(self.pair(&search.job, pair.rider).map(Reverse));
             return;
         }
@@ -160,11 +172,11 @@ impl<'a> Making<'a> {
                     let offer = search.offer();
                     self.decide(search, offer);
                 }
-                self.trips[pair.rider].push(self.riders[pair.rider].planned(&search.job));
-                self.riders[pair.rider].take(&search.job);
+                self.trips[pair.rider].push(planned_trip(&self.riders[pair.rider], &search.job));
+                self.riders[pair.rider].assign(&search.job);
             }
             Assessment::FitsLater { at_ms, .. } => {
-                // Those already chosen are asked; further offers may follow when the cheaper rider fits.
+                // Riders who were chosen already get their offers. The plan of the moment `at_ms` may make more.
                 let outcome = if search.chosen.is_empty() { self.hold(search, at_ms) } else { search.offer() };
                 self.decide(search, outcome);
             }
@@ -172,8 +184,8 @@ impl<'a> Making<'a> {
         }
     }
 
-    /// The cheapest rider fits only at `cheapest_at_ms`. If somebody fits already, they are passed over for that one;
-    /// if nobody does, the first moment at which anybody fits is worth a look.
+    /// A hold because the cheapest rider fits only at `cheapest_at_ms`. If another rider fits already, the delivery waits
+    /// for the cheapest; if none does, it waits until the first of them fits.
     fn hold(&self, search: &Search, cheapest_at_ms: i64) -> Outcome {
         let mut first_ms = cheapest_at_ms;
         for Reverse(pair) in &search.pairs {
@@ -193,7 +205,7 @@ impl<'a> Making<'a> {
         search.decision = Some(Decision { delivery: search.job.delivery.id, outcome, candidates, left_out });
     }
 
-    /// Nothing more to do for this delivery in this plan: what was decided, or what the riders it found amount to.
+    /// The decision of a delivery after its last pair.
     fn close(&self, mut search: Search) -> Option<Decision> {
         if search.decision.is_none() {
             let outcome = if !search.chosen.is_empty() {
@@ -208,26 +220,26 @@ impl<'a> Making<'a> {
         search.decision
     }
 
-    /// Everybody as they stand now, the best first, and how many of them are too many to list.
+    /// The riders as the plan stands, the best first, and how many more there are than the policy lists.
     fn candidates(&self, search: &Search) -> (Vec<Candidate>, u32) {
-        let mut order = search.first_ranks.clone();
-        for (rank, _) in order.iter_mut().zip(&self.riders).filter(|(_, r)| r.changes > 0) {
-            let row = self.row(search, rank.2);
-            *rank = (row.gate.is_some(), row.cost.unwrap_or(i64::MAX), rank.2);
+        let mut ranks = search.first_ranks.clone();
+        for (rank, _) in ranks.iter_mut().zip(&self.riders).filter(|(_, r)| r.assigned > 0) {
+            let candidate = self.candidate(search, rank.rider);
+            (rank.is_gated, rank.cost) = (candidate.gate.is_some(), candidate.cost.unwrap_or(i64::MAX));
         }
         let listed = self.policy.candidates_listed as usize;
-        let left_out = order.len().saturating_sub(listed);
+        let left_out = ranks.len().saturating_sub(listed);
         if left_out > 0 {
-            order.select_nth_unstable(listed);
-            order.truncate(listed);
+            ranks.select_nth_unstable(listed);
+            ranks.truncate(listed);
         }
-        order.sort_unstable();
-        let listed = order.into_iter().map(|(_, _, rider)| self.row(search, rider)).collect();
+        ranks.sort_unstable();
+        let listed = ranks.into_iter().map(|rank| self.candidate(search, rank.rider)).collect();
         (listed, u32::try_from(left_out).unwrap_or(u32::MAX))
     }
 
-    /// One rider's line: those who were chosen as they were then, the others as they stand now.
-    fn row(&self, search: &Search, rider: usize) -> Candidate {
+    /// One rider as a candidate: a chosen rider as priced when chosen, any other as the plan stands.
+    fn candidate(&self, search: &Search, rider: usize) -> Candidate {
         let (gate, terms) = match search.chosen.iter().find(|(number, _)| *number == rider) {
             Some((_, chosen)) => (None, Some(chosen.terms)),
             None => match self.assess(&search.job, rider) {
@@ -237,5 +249,16 @@ impl<'a> Making<'a> {
             },
         };
         Candidate { rider: self.riders[rider].rider.id, gate, cost: terms.map(|t| t.total()), terms }
+    }
+}
+
+/// A job as a trip of its own, after everything else that the rider has.
+fn planned_trip(rider: &Workload, job: &Job) -> PlannedTrip {
+    let times = rider.times(job);
+    PlannedTrip {
+        trip: Trip { shop: job.delivery.shop, deliveries: vec![job.delivery.id] },
+        leave_at_ms: rider.free_at_ms,
+        pickup_at_ms: times.arrival_ms.max(job.ready_at_ms),
+        dropoffs_at_ms: vec![times.at_door_ms(job)],
     }
 }

@@ -1,8 +1,9 @@
-//! One row, one rule: what the policy `greedy` decides.
+//! What `greedy` decides, by example: one row for one rule.
 
-use pannier_engine::{Delivery, Kind, Outcome, Policy, Ready, Rider, Snapshot, Trip, plan};
+use pannier_contracts::zone::{self, DispatchAlgorithm};
+use pannier_engine::{Delivery, Outcome, Policy, Ready, Rider, Snapshot, Trip, plan};
 
-use crate::world::{MINUTE, NOW, at, decide, delivery, dlv, gates, now, put, rdr, rider, shp, told};
+use crate::world::{MINUTE, NOW, at, decide, delivery, dlv, gates, now, put, rdr, rider, shp, summary};
 
 fn d(change: impl Fn(&mut Delivery)) -> Vec<Delivery> {
     let mut one = delivery(1);
@@ -19,42 +20,47 @@ fn r(n: u32, east_m: i32, change: impl Fn(&mut Rider)) -> Rider {
 #[test]
 fn one_delivery() {
     let check = |why: &str, deliveries: Vec<Delivery>, riders: Vec<Rider>, expected: &str| {
-        assert_eq!(told(&decide(deliveries, riders)[0]), expected, "{why}");
+        assert_eq!(summary(&decide(deliveries, riders)[0]), expected, "{why}");
     };
     let near = || rider(1, 500);
     let as_it_is = || d(|_| ());
 
-    check("somebody near", as_it_is(), vec![near()], "offer 1");
+    check("one rider nearby", as_it_is(), vec![near()], "offer 1");
     check("the nearer of two", as_it_is(), vec![rider(1, 2_000), rider(2, 800)], "offer 2");
     check("ties go by id", as_it_is(), vec![rider(2, 800), rider(1, 800)], "offer 1");
     check("an empty snapshot", as_it_is(), vec![], "nobody no_riders");
-    check("everybody behind a gate", as_it_is(), vec![r(1, 500, |r| r.available = false)], "nobody nobody_fits");
+    check("every rider behind a gate", as_it_is(), vec![r(1, 500, |r| r.available = false)], "nobody nobody_fits");
     check("nothing wanted", d(|d| d.offers_wanted = 0), vec![near()], "nobody none_wanted");
 
     let ready_in = |minutes: i64| d(move |d| d.ready = Ready::at(NOW + minutes * MINUTE));
     check("before the search lead", ready_in(20), vec![near()], "hold 300s too_early");
-    check("at the search lead; 130 s away, waits at most 300 s", ready_in(15), vec![near()], "hold 470s would_wait");
-    check("the first who fits wakes it", ready_in(15), vec![near(), rider(2, 1_000)], "hold 340s would_wait");
+    check("at the search lead; 130 s away, may wait 300 s", ready_in(15), vec![near()], "hold 470s would_wait");
     check(
-        "a gated rider does not",
+        "the hold ends when the first rider fits",
+        ready_in(15),
+        vec![near(), rider(2, 1_000)],
+        "hold 340s would_wait",
+    );
+    check(
+        "a rider behind a gate does not count",
         ready_in(15),
         vec![near(), r(2, 1_000, |r| r.stale = true)],
         "hold 470s would_wait",
     );
     check(
-        "far fits, near is worth waiting for",
+        "the far rider fits, but the near one is cheaper",
         ready_in(15),
         vec![near(), rider(2, 3_000)],
         "hold 470s cheaper_later",
     );
-    check("once near fits, near is asked", ready_in(7), vec![near(), rider(2, 1_500)], "offer 1");
-    check("ready, and nobody near", ready_in(0), vec![rider(1, 4_900)], "offer 1");
+    check("the near rider gets the offer once they fit", ready_in(7), vec![near(), rider(2, 1_500)], "offer 1");
+    check("ready, and no rider nearby", ready_in(0), vec![rider(1, 4_900)], "offer 1");
     check("long ready", ready_in(-44), vec![near()], "offer 1");
     check("too long ready", ready_in(-45), vec![near()], "nobody given_up");
 
     let two = |n| d(move |d| d.offers_wanted = n);
     check("two offers, two riders", two(2), vec![near(), rider(2, 800), rider(3, 900)], "offer 1 2");
-    check("more wanted than there are", two(5), vec![near(), rider(2, 800)], "offer 1 2");
+    check("more offers wanted than riders", two(5), vec![near(), rider(2, 800)], "offer 1 2");
     check(
         "the first goes out although the second would wait",
         d(|d| (d.offers_wanted, d.ready) = (2, Ready::at(NOW + 8 * MINUTE))),
@@ -88,38 +94,43 @@ fn gates_keep_riders_out() {
     check("no_capacity", &|r| (r.load, r.capacity) = (0, 0));
     check("would_wait_too_long", &|r| put(r, at(0, 100)));
     check("open", &|r| (r.free_place, r.free_at_ms) = (at(0, 100), NOW + 2 * MINUTE));
-    // Of several, the first.
+    // Of several gates, the first.
     check("not_available", &|r| (r.available, r.stale, r.load) = (false, true, 9));
 }
 
 #[test]
-fn the_better_rider_is_asked() {
+fn the_cheaper_rider_gets_the_offer() {
     let check = |why: &str, one: Rider, other: Rider, expected: &str| {
-        assert_eq!(told(&decide(vec![delivery(1)], vec![one, other])[0]), expected, "{why}");
+        assert_eq!(summary(&decide(vec![delivery(1)], vec![one, other])[0]), expected, "{why}");
     };
-    check("a free one before a loaded one", r(1, 800, |r| r.load = 1), rider(2, 1_000), "offer 2");
-    check("a loaded one before one far away", r(1, 300, |r| r.load = 1), rider(2, 4_000), "offer 1");
+    check("an idle rider before a loaded one", r(1, 800, |r| r.load = 1), rider(2, 1_000), "offer 2");
+    check("a loaded rider before one far away", r(1, 300, |r| r.load = 1), rider(2, 4_000), "offer 1");
     check(
-        "who ends near",
+        "the one whose load ends nearer",
         r(1, 100, |r| r.free_place = at(0, 2_500)),
         r(2, 100, |r| r.free_place = at(0, 500)),
         "offer 2",
     );
-    check("who is done earlier", r(1, 800, |r| r.free_at_ms = NOW + 20 * MINUTE), rider(2, 900), "offer 2");
-    check("the faster", r(1, 2_000, |r| r.speed_mps = 3.0), rider(2, 2_000), "offer 2");
-    check("who says yes", r(1, 800, |r| r.acceptance_permille = 300), rider(2, 800), "offer 2");
-    check("the better rated", r(1, 800, |r| r.rating_permille = 300), rider(2, 800), "offer 2");
-    check("who has been idle longer", rider(1, 800), r(2, 800, |r| r.idle_since_ms = NOW - 5 * MINUTE), "offer 2");
-    check("but not from far away", rider(1, 800), r(2, 2_000, |r| r.idle_since_ms = 0), "offer 1");
+    check("the one who is free earlier", r(1, 800, |r| r.free_at_ms = NOW + 20 * MINUTE), rider(2, 900), "offer 2");
+    check("the faster one", r(1, 2_000, |r| r.speed_mps = 3.0), rider(2, 2_000), "offer 2");
+    check("the one who accepts more often", r(1, 800, |r| r.acceptance_permille = 300), rider(2, 800), "offer 2");
+    check("the better rated one", r(1, 800, |r| r.rating_permille = 300), rider(2, 800), "offer 2");
+    check(
+        "the one who has been idle longer",
+        rider(1, 800),
+        r(2, 800, |r| r.idle_since_ms = NOW - 5 * MINUTE),
+        "offer 2",
+    );
+    check("idle time does not make up for a long way", rider(1, 800), r(2, 2_000, |r| r.idle_since_ms = 0), "offer 1");
 }
 
 #[test]
 fn many_deliveries() {
     let check = |why: &str, deliveries: Vec<Delivery>, riders: Vec<Rider>, expected: &[&str]| {
-        let lines: Vec<_> = decide(deliveries, riders).iter().map(told).collect();
+        let lines: Vec<_> = decide(deliveries, riders).iter().map(summary).collect();
         assert_eq!(lines, expected, "{why}");
     };
-    let one_hand = |n, east_m| r(n, east_m, |r| r.capacity = 1);
+    let capacity_one = |n, east_m| r(n, east_m, |r| r.capacity = 1);
     let other = |n, change: &dyn Fn(&mut Delivery)| {
         let mut one = delivery(n);
         change(&mut one);
@@ -130,11 +141,11 @@ fn many_deliveries() {
     check(
         "capacity counts what this plan gives",
         vec![delivery(1), delivery(2), delivery(3)],
-        vec![one_hand(1, 500), one_hand(2, 600)],
+        vec![capacity_one(1, 500), capacity_one(2, 600)],
         &["offer 1", "offer 2", "nobody nobody_fits"],
     );
     check(
-        "the rider who got busier is priced again: 1.2 km away beats a second order",
+        "a rider who got busier is priced again: 1.2 km away is cheaper than a second order",
         vec![delivery(1), delivery(2)],
         vec![rider(1, 500), rider(2, 1_200)],
         &["offer 1", "offer 2"],
@@ -146,36 +157,36 @@ fn many_deliveries() {
         &["offer 1", "offer 1"],
     );
     check(
-        "food that waits goes first, though it costs more",
+        "waiting food goes first, though it costs more",
         vec![delivery(1), other(2, &|d| (d.ready, d.promise_at_ms) = (Ready::at(NOW - 20 * MINUTE), NOW - 5 * MINUTE))],
-        vec![one_hand(1, 500)],
+        vec![capacity_one(1, 500)],
         &["nobody nobody_fits", "offer 1"],
     );
     check(
         "older goes first",
         vec![delivery(1), other(2, &|d| d.opened_at_ms = NOW - MINUTE)],
-        vec![one_hand(1, 500)],
+        vec![capacity_one(1, 500)],
         &["nobody nobody_fits", "offer 1"],
     );
     check(
-        "two offers each from three riders with one hand",
+        "two offers each from three riders with capacity one",
         vec![other(1, &|d| d.offers_wanted = 2), other(2, &|d| d.offers_wanted = 2)],
-        vec![one_hand(1, 500), one_hand(2, 600), one_hand(3, 700)],
+        vec![capacity_one(1, 500), capacity_one(2, 600), capacity_one(3, 700)],
         &["offer 1 2", "offer 3"],
     );
     check("an id twice", vec![delivery(1), delivery(1)], vec![rider(1, 500), rider(1, 500)], &["offer 1"]);
 }
 
 #[test]
-fn a_rider_listed_twice_is_where_the_newest_fix_says() {
+fn of_a_rider_listed_twice_the_newest_position_counts() {
     let old = r(1, 9_000, |r| r.fix_age_ms = 5_000);
     let decision = &decide(vec![delivery(1)], vec![old.clone(), rider(1, 500)])[0];
-    assert_eq!((told(decision), gates(decision)), ("offer 1".into(), "1 open".into()));
+    assert_eq!((summary(decision), gates(decision)), ("offer 1".into(), "1 open".into()));
     assert_eq!(decision, &decide(vec![delivery(1)], vec![rider(1, 500), old])[0]);
 }
 
 #[test]
-fn candidates_tell_how_it_stood_and_the_best_come_first() {
+fn candidates_are_priced_as_the_plan_stands_and_sorted_by_cost() {
     let riders = vec![r(1, 700, |r| r.capacity = 1), r(2, 600, |r| r.stale = true), rider(3, 4_000), rider(4, 900)];
     let decisions = decide(vec![delivery(1), delivery(2)], riders);
     assert_eq!(gates(&decisions[0]), "1 open, 4 open, 3 open, 2 stale");
@@ -185,11 +196,11 @@ fn candidates_tell_how_it_stood_and_the_best_come_first() {
     let decision = &decide(vec![delivery(9)], riders)[0];
     assert_eq!((decision.candidates.len(), decision.left_out), (50, 150));
     assert_eq!(decision.candidates[0].rider, rdr(200));
-    assert_eq!((decision.delivery, told(decision)), (dlv(9), "offer 200".into()));
+    assert_eq!((decision.delivery, summary(decision)), (dlv(9), "offer 200".into()));
 }
 
 #[test]
-fn what_the_terms_say() {
+fn the_terms_of_one_rider() {
     let deliveries =
         d(|d| (d.ready, d.promise_at_ms, d.opened_at_ms) = (Ready::at(NOW + MINUTE), NOW + 6 * MINUTE, NOW - MINUTE));
     let one = r(1, 1_000, |r| {
@@ -214,8 +225,8 @@ fn what_the_terms_say() {
 
 #[test]
 fn a_city_at_thirty_times_the_speed_decides_alike() {
-    let zone = pannier_contracts::zone::Policy::default();
-    let fast_zone = pannier_contracts::zone::Policy {
+    let zone = zone::Policy { dispatch: DispatchAlgorithm::Greedy, ..zone::Policy::default() };
+    let fast_zone = zone::Policy {
         minute_ms: zone.minute_ms / 30,
         search_lead_ms: zone.search_lead_ms / 30,
         hold_ms: zone.hold_ms / 30,
@@ -233,9 +244,9 @@ fn a_city_at_thirty_times_the_speed_decides_alike() {
         now(deliveries, riders)
     };
     let kinds = |s: &Snapshot, z| {
-        let plan = plan(s, &Policy { kind: Kind::Greedy, ..Policy::of_zone(z) });
+        let plan = plan(s, &Policy::of_zone(z));
         let line = |d: &pannier_engine::Decision| match &d.outcome {
-            Outcome::Offer { .. } => told(d),
+            Outcome::Offer { .. } => summary(d),
             other => format!("{} {:?}", other.as_str(), other.reason()),
         };
         plan.decisions.iter().map(line).collect::<Vec<_>>()
@@ -244,18 +255,18 @@ fn a_city_at_thirty_times_the_speed_decides_alike() {
 }
 
 #[test]
-fn what_riders_have_accepted_stays_with_them() {
+fn accepted_deliveries_stay_with_their_rider() {
     let accepted = |n: u32| Trip { shop: shp(n), deliveries: vec![dlv(n)] };
     let near = r(1, 100, |r| (r.load, r.committed) = (1, vec![accepted(7)]));
-    // Ready in 30 minutes, so the near one is free in more than half an hour.
+    // The accepted food is ready in 30 minutes, so the near rider is free in more than half an hour.
     let mut theirs = delivery(7);
     (theirs.ready, theirs.offers_wanted) = (Ready::at(NOW + 30 * MINUTE), 0);
     let decisions = decide(vec![delivery(1), theirs], vec![near, rider(2, 1_000)]);
-    assert_eq!(decisions.iter().map(|d| (d.delivery, told(d))).collect::<Vec<_>>(), [(dlv(1), "offer 2".into())]);
+    assert_eq!(decisions.iter().map(|d| (d.delivery, summary(d))).collect::<Vec<_>>(), [(dlv(1), "offer 2".into())]);
 }
 
 #[test]
-fn nobody_is_asked_past_the_end_of_their_shift() {
+fn no_offer_is_made_for_a_pickup_after_the_end_of_the_shift() {
     let check = |minutes: i64, expected: &str| {
         let ends = r(1, 500, |r| r.shift_end_ms = NOW + minutes * MINUTE);
         assert_eq!(gates(&decide(vec![delivery(1)], vec![ends])[0]), expected, "{minutes} min");
