@@ -1,7 +1,7 @@
 //! Functions of PostgreSQL that diesel does not know, typed once for all stores.
 #![allow(missing_docs, reason = "PostgreSQL documents them; the macro makes more items than are written here")]
 
-use diesel::sql_types::Integer;
+use diesel::sql_types::{Integer, Interval, Timestamptz};
 
 #[diesel::declare_sql_function]
 extern "SQL" {
@@ -9,6 +9,9 @@ extern "SQL" {
     fn clock_timestamp() -> Timestamptz;
     /// The time at which the statement began. For conditions: an index can be searched for it.
     fn statement_timestamp() -> Timestamptz;
+    /// `time - interval`.
+    #[sql_name = "timestamptz_mi_interval"]
+    fn subtract_interval(time: Timestamptz, interval: Interval) -> Timestamptz;
     /// The greater of two numbers.
     fn greatest(a: Integer, b: Integer) -> Integer;
 }
