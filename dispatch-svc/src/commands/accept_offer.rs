@@ -3,7 +3,6 @@
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::{OfferId, RiderId};
 use pannier_platform::{Cause, Conn, Refusal};
-use uuid::Uuid;
 
 use super::advance::{How, advance};
 use super::close_offers::too_late;
@@ -21,7 +20,7 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
     let offer = store::offers::of_rider(conn, id, rider).await?;
     match offer.state {
         OfferState::Sent => {}
-        OfferState::Accepted if delivery.rider() == Some(rider) => return Ok(delivery),
+        OfferState::Accepted if delivery.rider_id == Some(rider) => return Ok(delivery),
         OfferState::Accepted => return Err(reassigned(&delivery)),
         _ => return Err(too_late(&offer, OfferTrigger::Accept)),
     }
@@ -30,7 +29,7 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
     let revoked = store::offers::close(conn, cause, &delivery, others, OfferTrigger::Revoke, why).await?;
     // Riders are counted in the order of their ids, so that two acceptances never wait in a circle; and before the offer
     // is taken, so that this assignment never overlaps with one that has just ended.
-    let (before, after): (Vec<Uuid>, Vec<Uuid>) = revoked.iter().map(|o| o.rider_id.0).partition(|id| *id < rider.0);
+    let (before, after): (Vec<RiderId>, Vec<RiderId>) = revoked.iter().map(|o| o.rider_id).partition(|id| *id < rider);
     store::riders::count_closed(conn, &before).await?;
     let loaded = store::riders::load_up(conn, cause, rider).await?;
     store::riders::count_closed(conn, &after).await?;
@@ -48,7 +47,7 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
             allowed: vec!["decline".to_owned()],
         });
     };
-    let how = How { rider: Some(rider), from: store::riders::last_place(&loaded), ..How::at(now) };
+    let how = How { rider: Some(rider), from: loaded.last_place, ..How::at(now) };
     let delivery = advance(conn, cause, &delivery, Trigger::Accept, how).await?;
     tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} is carried by {rider}", delivery.id);
     Ok(delivery)

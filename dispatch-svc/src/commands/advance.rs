@@ -11,7 +11,6 @@ use crate::domain::lifecycle::{OfferTrigger, Trigger, is_carried, is_unassigned}
 use crate::domain::zone::Moments;
 use crate::store::offers::Which;
 use crate::store::{self, Delivery};
-use pannier_platform::Json;
 
 /// What a step needs to know beside its name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,9 +53,9 @@ pub async fn advance(
     let at = happened_at(delivery, how.occurred_at, now);
     let next = store::deliveries::advance(conn, cause, delivery, trigger, now, |d| match trigger {
         Trigger::Accept => {
-            d.rider_id = how.rider.map(|rider| rider.0);
+            d.rider_id = how.rider;
             d.assigned_at = Some(now);
-            d.watched_place = how.from.map(Json);
+            d.watched_place = how.from;
         }
         Trigger::ArriveAtPickup => d.at_pickup_at = Some(at),
         Trigger::PickUp => d.picked_up_at = Some(at),
@@ -84,7 +83,7 @@ pub async fn advance(
     if is_carried(from) && !is_carried(to) {
         let why = if trigger == Trigger::Reassign { "reassigned" } else { to.as_str() };
         store::offers::end_assignment(conn, delivery.id, why).await?;
-        if let Some(rider) = delivery.rider() {
+        if let Some(rider) = delivery.rider_id {
             store::riders::unload(conn, cause, rider, now).await?;
         }
     }
@@ -113,17 +112,18 @@ async fn set_timers(
     from: DeliveryState,
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
-    use DeliveryState as D;
     let (id, to) = (delivery.id.0, delivery.state);
     let kept = deadlines::kept(to);
     let over: Vec<&str> = deadlines::kept(from).iter().copied().filter(|k| !kept.contains(k)).collect();
     timers::clear(conn, id, &over).await?;
-    match to {
-        D::Assigned => timers::set(conn, "delivery", id, kind::NO_MOVEMENT, now + deadlines::NO_MOVEMENT).await,
-        D::PickedUp => timers::set(conn, "delivery", id, kind::RIDE, now + deadlines::RIDE).await,
-        D::Returning => timers::set(conn, "delivery", id, kind::RETURN, now + deadlines::RETURN).await,
-        // Wanted again: the moments of the policy count again.
-        D::Searching if !is_unassigned(from) => set_moments(conn, delivery).await.map(drop),
+    // Wanted again: the moments of the policy count again.
+    if is_unassigned(to) && !is_unassigned(from) {
+        return set_moments(conn, delivery).await.map(drop);
+    }
+    match deadlines::fixed(to) {
+        Some(deadline) if !deadlines::kept(from).contains(&deadline.kind) => {
+            timers::set(conn, "delivery", id, deadline.kind, now + deadline.after).await
+        }
         _ => Ok(()),
     }
 }
@@ -133,7 +133,7 @@ async fn set_timers(
 /// # Errors
 /// What the database says.
 pub async fn set_moments(conn: &mut Conn, delivery: &Delivery) -> Result<Moments, Refusal> {
-    let policy = store::zones::policy(conn, &delivery.zone_id.0).await?;
+    let policy = store::zones::policy(conn, &delivery.zone_id).await?;
     let moments = Moments::of(delivery.ready_at, &policy);
     let id = delivery.id.0;
     if delivery.state == DeliveryState::Scheduled {

@@ -5,7 +5,6 @@ use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::{DeliveryId, IllegalTransition, OfferId, RiderId};
 use pannier_platform::{Cause, Conn, Refusal};
-use uuid::Uuid;
 
 use super::advance::{How, advance};
 use crate::domain::lifecycle::{OfferTrigger, Trigger};
@@ -35,7 +34,7 @@ pub async fn decline(
         return Err(too_late(&offer, OfferTrigger::Decline));
     };
     let delivery = settle(conn, cause, delivery).await?;
-    store::riders::count_no(conn, &[rider.0]).await?;
+    store::riders::count_no(conn, &[rider]).await?;
     Ok((offer, delivery))
 }
 
@@ -48,7 +47,7 @@ pub async fn expire(conn: &mut Conn, cause: &Cause, delivery: DeliveryId) -> Res
     let expired =
         store::offers::close_counted(conn, cause, &delivery, Which::Overdue, OfferTrigger::Expire, None).await?;
     settle(conn, cause, delivery).await?;
-    let mut riders: Vec<Uuid> = expired.iter().map(|o| o.rider_id.0).collect();
+    let mut riders: Vec<RiderId> = expired.iter().map(|o| o.rider_id).collect();
     riders.sort_unstable();
     store::riders::count_no(conn, &riders).await
 }

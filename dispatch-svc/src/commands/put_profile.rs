@@ -66,7 +66,7 @@ pub async fn put_profile(conn: &mut Conn, cause: &Cause, id: RiderId, profile: &
         return store::riders::insert(conn, cause, &rider).await;
     };
     // Nobody asks them while we look.
-    let rider = store::riders::lock(conn, &[id.0]).await?.pop().unwrap_or(rider);
+    let rider = store::riders::lock(conn, &[id]).await?.pop().unwrap_or(rider);
     if profile.capacity < rider.active + rider.open_offers {
         return Err(Refusal::Illegal {
             code: "carrying",

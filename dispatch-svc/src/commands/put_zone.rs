@@ -35,7 +35,7 @@ pub async fn put_zone(
     }
     let zone = made(existing.version.next());
     store::zones::update(conn, cause, &zone).await?;
-    for delivery in store::deliveries::unassigned(conn, Some(zone.id.as_str())).await? {
+    for delivery in store::deliveries::unassigned(conn, Some(&zone.id)).await? {
         set_moments(conn, &delivery).await?;
     }
     Ok(zone)

@@ -6,7 +6,6 @@ use pannier_contracts::rider::RiderStatus;
 use pannier_contracts::{DeliveryId, RiderId, RoundId, Version};
 use pannier_engine::{Decision, Outcome};
 use pannier_platform::{Cause, Conn, Refusal, timers};
-use uuid::Uuid;
 
 use crate::domain::deadlines;
 use crate::store::offers::NewOffer;
@@ -55,7 +54,7 @@ pub async fn send_offers(conn: &mut Conn, cause: &Cause, decided: &[Decided]) ->
     let (deliveries, now) = if asking.is_empty() {
         (Vec::new(), timers::now(conn).await?)
     } else {
-        let ids: Vec<Uuid> = asking.keys().map(|id| id.0).collect();
+        let ids: Vec<DeliveryId> = asking.keys().copied().collect();
         let locked = store::deliveries::lock_all(conn, &ids).await?;
         let Some(now) = locked.iter().map(|(_, now)| *now).max() else { return Ok(Sent::default()) };
         let same = |d: &Delivery| asking.get(&d.id).is_some_and(|decided| decided.seen == d.version);
@@ -90,7 +89,7 @@ pub async fn send_offers(conn: &mut Conn, cause: &Cause, decided: &[Decided]) ->
     let offers = if new.is_empty() {
         Vec::new()
     } else {
-        let asked: Vec<Uuid> = new.iter().map(|n| n.rider.0).collect();
+        let asked: Vec<RiderId> = new.iter().map(|n| n.rider).collect();
         store::riders::count_asked(conn, &asked).await?;
         store::offers::insert_all(conn, cause, &new, now, now + deadlines::OFFER).await?
     };
@@ -106,7 +105,7 @@ async fn choose(
 ) -> Result<HashMap<DeliveryId, Vec<RiderId>>, Refusal> {
     let wanted: Vec<(DeliveryId, Vec<RiderId>)> =
         deliveries.iter().filter_map(|d| asking.get(&d.id).map(|decided| (d.id, decided.riders()))).collect();
-    let mut ids: Vec<Uuid> = wanted.iter().flat_map(|(_, riders)| riders.iter().map(|r| r.0)).collect();
+    let mut ids: Vec<RiderId> = wanted.iter().flat_map(|(_, riders)| riders.iter().copied()).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

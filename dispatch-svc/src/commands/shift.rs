@@ -69,7 +69,7 @@ pub async fn go_offline(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<R
         leave(conn, cause, delivery, id).await?;
     }
     // Whoever offers them something locks them first, so from here on nobody does.
-    store::riders::lock(conn, &[id.0]).await?;
+    store::riders::lock(conn, &[id]).await?;
     if !store::offers::deliveries_asked_of(conn, id).await?.is_empty() {
         return Err(Refusal::Conflict);
     }

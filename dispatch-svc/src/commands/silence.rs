@@ -50,7 +50,7 @@ pub async fn raise_alarm(conn: &mut Conn, id: RiderId) -> Result<(), Refusal> {
 /// `Conflict` when the delivery changed in this moment.
 pub async fn rescue(conn: &mut Conn, cause: &Cause, id: DeliveryId, silent_s: i64) -> Result<(), Refusal> {
     let delivery = store::deliveries::lock(conn, id).await?;
-    let Some(rider) = delivery.rider() else { return Ok(()) };
+    let Some(rider) = delivery.rider_id else { return Ok(()) };
     if !store::riders::is_silent(conn, rider, silent_s).await? {
         return Ok(());
     }

@@ -73,7 +73,7 @@ pub async fn tap(
     occurred_at: Option<DateTime<Utc>>,
 ) -> Result<Delivery, Refusal> {
     let (mut delivery, now) = store::deliveries::lock_now(conn, id).await?;
-    if delivery.rider() != Some(rider) {
+    if delivery.rider_id != Some(rider) {
         return match store::offers::last_accepted(conn, id, rider).await? {
             Some(_) => Err(reassigned(&delivery)),
             None => Err(Refusal::NotFound("delivery")),

@@ -28,10 +28,6 @@ pub mod kind {
 pub const OFFER: Duration = Duration::from_secs(20);
 /// How long a rider may stand still with an order assigned.
 pub const NO_MOVEMENT: Duration = Duration::from_secs(5 * 60);
-/// How long a ride may take.
-pub const RIDE: Duration = Duration::from_secs(45 * 60);
-/// How long bringing food back may take.
-pub const RETURN: Duration = Duration::from_secs(60 * 60);
 
 /// The timers that a delivery keeps when it enters a state; all others are cleared.
 #[must_use]
@@ -45,6 +41,35 @@ pub fn kept(state: DeliveryState) -> &'static [&'static str] {
         D::Returning => &[kind::RETURN],
         D::AtPickup | D::Delivered | D::Returned | D::Failed | D::Cancelled | D::Unassignable => &[],
     }
+}
+
+/// A deadline of a fixed length. Those of the zone's policy are [`super::zone::Moments`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    /// The kind of its timer.
+    pub kind: &'static str,
+    /// Counted from when the state that starts it was entered.
+    pub after: Duration,
+}
+
+/// The fixed deadline that runs in a state. Where the state before has the same one, it runs on.
+#[must_use]
+pub fn fixed(state: DeliveryState) -> Option<Deadline> {
+    use DeliveryState as D;
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    let (kind, after) = match state {
+        D::Assigned => (kind::NO_MOVEMENT, NO_MOVEMENT),
+        D::PickedUp | D::AtDropoff => (kind::RIDE, minutes(45)),
+        D::Returning => (kind::RETURN, minutes(60)),
+        _ => return None,
+    };
+    Some(Deadline { kind, after })
+}
+
+/// Does a timer of this kind end as an alarm of the same kind?
+#[must_use]
+pub fn raises_alarm(kind: &str) -> bool {
+    [kind::AT_RISK, kind::RIDE, kind::RETURN].contains(&kind)
 }
 
 /// Does entering this state settle what was alarming? While a rider is wanted, going to and fro settles nothing.

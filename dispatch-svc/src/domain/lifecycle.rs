@@ -125,6 +125,12 @@ pub const fn is_carried(state: DeliveryState) -> bool {
     matches!(state, Assigned | AtPickup | PickedUp | AtDropoff | Returning)
 }
 
+/// The states for which a rule holds: what SQL is asked for.
+#[must_use]
+pub fn states_where(rule: fn(DeliveryState) -> bool) -> Vec<DeliveryState> {
+    DeliveryState::ALL.iter().copied().filter(|state| rule(*state)).collect()
+}
+
 text_enum! {
     /// What can happen to an offer.
     pub enum OfferTrigger {

@@ -22,7 +22,7 @@ pub async fn list(who: Rider, db: Data<Db>) -> Result<Json<Page<OfferView>>, Pro
         .read(move |conn| {
             async move {
                 let offers = store::offers::open_of_rider(conn, who.id).await?;
-                let ids: Vec<_> = offers.iter().map(|o| o.delivery_id.0).collect();
+                let ids: Vec<_> = offers.iter().map(|o| o.delivery_id).collect();
                 let deliveries = store::deliveries::these(conn, &ids).await?;
                 let delivery_of = |offer: &store::Offer| deliveries.iter().find(|d| d.id == offer.delivery_id);
                 let views = offers.iter().filter_map(|o| delivery_of(o).map(|delivery| OfferView::of(o, delivery)));

@@ -134,7 +134,7 @@ pub struct RoundView {
     seed: u64,
     steps: i32,
     took_ms: i32,
-    fallback: Option<String>,
+    fallback: Option<store::rounds::Fallback>,
     planned_rider_id: Option<RiderId>,
     candidates: Vec<CandidateView>,
     left_out: i32,
@@ -157,7 +157,7 @@ impl RoundView {
             steps: r.steps,
             took_ms: r.took_ms,
             fallback: r.fallback,
-            planned_rider_id: r.planned_rider_id.map(RiderId),
+            planned_rider_id: r.planned_rider_id,
             candidates: r.candidates.0.into_iter().map(CandidateView::from).collect(),
             left_out: r.left_out,
         }

@@ -69,7 +69,7 @@ pub async fn put(_who: Ops, db: Data<Db>, id: Path<ZoneId>, cmd: Command<PutZone
 pub async fn get(_who: Ops, db: Data<Db>, id: Path<ZoneId>) -> Result<Json<ZoneView>, Problem> {
     let id = id.into_inner();
     let zone = db.read(move |conn| async move { store::zones::find(conn, &id).await }.boxed()).await?;
-    Ok(Json(zone.ok_or(Refusal::NotFound("zone"))?.snapshot().into()))
+    Ok(Json(zone.ok_or(Refusal::NotFound("zone"))?.into()))
 }
 
 /// All zones: a platform has few, so this is one page.
@@ -78,5 +78,5 @@ pub async fn get(_who: Ops, db: Data<Db>, id: Path<ZoneId>) -> Result<Json<ZoneV
 /// As a problem.
 pub async fn list(_who: Ops, db: Data<Db>) -> Result<Json<Page<ZoneView>>, Problem> {
     let zones = db.read(|conn| store::zones::all(conn).boxed()).await?;
-    Ok(Json(Page { data: zones.iter().map(|z| z.snapshot().into()).collect(), next_cursor: None }))
+    Ok(Json(Page { data: zones.into_iter().map(ZoneView::from).collect(), next_cursor: None }))
 }

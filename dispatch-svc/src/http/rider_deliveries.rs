@@ -41,7 +41,7 @@ pub async fn list(
 pub async fn get(who: Rider, db: Data<Db>, id: Path<DeliveryId>) -> Result<Json<DeliveryView>, Problem> {
     let id = id.into_inner();
     let delivery = db.read(move |conn| store::deliveries::load(conn, id).boxed()).await?;
-    if delivery.rider() != Some(who.id) {
+    if delivery.rider_id != Some(who.id) {
         return Err(Refusal::NotFound("delivery").into());
     }
     Ok(Json(DeliveryView::for_rider(&delivery)))

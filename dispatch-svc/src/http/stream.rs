@@ -49,7 +49,7 @@ impl Feed for RiderFeed {
     async fn present(&self, conn: &mut Conn) -> Result<Vec<Record>, Refusal> {
         let mut records = Vec::new();
         let offers = store::offers::open_of_rider(conn, self.rider).await?;
-        let ids: Vec<_> = offers.iter().map(|offer| offer.delivery_id.0).collect();
+        let ids: Vec<_> = offers.iter().map(|offer| offer.delivery_id).collect();
         let deliveries = store::deliveries::these(conn, &ids).await?;
         for offer in &offers {
             if let Some(delivery) = deliveries.iter().find(|d| d.id == offer.delivery_id) {
@@ -109,7 +109,7 @@ impl RiderFeed {
     }
 
     fn remember(&self, row: &store::Delivery) -> Shown {
-        let shown = Shown { merchant_name: row.merchant_name.clone(), pickup: row.pickup.0, dropoff: row.dropoff.0 };
+        let shown = Shown { merchant_name: row.merchant_name.clone(), pickup: row.pickup, dropoff: row.dropoff };
         self.shown().insert(row.id, shown.clone());
         shown
     }

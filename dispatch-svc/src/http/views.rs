@@ -57,7 +57,7 @@ impl DeliveryRecord {
     /// A snapshot with what its row knows beside it.
     #[must_use]
     pub fn of(delivery: DeliverySnapshot, row: &Delivery) -> Self {
-        Self { delivery, merchant_name: row.merchant_name.clone(), pickup: row.pickup.0, dropoff: row.dropoff.0 }
+        Self { delivery, merchant_name: row.merchant_name.clone(), pickup: row.pickup, dropoff: row.dropoff }
     }
 }
 

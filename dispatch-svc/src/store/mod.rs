@@ -1,6 +1,7 @@
 //! All SQL. Writes are conditional: a change names the version that it was decided on.
 
 pub mod deliveries;
+mod literal;
 pub mod offers;
 pub mod riders;
 pub mod rounds;
@@ -10,8 +11,9 @@ pub mod zones;
 pub use deliveries::Delivery;
 pub use offers::Offer;
 pub use riders::Rider;
-pub use zones::Zone;
 
+/// Raw because retention, which is the same for all services, puts it into its own statement.
+///
 /// Whether an event `p` belongs to a delivery that is not over, or to an offer of it.
 pub const IS_OPEN: &str = "
     EXISTS (SELECT 1 FROM deliveries d WHERE d.id = p.aggregate_id AND d.is_open)

@@ -1,20 +1,22 @@
 //! Offers: who was asked, what they said, and, once accepted, from when to when they carried it.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
+use diesel::dsl::{IntervalDsl as _, exists, not};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::event::Snapshot;
 use pannier_contracts::offer::{OfferSnapshot, OfferState};
 use pannier_contracts::{DeliveryId, Lifecycle as _, OfferId, OrderId, RiderId, RoundId, Version};
-use pannier_platform::db::functions::clock_timestamp;
+use pannier_platform::db::functions::{clock_timestamp, statement_timestamp, subtract_interval};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events, timers};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::deliveries::Delivery;
-use super::schema::offers;
+use super::literal::sent;
+use super::schema::{deliveries, offers};
 use crate::domain::actions;
 use crate::domain::deadlines::kind;
 use crate::domain::lifecycle::{OfferLifecycle, OfferTrigger};
@@ -24,27 +26,20 @@ use crate::domain::lifecycle::{OfferLifecycle, OfferTrigger};
 #[diesel(table_name = offers)]
 pub struct Offer {
     /// Which offer.
-    #[diesel(deserialize_as = Uuid)]
     pub id: OfferId,
     /// Of what.
-    #[diesel(deserialize_as = Uuid)]
     pub delivery_id: DeliveryId,
     /// The order.
-    #[diesel(deserialize_as = Uuid)]
     pub order_id: OrderId,
     /// To whom.
-    #[diesel(deserialize_as = Uuid)]
     pub rider_id: RiderId,
     /// In which attempt.
     pub attempt: i32,
     /// Where it is.
-    #[diesel(deserialize_as = String)]
     pub state: OfferState,
     /// How often it has changed.
-    #[diesel(deserialize_as = i64)]
     pub version: Version,
     /// Which look of the dispatcher it comes from.
-    #[diesel(deserialize_as = Uuid)]
     pub round_id: RoundId,
     /// What the rider was told.
     pub ready_at: DateTime<Utc>,
@@ -107,8 +102,8 @@ impl Offer {
             rider_id: self.rider_id,
             attempt: self.attempt,
             merchant_name: delivery.merchant_name.clone(),
-            pickup: delivery.pickup.0,
-            dropoff: delivery.dropoff.0,
+            pickup: delivery.pickup,
+            dropoff: delivery.dropoff,
             ready_at: self.ready_at,
             expires_at: self.expires_at,
         }
@@ -121,8 +116,8 @@ impl Offer {
 /// `NotFound`.
 pub async fn of_rider(conn: &mut Conn, id: OfferId, rider: RiderId) -> Result<Offer, Refusal> {
     offers::table
-        .find(id.0)
-        .filter(offers::rider_id.eq(rider.0))
+        .find(id)
+        .filter(offers::rider_id.eq(rider))
         .select(Offer::as_select())
         .first(conn)
         .await
@@ -135,7 +130,7 @@ pub async fn of_rider(conn: &mut Conn, id: OfferId, rider: RiderId) -> Result<Of
 /// # Errors
 /// What the database says.
 pub async fn find(conn: &mut Conn, id: OfferId) -> Result<Option<Offer>, Refusal> {
-    Ok(offers::table.find(id.0).select(Offer::as_select()).first(conn).await.optional()?)
+    Ok(offers::table.find(id).select(Offer::as_select()).first(conn).await.optional()?)
 }
 
 /// All offers of a delivery, oldest first.
@@ -144,7 +139,7 @@ pub async fn find(conn: &mut Conn, id: OfferId) -> Result<Option<Offer>, Refusal
 /// What the database says.
 pub async fn of_delivery(conn: &mut Conn, delivery: DeliveryId) -> Result<Vec<Offer>, Refusal> {
     Ok(offers::table
-        .filter(offers::delivery_id.eq(delivery.0))
+        .filter(offers::delivery_id.eq(delivery))
         .order(offers::id)
         .select(Offer::as_select())
         .load(conn)
@@ -155,7 +150,7 @@ pub async fn of_delivery(conn: &mut Conn, delivery: DeliveryId) -> Result<Vec<Of
 ///
 /// # Errors
 /// What the database says.
-pub async fn of_deliveries(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<Offer>, Refusal> {
+pub async fn of_deliveries(conn: &mut Conn, deliveries: &[DeliveryId]) -> Result<Vec<Offer>, Refusal> {
     Ok(offers::table
         .filter(offers::delivery_id.eq_any(deliveries))
         .order(offers::id)
@@ -170,11 +165,12 @@ pub async fn of_deliveries(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<O
 /// What the database says.
 pub async fn open_of_rider(conn: &mut Conn, rider: RiderId) -> Result<Vec<Offer>, Refusal> {
     Ok(offers::table
-        .filter(offers::rider_id.eq(rider.0))
-        .filter(offers::state.eq(OfferState::Sent.as_str()))
-        .filter(sql::<Bool>("expires_at > clock_timestamp()"))
+        .filter(offers::rider_id.eq(rider))
+        .filter(offers::state.eq(sent()))
+        .filter(offers::expires_at.gt(statement_timestamp()))
         .order(offers::id)
         .select(Offer::as_select())
+        .prepared()
         .load(conn)
         .await?)
 }
@@ -184,14 +180,32 @@ pub async fn open_of_rider(conn: &mut Conn, rider: RiderId) -> Result<Vec<Offer>
 /// # Errors
 /// What the database says.
 pub async fn deliveries_asked_of(conn: &mut Conn, rider: RiderId) -> Result<Vec<DeliveryId>, Refusal> {
-    let ids: Vec<Uuid> = offers::table
-        .filter(offers::rider_id.eq(rider.0))
-        .filter(offers::state.eq(OfferState::Sent.as_str()))
+    Ok(offers::table
+        .filter(offers::rider_id.eq(rider))
+        .filter(offers::state.eq(sent()))
         .order(offers::delivery_id)
         .select(offers::delivery_id)
+        .prepared()
         .load(conn)
-        .await?;
-    Ok(ids.into_iter().map(DeliveryId).collect())
+        .await?)
+}
+
+/// Deliveries with an offer that should have expired `late_s` seconds ago, or that are offered to nobody.
+///
+/// # Errors
+/// What the database says.
+pub async fn deliveries_to_settle(conn: &mut Conn, late_s: i64) -> Result<Vec<DeliveryId>, Refusal> {
+    let overdue = offers::table
+        .filter(offers::state.eq(sent()))
+        .filter(offers::expires_at.lt(subtract_interval(statement_timestamp(), late_s.seconds())))
+        .select(offers::delivery_id);
+    let open = offers::table.filter(offers::delivery_id.eq(deliveries::id)).filter(offers::state.eq(sent()));
+    let unasked = deliveries::table
+        .filter(deliveries::is_open)
+        .filter(deliveries::state.eq(DeliveryState::Offered))
+        .filter(not(exists(open)))
+        .select(deliveries::id);
+    Ok(overdue.union(unasked).prepared().load(conn).await?)
 }
 
 /// How many offers of a delivery are open.
@@ -200,8 +214,8 @@ pub async fn deliveries_asked_of(conn: &mut Conn, rider: RiderId) -> Result<Vec<
 /// What the database says.
 pub async fn count_open(conn: &mut Conn, delivery: DeliveryId) -> Result<i64, Refusal> {
     Ok(offers::table
-        .filter(offers::delivery_id.eq(delivery.0))
-        .filter(offers::state.eq(OfferState::Sent.as_str()))
+        .filter(offers::delivery_id.eq(delivery))
+        .filter(offers::state.eq(OfferState::Sent))
         .count()
         .get_result(conn)
         .await?)
@@ -213,9 +227,9 @@ pub async fn count_open(conn: &mut Conn, delivery: DeliveryId) -> Result<i64, Re
 /// What the database says.
 pub async fn last_accepted(conn: &mut Conn, delivery: DeliveryId, rider: RiderId) -> Result<Option<Offer>, Refusal> {
     Ok(offers::table
-        .filter(offers::delivery_id.eq(delivery.0))
-        .filter(offers::rider_id.eq(rider.0))
-        .filter(offers::state.eq(OfferState::Accepted.as_str()))
+        .filter(offers::delivery_id.eq(delivery))
+        .filter(offers::rider_id.eq(rider))
+        .filter(offers::state.eq(OfferState::Accepted))
         .order(offers::id.desc())
         .select(Offer::as_select())
         .first(conn)
@@ -267,23 +281,26 @@ pub async fn insert_all(
             why: n.why.clone(),
         })
         .collect();
+    // Raw: as many rows as there are, in one text that is prepared once.
     let inserted = diesel::sql_query(
         "INSERT INTO offers (id, delivery_id, order_id, rider_id, attempt, state, version, round_id, ready_at, sent_at, expires_at, why)
-         SELECT id, delivery_id, order_id, rider_id, attempt, 'sent', 1, round_id, ready_at, $7, $8, why
+         SELECT id, delivery_id, order_id, rider_id, attempt, $11, $12, round_id, ready_at, $7, $8, why
          FROM unnest($1, $2, $3, $4, $5, $6, $9, $10)
              AS new (id, delivery_id, order_id, rider_id, attempt, round_id, ready_at, why)
          ON CONFLICT DO NOTHING",
     )
-    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.id.0).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.delivery_id.0).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.order_id.0).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.rider_id.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.delivery_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.order_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.rider_id).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(offers.iter().map(|o| o.attempt).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.round_id.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(offers.iter().map(|o| o.round_id).collect::<Vec<_>>())
     .bind::<Timestamptz, _>(sent_at)
     .bind::<Timestamptz, _>(expires_at)
     .bind::<Array<Timestamptz>, _>(offers.iter().map(|o| o.ready_at).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(offers.iter().map(|o| o.why.clone()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(offers.iter().map(|o| o.why.as_deref()).collect::<Vec<_>>())
+    .bind::<Text, _>(OfferState::Sent)
+    .bind::<BigInt, _>(Version::FIRST)
     .prepared()
     .execute(conn)
     .await?;
@@ -333,16 +350,14 @@ pub async fn close(
     let to = OfferLifecycle::next(OfferState::Sent, trigger)
         .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_offer(OfferState::Sent))))?;
     let is_accepted = to == OfferState::Accepted;
-    let now_if = |yes: bool| sql::<Nullable<Timestamptz>>(if yes { "clock_timestamp()" } else { "NULL" });
     let changes = (
-        offers::state.eq(to.as_str()),
+        offers::state.eq(to),
         offers::version.eq(offers::version + 1),
-        offers::accepted_at.eq(now_if(is_accepted)),
-        offers::ended_at.eq(now_if(!is_accepted)),
+        is_accepted.then(|| offers::accepted_at.eq(clock_timestamp().nullable())),
+        (!is_accepted).then(|| offers::ended_at.eq(clock_timestamp().nullable())),
         offers::reason.eq(reason),
     );
-    let open =
-        offers::table.filter(offers::delivery_id.eq(delivery.id.0)).filter(offers::state.eq(OfferState::Sent.as_str()));
+    let open = offers::table.filter(offers::delivery_id.eq(delivery.id)).filter(offers::state.eq(OfferState::Sent));
     // In time or not is decided here, by the one clock that all sides share.
     macro_rules! moved {
         ($($filter:expr)?) => {
@@ -355,12 +370,12 @@ pub async fn close(
         };
     }
     let moved: Vec<Offer> = match which {
-        Which::One(id) => moved!(offers::id.eq(id.0)),
-        Which::InTime(id) => moved!(offers::id.eq(id.0).and(offers::expires_at.gt(clock_timestamp()))),
+        Which::One(id) => moved!(offers::id.eq(id)),
+        Which::InTime(id) => moved!(offers::id.eq(id).and(offers::expires_at.gt(statement_timestamp()))),
         Which::All => moved!(),
-        Which::Overdue => moved!(offers::expires_at.le(clock_timestamp())),
-        Which::Rider(rider) => moved!(offers::rider_id.eq(rider.0)),
-        Which::Others(rider) => moved!(offers::rider_id.ne(rider.0)),
+        Which::Overdue => moved!(offers::expires_at.le(statement_timestamp())),
+        Which::Rider(rider) => moved!(offers::rider_id.eq(rider)),
+        Which::Others(rider) => moved!(offers::rider_id.ne(rider)),
     };
     for offer in &moved {
         let told = Some(audience(offer.rider_id));
@@ -383,7 +398,7 @@ pub async fn close_counted(
     reason: Option<&str>,
 ) -> Result<Vec<Offer>, Refusal> {
     let moved = close(conn, cause, delivery, which, trigger, reason).await?;
-    let riders: Vec<Uuid> = moved.iter().map(|offer| offer.rider_id.0).collect();
+    let riders: Vec<RiderId> = moved.iter().map(|offer| offer.rider_id).collect();
     super::riders::count_closed(conn, &riders).await?;
     Ok(moved)
 }
@@ -396,11 +411,11 @@ pub async fn close_counted(
 pub async fn end_assignment(conn: &mut Conn, delivery: DeliveryId, reason: &str) -> Result<usize, Refusal> {
     Ok(diesel::update(
         offers::table
-            .filter(offers::delivery_id.eq(delivery.0))
-            .filter(offers::state.eq(OfferState::Accepted.as_str()))
+            .filter(offers::delivery_id.eq(delivery))
+            .filter(offers::state.eq(OfferState::Accepted))
             .filter(offers::ended_at.is_null()),
     )
-    .set((offers::ended_at.eq(sql::<Nullable<Timestamptz>>("clock_timestamp()")), offers::reason.eq(reason)))
+    .set((offers::ended_at.eq(clock_timestamp().nullable()), offers::reason.eq(reason)))
     .prepared()
     .execute(conn)
     .await?)

@@ -1,24 +1,25 @@
 //! Riders: shift, load, and where they were last heard of.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::IntervalDsl as _;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Integer, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::event::Snapshot as _;
 use pannier_contracts::rider::{RiderSnapshot, RiderStatus};
 use pannier_contracts::{Place, RiderId, Version};
+use pannier_platform::db::functions::{clock_timestamp, greatest, statement_timestamp, subtract_interval};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 use uuid::Uuid;
 
+use super::literal::offline;
 use super::schema::riders;
-use pannier_platform::Json;
 
 /// A rider.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = riders)]
 pub struct Rider {
     /// Which rider.
-    #[diesel(deserialize_as = Uuid)]
     pub id: RiderId,
     /// What they are called.
     pub name: String,
@@ -29,7 +30,6 @@ pub struct Rider {
     /// The most that `active` may be.
     pub capacity: i32,
     /// On shift?
-    #[diesel(deserialize_as = String)]
     pub status: RiderStatus,
     /// Silent for too long.
     pub stale: bool,
@@ -38,12 +38,11 @@ pub struct Rider {
     /// Offers to be answered. Together with `active` never more than `capacity`, whoever asks: the table checks it.
     pub open_offers: i32,
     /// How often they have changed. Positions do not count.
-    #[diesel(deserialize_as = i64)]
     pub version: Version,
     /// When they were last heard of; coarse.
     pub last_seen_at: Option<DateTime<Utc>>,
     /// Where; coarse.
-    pub last_place: Option<Json<Place>>,
+    pub last_place: Option<Place>,
     /// Since when they have had nothing to do.
     pub idle_since: DateTime<Utc>,
     /// Offers that they accepted.
@@ -94,14 +93,14 @@ pub async fn load(conn: &mut Conn, id: RiderId) -> Result<Rider, Refusal> {
 /// # Errors
 /// What the database says.
 pub async fn find(conn: &mut Conn, id: RiderId) -> Result<Option<Rider>, Refusal> {
-    Ok(riders::table.find(id.0).select(Rider::as_select()).first(conn).await.optional()?)
+    Ok(riders::table.find(id).select(Rider::as_select()).first(conn).await.optional()?)
 }
 
 /// These riders, locked in the order of their ids.
 ///
 /// # Errors
 /// What the database says.
-pub async fn lock(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Rider>, Refusal> {
+pub async fn lock(conn: &mut Conn, ids: &[RiderId]) -> Result<Vec<Rider>, Refusal> {
     Ok(riders::table
         .filter(riders::id.eq_any(ids))
         .order(riders::id)
@@ -115,7 +114,7 @@ pub async fn lock(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Rider>, Refusal> 
 ///
 /// # Errors
 /// What the database refuses.
-pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Rider>, Refusal> {
+pub async fn these(conn: &mut Conn, ids: &[RiderId]) -> Result<Vec<Rider>, Refusal> {
     Ok(riders::table.filter(riders::id.eq_any(ids)).select(Rider::as_select()).load(conn).await?)
 }
 
@@ -123,7 +122,7 @@ pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Rider>, Refusal>
 ///
 /// # Errors
 /// When one of them cannot take more: the table checks it.
-pub async fn count_asked(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
+pub async fn count_asked(conn: &mut Conn, ids: &[RiderId]) -> Result<(), Refusal> {
     count_open(conn, ids, 1).await
 }
 
@@ -132,7 +131,7 @@ pub async fn count_asked(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// What the database refuses.
-pub async fn count_closed(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
+pub async fn count_closed(conn: &mut Conn, ids: &[RiderId]) -> Result<(), Refusal> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -142,14 +141,15 @@ pub async fn count_closed(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> 
     count_open(conn, ids, -1).await
 }
 
-async fn count_open(conn: &mut Conn, ids: &[Uuid], sign: i32) -> Result<(), Refusal> {
+async fn count_open(conn: &mut Conn, ids: &[RiderId], sign: i32) -> Result<(), Refusal> {
+    // Raw: several rows, each with a number of its own.
     diesel::sql_query(
         "UPDATE riders r SET open_offers = greatest(0, r.open_offers + $2 * counted.n)
          FROM (SELECT id, count(*)::integer AS n FROM unnest($1) AS asked (id) GROUP BY id ORDER BY id) AS counted
          WHERE r.id = counted.id",
     )
     .bind::<Array<SqlUuid>, _>(ids)
-    .bind::<diesel::sql_types::Integer, _>(sign)
+    .bind::<Integer, _>(sign)
     .prepared()
     .execute(conn)
     .await?;
@@ -161,11 +161,7 @@ async fn count_open(conn: &mut Conn, ids: &[Uuid], sign: i32) -> Result<(), Refu
 /// # Errors
 /// What the database says.
 pub async fn on_shift(conn: &mut Conn) -> Result<Vec<Rider>, Refusal> {
-    Ok(riders::table
-        .filter(riders::status.ne(RiderStatus::Offline.as_str()))
-        .select(Rider::as_select())
-        .load(conn)
-        .await?)
+    Ok(riders::table.filter(riders::status.ne(offline())).select(Rider::as_select()).prepared().load(conn).await?)
 }
 
 /// A page of all riders, by id.
@@ -189,13 +185,13 @@ pub async fn page(conn: &mut Conn, after: Option<Uuid>, limit: i64) -> Result<Ve
 pub async fn insert(conn: &mut Conn, cause: &Cause, rider: &RiderSnapshot) -> Result<Rider, Refusal> {
     let row: Option<Rider> = diesel::insert_into(riders::table)
         .values((
-            riders::id.eq(rider.id.0),
+            riders::id.eq(rider.id),
             riders::name.eq(&rider.name),
             riders::vehicle.eq(&rider.vehicle),
             riders::speed_mps.eq(rider.speed_mps),
             riders::capacity.eq(rider.capacity),
-            riders::status.eq(rider.status.as_str()),
-            riders::version.eq(rider.version().0),
+            riders::status.eq(rider.status),
+            riders::version.eq(rider.version()),
         ))
         .on_conflict_do_nothing()
         .returning(Rider::as_returning())
@@ -222,13 +218,13 @@ pub async fn advance(
 ) -> Result<Rider, Refusal> {
     let mut next = rider.clone();
     change(&mut next);
-    let row: Option<Rider> = diesel::update(riders::table.find(rider.id.0).filter(riders::version.eq(rider.version.0)))
+    let row: Option<Rider> = diesel::update(riders::table.find(rider.id).filter(riders::version.eq(rider.version)))
         .set((
             riders::name.eq(&next.name),
             riders::vehicle.eq(&next.vehicle),
             riders::speed_mps.eq(next.speed_mps),
             riders::capacity.eq(next.capacity),
-            riders::status.eq(next.status.as_str()),
+            riders::status.eq(next.status),
             riders::stale.eq(next.stale),
             riders::idle_since.eq(next.idle_since),
             riders::version.eq(riders::version + 1),
@@ -241,12 +237,6 @@ pub async fn advance(
     let row = row.ok_or(Refusal::Conflict)?;
     events::append(conn, cause, kind, None, &row.snapshot()).await?;
     Ok(row)
-}
-
-/// Where a rider was last heard of.
-#[must_use]
-pub fn last_place(rider: &Rider) -> Option<Place> {
-    rider.last_place.as_ref().map(|place| place.0)
 }
 
 /// Has a rider on shift not been heard of for so many seconds?
@@ -262,24 +252,21 @@ pub async fn is_silent(conn: &mut Conn, id: RiderId, silent_s: i64) -> Result<bo
 /// # Errors
 /// What the database says.
 pub async fn silent(conn: &mut Conn, silent_s: i64, one: Option<RiderId>) -> Result<Vec<RiderId>, Refusal> {
-    let rows: Vec<Id> = diesel::sql_query(
-        "SELECT id FROM riders
-         WHERE status <> 'offline' AND ($2 IS NULL OR id = $2)
-               AND coalesce(last_seen_at, '-infinity') < statement_timestamp() - $1 * interval '1 s'
-         ORDER BY id",
+    let silent = riders::last_seen_at.is_null().or(riders::last_seen_at.lt(subtract_interval(
+        statement_timestamp(),
+        silent_s.seconds(),
     )
-    .bind::<BigInt, _>(silent_s)
-    .bind::<Nullable<SqlUuid>, _>(one.map(|r| r.0))
-    .prepared()
-    .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|r| RiderId(r.id)).collect())
-}
-
-#[derive(QueryableByName)]
-struct Id {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
+    .nullable()));
+    let mut query = riders::table
+        .filter(riders::status.ne(offline()))
+        .filter(silent)
+        .order(riders::id)
+        .select(riders::id)
+        .into_boxed();
+    if let Some(one) = one {
+        query = query.filter(riders::id.eq(one));
+    }
+    Ok(query.prepared().load(conn).await?)
 }
 
 /// A rider as last heard of, to be noted.
@@ -299,25 +286,28 @@ pub struct Seen {
 /// # Errors
 /// What the database says.
 pub async fn note_seen(conn: &mut Conn, seen: &[Seen]) -> Result<Vec<RiderId>, Refusal> {
-    let ids: Vec<Uuid> = seen.iter().map(|s| s.rider.0).collect();
-    let places: Vec<serde_json::Value> =
-        seen.iter().map(|s| serde_json::to_value(s.place).unwrap_or_default()).collect();
-    let cells: Vec<&str> = seen.iter().map(|s| s.cell.as_str()).collect();
-    let rows: Vec<Id> = diesel::sql_query(
+    #[derive(QueryableByName)]
+    #[diesel(table_name = riders)]
+    struct Stale {
+        id: RiderId,
+    }
+    // Raw: rows that are locked are skipped, and each of the others is set to values of its own.
+    let rows: Vec<Stale> = diesel::sql_query(format!(
         "WITH given AS (SELECT * FROM unnest($1, $2, $3) AS g(id, place, cell)),
               free AS (SELECT r.id, r.stale FROM riders r JOIN given USING (id)
-                       WHERE r.status <> 'offline' ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED),
+                       WHERE r.status <> '{offline}' ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED),
               noted AS (UPDATE riders r SET last_seen_at = clock_timestamp(), last_place = g.place, cell = g.cell
                         FROM given g JOIN free USING (id) WHERE r.id = g.id)
          SELECT id FROM free WHERE stale",
-    )
-    .bind::<Array<SqlUuid>, _>(ids)
-    .bind::<Array<Jsonb>, _>(places)
-    .bind::<Array<Text>, _>(cells)
+        offline = RiderStatus::Offline,
+    ))
+    .bind::<Array<SqlUuid>, _>(seen.iter().map(|s| s.rider).collect::<Vec<_>>())
+    .bind::<Array<Jsonb>, _>(seen.iter().map(|s| s.place).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(seen.iter().map(|s| s.cell.as_str()).collect::<Vec<_>>())
     .prepared()
     .load(conn)
     .await?;
-    Ok(rows.into_iter().map(|r| RiderId(r.id)).collect())
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 /// Notes where a rider is, at once: they just said so. No version: positions are not part of the snapshot.
@@ -325,10 +315,10 @@ pub async fn note_seen(conn: &mut Conn, seen: &[Seen]) -> Result<Vec<RiderId>, R
 /// # Errors
 /// What the database says.
 pub async fn place(conn: &mut Conn, id: RiderId, place: Place, cell: &str) -> Result<(), Refusal> {
-    diesel::update(riders::table.find(id.0))
+    diesel::update(riders::table.find(id))
         .set((
-            riders::last_seen_at.eq(diesel::dsl::sql::<Nullable<Timestamptz>>("clock_timestamp()")),
-            riders::last_place.eq(Some(Json(place))),
+            riders::last_seen_at.eq(clock_timestamp().nullable()),
+            riders::last_place.eq(place),
             riders::cell.eq(cell),
         ))
         .execute(conn)
@@ -343,13 +333,13 @@ pub async fn place(conn: &mut Conn, id: RiderId, place: Place, cell: &str) -> Re
 pub async fn load_up(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<Option<Rider>, Refusal> {
     let row: Option<Rider> = diesel::update(
         riders::table
-            .find(id.0)
+            .find(id)
             .filter(riders::active.lt(riders::capacity))
-            .filter(riders::status.ne(RiderStatus::Offline.as_str())),
+            .filter(riders::status.ne(RiderStatus::Offline)),
     )
     .set((
         riders::active.eq(riders::active + 1),
-        riders::open_offers.eq(diesel::dsl::sql::<diesel::sql_types::Integer>("greatest(0, open_offers - 1)")),
+        riders::open_offers.eq(greatest(0, riders::open_offers - 1)),
         riders::offers_accepted.eq(riders::offers_accepted + 1),
         riders::offers_answered.eq(riders::offers_answered + 1),
         riders::version.eq(riders::version + 1),
@@ -370,7 +360,7 @@ pub async fn load_up(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<Opti
 /// # Errors
 /// What the database says.
 pub async fn unload(conn: &mut Conn, cause: &Cause, id: RiderId, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let row: Rider = diesel::update(riders::table.find(id.0))
+    let row: Rider = diesel::update(riders::table.find(id))
         .set((
             riders::active.eq(riders::active - 1),
             riders::idle_since.eq(now),
@@ -387,7 +377,7 @@ pub async fn unload(conn: &mut Conn, cause: &Cause, id: RiderId, now: DateTime<U
 ///
 /// # Errors
 /// What the database says.
-pub async fn count_no(conn: &mut Conn, ids: &[Uuid]) -> Result<(), Refusal> {
+pub async fn count_no(conn: &mut Conn, ids: &[RiderId]) -> Result<(), Refusal> {
     diesel::update(riders::table.filter(riders::id.eq_any(ids)))
         .set(riders::offers_answered.eq(riders::offers_answered + 1))
         .prepared()

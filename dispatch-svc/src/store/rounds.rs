@@ -5,16 +5,15 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::zone::DispatchAlgorithm;
-use pannier_contracts::{DeliveryId, RiderId, RoundId};
+use pannier_contracts::{DeliveryId, RiderId, RoundId, stored_as_text, text_enum};
 use pannier_engine::{Candidate, Decision, Outcome, POLICY_VERSION, explain};
 use pannier_platform::retention::{After, Forgotten};
-use pannier_platform::{Conn, Prepare as _, Refusal};
+use pannier_platform::{Conn, Json, Prepare as _, Refusal};
 use uuid::Uuid;
 
 use super::schema::rounds;
-use pannier_platform::Json;
 
-/// Rounds of deliveries that are over. Ids grow with time.
+/// Rounds of deliveries that are over. Raw because retention runs it for every service's tables. Ids grow with time.
 pub const FORGOTTEN: Forgotten = Forgotten {
     what: "rounds",
     after: After::History,
@@ -24,12 +23,25 @@ pub const FORGOTTEN: Forgotten = Forgotten {
               WHERE r.at < statement_timestamp() - $2 * interval '1 s' AND NOT d.is_open))",
 };
 
+text_enum! {
+    /// Why `greedy` decided where `horizon` was asked.
+    pub enum Fallback {
+        /// `horizon` took too long.
+        Late => "late",
+        /// `horizon` has not even finished an earlier tick's plan.
+        StillPlanning => "still_planning",
+        /// `horizon` panicked: the log has the reason.
+        Failed => "failed",
+    }
+}
+
+stored_as_text!(Fallback);
+
 /// A round.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = rounds)]
 pub struct Round {
     /// Which round.
-    #[diesel(deserialize_as = Uuid)]
     pub id: RoundId,
     /// When.
     pub at: DateTime<Utc>,
@@ -54,9 +66,9 @@ pub struct Round {
     /// From the question to the answer, milliseconds.
     pub took_ms: i32,
     /// Why `greedy` decided where `horizon` was asked.
-    pub fallback: Option<String>,
+    pub fallback: Option<Fallback>,
     /// Who is to carry it as things stand.
-    pub planned_rider_id: Option<Uuid>,
+    pub planned_rider_id: Option<RiderId>,
 }
 
 impl Round {
@@ -86,32 +98,27 @@ pub struct Made {
     /// From the question to the answer, milliseconds.
     pub took_ms: u64,
     /// Why `greedy` decided where `horizon` was asked.
-    pub fallback: Option<&'static str>,
+    pub fallback: Option<Fallback>,
     /// Who is to carry the round's delivery as things stand.
     pub planned_rider: Option<RiderId>,
 }
 
 /// What is remembered of the newest round of a delivery.
 #[derive(Debug, Clone, QueryableByName)]
+#[diesel(table_name = rounds)]
 pub struct Last {
     /// Of which delivery.
-    #[diesel(sql_type = SqlUuid)]
-    pub delivery_id: Uuid,
+    pub delivery_id: DeliveryId,
     /// When.
-    #[diesel(sql_type = Timestamptz)]
     pub at: DateTime<Utc>,
     /// `offer`, `hold`, `nobody`.
-    #[diesel(sql_type = Text)]
     pub outcome: String,
     /// Why.
-    #[diesel(sql_type = Nullable<Text>)]
     pub reason: Option<String>,
     /// When a hold is looked at again.
-    #[diesel(sql_type = Nullable<Timestamptz>)]
     pub until_at: Option<DateTime<Utc>>,
     /// Who was to carry it.
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    pub planned_rider_id: Option<Uuid>,
+    pub planned_rider_id: Option<RiderId>,
 }
 
 /// Until when a decision holds, if it is a hold.
@@ -145,6 +152,7 @@ async fn insert_some(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) 
     let json = |decision: &Decision| serde_json::to_string(&decision.candidates).map_err(|e| Refusal::Bug(e.into()));
     let candidates = new.iter().map(|(_, decision, _)| json(decision)).collect::<Result<Vec<_>, _>>()?;
     let int = |n: u64| i32::try_from(n).unwrap_or(i32::MAX);
+    // Raw: as many rows as there are, in one text that is prepared once.
     diesel::sql_query(
         "INSERT INTO rounds (id, delivery_id, at, outcome, reason, until_at, policy_version, candidates, left_out, policy, seed,
              steps, took_ms, fallback, planned_rider_id)
@@ -155,8 +163,8 @@ async fn insert_some(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) 
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Integer, _>(i32::try_from(POLICY_VERSION).unwrap_or(i32::MAX))
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|(id, ..)| id.0).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|(_, d, _)| d.delivery.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|(_, d, _)| d.delivery).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(new.iter().map(|(_, d, _)| d.outcome.as_str()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(new.iter().map(|(_, d, _)| d.outcome.reason()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Timestamptz>>, _>(new.iter().map(|(_, d, _)| until(d)).collect::<Vec<_>>())
@@ -168,7 +176,7 @@ async fn insert_some(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) 
     .bind::<Array<Integer>, _>(new.iter().map(|(.., made)| int(u64::from(made.steps))).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(new.iter().map(|(.., made)| int(made.took_ms)).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(new.iter().map(|(.., made)| made.fallback).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(new.iter().map(|(.., made)| made.planned_rider.map(|r| r.0)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(new.iter().map(|(.., made)| made.planned_rider).collect::<Vec<_>>())
     .prepared()
     .execute(conn)
     .await?;
@@ -193,12 +201,12 @@ pub fn why(decision: &Decision, now: DateTime<Utc>, rider: RiderId) -> Option<St
 #[must_use]
 pub fn last(decision: &Decision, made: &Made, now: DateTime<Utc>) -> Last {
     Last {
-        delivery_id: decision.delivery.0,
+        delivery_id: decision.delivery,
         at: now,
         outcome: decision.outcome.as_str().to_owned(),
         reason: decision.outcome.reason().map(str::to_owned),
         until_at: until(decision),
-        planned_rider_id: made.planned_rider.map(|rider| rider.0),
+        planned_rider_id: made.planned_rider,
     }
 }
 
@@ -206,7 +214,8 @@ pub fn last(decision: &Decision, made: &Made, now: DateTime<Utc>) -> Last {
 ///
 /// # Errors
 /// What the database says.
-pub async fn newest(conn: &mut Conn, deliveries: &[Uuid]) -> Result<Vec<Last>, Refusal> {
+pub async fn newest(conn: &mut Conn, deliveries: &[DeliveryId]) -> Result<Vec<Last>, Refusal> {
+    // Raw: a lateral join reads one row of each delivery by an index.
     Ok(diesel::sql_query(
         "SELECT d.id AS delivery_id, r.at, r.outcome, r.reason, r.until_at, r.planned_rider_id
          FROM unnest($1) AS d(id)
@@ -229,7 +238,7 @@ pub async fn page(
     limit: i64,
 ) -> Result<Vec<Round>, Refusal> {
     Ok(rounds::table
-        .filter(rounds::delivery_id.eq(delivery.0))
+        .filter(rounds::delivery_id.eq(delivery))
         .filter(rounds::id.gt(after.unwrap_or(Uuid::nil())))
         .order(rounds::id)
         .limit(limit)

@@ -162,7 +162,7 @@ impl Dispatcher {
         let (mut again_in, mut decided) = (TICK, Vec::new());
         for decision in answer.plan.decisions {
             // What belongs to another zone is only there to keep its riders busy.
-            let Some(delivery) = seen.delivery(decision.delivery).filter(|d| d.zone_id.0 == *zone) else { continue };
+            let Some(delivery) = seen.delivery(decision.delivery).filter(|d| d.zone_id == *zone) else { continue };
             if let Some(until) = rounds::until(&decision) {
                 again_in = again_in.min((until - seen.now).to_std().unwrap_or_default());
             }
@@ -259,7 +259,7 @@ fn is_news(decision: &Decision, planned: Option<RiderId>, seen: &Seen, minute_ms
         (Some(until), Some(before)) => (until - before).abs(),
         _ => TimeDelta::zero(),
     };
-    let was_planned = last.planned_rider_id.map(RiderId);
+    let was_planned = last.planned_rider_id;
     let is_lost = |rider: RiderId| decision.candidates.iter().any(|c| c.rider == rider && c.gate.is_some());
     // A kitchen slipped, or the planned rider was lost: that is news at once.
     let minute = TimeDelta::milliseconds(minute_ms);

@@ -175,8 +175,6 @@ mod tests {
     use pannier_contracts::{OrderId, Place, Version, ZoneId};
 
     use super::*;
-    use crate::store::zones::ZoneName;
-    use pannier_platform::Json;
 
     const SHOP: MerchantId = MerchantId(uuid::Uuid::from_u128(1));
 
@@ -192,8 +190,8 @@ mod tests {
             self.now + delta(minutes * self.minute_ms)
         }
 
-        fn zone() -> ZoneName {
-            ZoneName("test".parse::<ZoneId>().unwrap())
+        fn zone() -> ZoneId {
+            "test".parse().unwrap()
         }
 
         /// Opened so many minutes ago, ten minutes late against a statement of 15.
@@ -202,7 +200,7 @@ mod tests {
             Opened {
                 zone_id: Self::zone(),
                 merchant_id: SHOP,
-                pickup: Json(Place::new(50.0, 10.0).unwrap()),
+                pickup: Place::new(50.0, 10.0).unwrap(),
                 opened_at: self.at(-ago),
                 ready_at: self.at(15 - ago),
                 stated_ready_at: Some(self.at(15 - ago)),
@@ -236,7 +234,7 @@ mod tests {
                 merchant_id: SHOP,
                 merchant_name: "Shop".to_owned(),
                 zone_id: of.zone_id,
-                pickup: of.pickup.clone(),
+                pickup: of.pickup,
                 dropoff: of.pickup,
                 ready_at: of.ready_at,
                 promise_at: of.ready_at,

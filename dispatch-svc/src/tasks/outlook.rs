@@ -36,7 +36,7 @@ impl Lately {
     pub fn new(opened: Vec<Opened>) -> Self {
         let mut zones: HashMap<ZoneId, Zone> = HashMap::new();
         for one in opened {
-            zones.entry(one.zone_id.0.clone()).or_default().opened.push(one);
+            zones.entry(one.zone_id.clone()).or_default().opened.push(one);
         }
         Self { zones }
     }
@@ -63,7 +63,7 @@ impl Lately {
         // Made anew each time: the places of shops lie on this moment's plane.
         let mut demand = Demand::new(SHOP_HALF_LIFE_MIN * minute_ms, ZONE_HALF_LIFE_MIN * minute_ms);
         for one in opened.iter().rev() {
-            demand.record_order(one.merchant_id, plane.point(&one.pickup.0), one.opened_at.timestamp_millis());
+            demand.record_order(one.merchant_id, plane.point(&one.pickup), one.opened_at.timestamp_millis());
         }
         // It counts by the minutes of clocks.
         let of_city = |rate: f64| rate * minute_ms as f64 / 60_000.0;
@@ -96,8 +96,6 @@ mod tests {
     use pannier_contracts::{MerchantId, Place};
 
     use super::*;
-    use crate::store::zones::ZoneName;
-    use pannier_platform::Json;
 
     fn zone() -> ZoneId {
         "test".parse().unwrap()
@@ -106,9 +104,9 @@ mod tests {
     fn opened(now: DateTime<Utc>, shop: u128, ago_s: i64) -> Opened {
         let at = now - TimeDelta::seconds(ago_s);
         Opened {
-            zone_id: ZoneName(zone()),
+            zone_id: zone(),
             merchant_id: MerchantId(uuid::Uuid::from_u128(shop)),
-            pickup: Json(Place::new(50.0, 10.0).unwrap()),
+            pickup: Place::new(50.0, 10.0).unwrap(),
             opened_at: at,
             ready_at: at + TimeDelta::minutes(i64::try_from(shop).unwrap()),
             stated_ready_at: None,

@@ -7,29 +7,17 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::zone::DispatchAlgorithm;
-use pannier_contracts::{DeliveryId, RiderId, ZoneId, text_enum};
+use pannier_contracts::{DeliveryId, RiderId, ZoneId};
 use pannier_engine::{self as engine, Plan, Policy, Route, Snapshot};
 use tokio::task::JoinHandle;
 
 use super::ticks::{Ticks, ZoneTicks};
-use crate::store::rounds::Made;
+use crate::store::rounds::{Fallback, Made};
 
 /// An answer later than so many budgets is dropped.
 const LATE: u32 = 4;
 /// A budget is never smaller than so many steps.
 const FEWEST_STEPS: u32 = 16;
-
-text_enum! {
-    /// Why `greedy` decided where `horizon` was asked.
-    pub enum Fallback {
-        /// `horizon` took too long.
-        Late => "late",
-        /// `horizon` has not even finished an earlier tick's plan.
-        StillPlanning => "still_planning",
-        /// `horizon` panicked: the log has the reason.
-        Failed => "failed",
-    }
-}
 
 /// A plan, and how it came about.
 #[derive(Debug, Clone)]
@@ -61,7 +49,7 @@ impl Answer {
             seed: self.plan.report.seed,
             steps: self.plan.report.steps,
             took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
-            fallback: self.fallback.map(Fallback::as_str),
+            fallback: self.fallback,
             planned_rider: None,
         }
     }
@@ -250,7 +238,7 @@ mod tests {
         let (planner, go, budgets) = slow(Duration::from_millis(1));
         let first = ask(&planner).await;
         assert_eq!((first.plan.report.algorithm, first.fallback), (DispatchAlgorithm::Greedy, Some(Fallback::Late)));
-        assert_eq!(first.made().fallback, Some("late"));
+        assert_eq!(first.made().fallback, Some(Fallback::Late));
         // It is still at it: no second one begins.
         let second = ask(&planner).await;
         assert_eq!(

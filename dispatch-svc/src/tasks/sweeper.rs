@@ -2,24 +2,22 @@
 
 use std::time::Duration;
 
-use diesel::QueryableByName;
-use diesel::sql_types::Uuid as SqlUuid;
-use diesel_async::RunQueryDsl as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, RiderId};
 use pannier_platform::leases::Lease;
 use pannier_platform::{Cause, Conn, Db, Instance, Refusal, Stop, timers};
-use uuid::Uuid;
 
 use crate::commands::advance::set_moments;
 use crate::commands::{close_offers, silence};
-use crate::domain::deadlines::{self, kind};
+use crate::domain::deadlines;
+use crate::domain::lifecycle::is_unassigned;
 use crate::store;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(10);
+/// Timers have so long to do what the sweeper would do, seconds.
+const LATE_S: i64 = 2;
 /// A rider not heard of for so long gets no offers, seconds.
 const STALE_S: i64 = 60;
 /// … is an alarm, and what they have not picked up goes to somebody else, seconds.
@@ -77,45 +75,12 @@ enum Found {
     Carried(DeliveryId),
 }
 
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-}
-
-async fn ids(conn: &mut Conn, sql: &str) -> Result<Vec<Uuid>, Refusal> {
-    Ok(diesel::sql_query(sql).load::<Row>(conn).await?.into_iter().map(|r| r.id).collect())
-}
-
 async fn list(conn: &mut Conn) -> Result<Vec<Found>, Refusal> {
     let mut found = Vec::new();
-    let offers = ids(
-        conn,
-        "SELECT DISTINCT delivery_id AS id FROM offers
-         WHERE state = 'sent' AND expires_at < statement_timestamp() - interval '2 s'
-         UNION
-         SELECT d.id FROM deliveries d WHERE d.is_open AND d.state = 'offered'
-             AND NOT EXISTS (SELECT FROM offers o WHERE o.delivery_id = d.id AND o.state = 'sent')",
-    );
-    found.extend(offers.await?.into_iter().map(|id| Found::Offers(DeliveryId(id))));
-    // An alarm takes the place of the timer that raised it.
-    let timers = ids(
-        conn,
-        "SELECT d.id FROM deliveries d
-         CROSS JOIN LATERAL (VALUES
-             (d.state = 'scheduled', 'search', ''),
-             (d.state IN ('scheduled', 'searching', 'offered'), 'give_up', ''),
-             (d.state IN ('scheduled', 'searching', 'offered'), 'at_risk', 'at_risk'),
-             (d.state = 'assigned', 'no_movement', ''),
-             (d.state IN ('picked_up', 'at_dropoff'), 'slow_ride', 'slow_ride'),
-             (d.state = 'returning', 'slow_return', 'slow_return')) AS t(needed, kind, alarm)
-         WHERE t.needed
-             AND d.is_open
-             AND NOT EXISTS (SELECT FROM timers WHERE aggregate_id = d.id AND kind = t.kind)
-             AND NOT EXISTS (SELECT FROM alarms a WHERE a.aggregate_id = d.id AND a.kind = t.alarm AND a.resolved_at IS NULL)
-         GROUP BY d.id",
-    );
-    found.extend(timers.await?.into_iter().map(|id| Found::Timers(DeliveryId(id))));
+    let offers = store::offers::deliveries_to_settle(conn, LATE_S).await?;
+    found.extend(offers.into_iter().map(Found::Offers));
+    let timers = store::deliveries::without_timers(conn).await?;
+    found.extend(timers.into_iter().map(Found::Timers));
 
     let silent = store::riders::silent(conn, STALE_S, None).await?;
     found.extend(silent.into_iter().map(Found::Stale));
@@ -138,17 +103,17 @@ async fn settle(conn: &mut Conn, cause: &Cause, found: Found) -> Result<(), Refu
 }
 
 async fn set_missing_timers(conn: &mut Conn, id: DeliveryId) -> Result<(), Refusal> {
-    use DeliveryState as D;
     let delivery = store::deliveries::lock(conn, id).await?;
     tracing::warn!(delivery.id = %id, state = %delivery.state, "Delivery {id} had lost a timer");
-    let (kind, wait) = match delivery.state {
-        D::Scheduled | D::Searching | D::Offered => return set_moments(conn, &delivery).await.map(drop),
-        D::Assigned => (kind::NO_MOVEMENT, deadlines::NO_MOVEMENT),
-        D::PickedUp | D::AtDropoff => (kind::RIDE, deadlines::RIDE),
-        D::Returning => (kind::RETURN, deadlines::RETURN),
-        D::AtPickup | D::Delivered | D::Returned | D::Failed | D::Cancelled | D::Unassignable => return Ok(()),
-    };
-    timers::set(conn, "delivery", id.0, kind, delivery.state_since + wait).await
+    if is_unassigned(delivery.state) {
+        return set_moments(conn, &delivery).await.map(drop);
+    }
+    match deadlines::fixed(delivery.state) {
+        Some(deadline) => {
+            timers::set(conn, "delivery", id.0, deadline.kind, delivery.state_since + deadline.after).await
+        }
+        None => Ok(()),
+    }
 }
 
 async fn act<F>(db: &Db, body: F) -> Result<(), Refusal>

@@ -7,7 +7,8 @@ use pannier_contracts::ZoneId;
 use pannier_contracts::zone::DispatchAlgorithm;
 use serde::Serialize;
 
-use super::planner::{Answer, Fallback};
+use super::planner::Answer;
+use crate::store::rounds::Fallback;
 
 /// So many plans tell how long plans take.
 const LATELY: usize = 100;

@@ -36,7 +36,7 @@ impl OnTimer for DispatchTimers {
                 advance(conn, cause, &delivery, Trigger::Search, How::default()).await.map(drop)
             }
             kind::AT_RISK if is_unassigned(delivery.state) => {
-                alarm(conn, "at_risk", &delivery, "no rider yet, and the food is ready").await
+                alarm(conn, kind::AT_RISK, &delivery, "no rider yet, and the food is ready").await
             }
             kind::GIVE_UP if is_unassigned(delivery.state) => {
                 let how = How { reason: Some("no_rider"), ..How::default() };
@@ -44,10 +44,10 @@ impl OnTimer for DispatchTimers {
             }
             kind::NO_MOVEMENT if delivery.state == DeliveryState::Assigned => watch(conn, &delivery).await,
             kind::RIDE if matches!(delivery.state, DeliveryState::PickedUp | DeliveryState::AtDropoff) => {
-                alarm(conn, "slow_ride", &delivery, "the food has been on the road for 45 minutes").await
+                alarm(conn, kind::RIDE, &delivery, "the food has been on the road for 45 minutes").await
             }
             kind::RETURN if delivery.state == DeliveryState::Returning => {
-                alarm(conn, "slow_return", &delivery, "the food has been on its way back for 60 minutes").await
+                alarm(conn, kind::RETURN, &delivery, "the food has been on its way back for 60 minutes").await
             }
             _ => Ok(()),
         }
@@ -56,11 +56,11 @@ impl OnTimer for DispatchTimers {
 
 /// Has the rider moved since last looked at? If not, and they are not at the shop, somebody should call them.
 async fn watch(conn: &mut Conn, delivery: &Delivery) -> Result<(), Refusal> {
-    let Some(rider) = delivery.rider() else { return Ok(()) };
-    let place = store::riders::last_place(&store::riders::load(conn, rider).await?);
-    let before = delivery.watched_place.as_ref().map(|p| p.0);
+    let Some(rider) = delivery.rider_id else { return Ok(()) };
+    let place = store::riders::load(conn, rider).await?.last_place;
+    let before = delivery.watched_place;
     let is_fine = place.is_some_and(|here| {
-        here.distance_m(&delivery.pickup.0) <= ARRIVED_M
+        here.distance_m(&delivery.pickup) <= ARRIVED_M
             || before.is_none_or(|before| here.distance_m(&before) > JITTER_M)
     });
     if is_fine {

@@ -4,40 +4,37 @@ mod steps;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Text};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
-use pannier_contracts::{DeliveryId, MerchantId, OfferId, OrderId, Place, RiderId, Version};
-use pannier_platform::{Conn, Refusal};
+use pannier_contracts::{DeliveryId, MerchantId, OfferId, OrderId, Place, RiderId, Version, ZoneId};
+use pannier_platform::db::functions::clock_timestamp;
+use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
 pub use self::steps::{Times, advance, note_ready, offer_all, open, replan, watch};
 use super::schema::{deliveries, offers};
-use super::zones::ZoneName;
-use pannier_platform::Json;
-use pannier_platform::db::functions::clock_timestamp;
+use crate::domain::deadlines;
+use crate::domain::lifecycle::{is_carried, is_unassigned, states_where};
 
 /// A delivery.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = deliveries)]
 pub struct Delivery {
     /// Which delivery.
-    #[diesel(deserialize_as = Uuid)]
     pub id: DeliveryId,
     /// The order it carries.
-    #[diesel(deserialize_as = Uuid)]
     pub order_id: OrderId,
     /// The shop.
-    #[diesel(deserialize_as = Uuid)]
     pub merchant_id: MerchantId,
     /// Its name, for the rider.
     pub merchant_name: String,
     /// Whose policy it follows.
-    #[diesel(deserialize_as = String)]
-    pub zone_id: ZoneName,
+    pub zone_id: ZoneId,
     /// Where the shop is.
-    pub pickup: Json<Place>,
+    pub pickup: Place,
     /// Where the customer is.
-    pub dropoff: Json<Place>,
+    pub dropoff: Place,
     /// When the kitchen means to be done.
     pub ready_at: DateTime<Utc>,
     /// What the customer was told.
@@ -45,15 +42,13 @@ pub struct Delivery {
     /// What a PIN is checked with.
     pub pin_hash: String,
     /// Where it is.
-    #[diesel(deserialize_as = String)]
     pub state: DeliveryState,
     /// How often it has changed.
-    #[diesel(deserialize_as = i64)]
     pub version: Version,
     /// One more with every reassignment.
     pub attempt: i32,
     /// Who carries it, or carried it when it ended.
-    pub rider_id: Option<Uuid>,
+    pub rider_id: Option<RiderId>,
     /// Why it ended early.
     pub reason: Option<String>,
     /// Since when we know it.
@@ -71,7 +66,7 @@ pub struct Delivery {
     /// When the customer had it.
     pub delivered_at: Option<DateTime<Utc>>,
     /// Where the rider was when last looked at.
-    pub watched_place: Option<Json<Place>>,
+    pub watched_place: Option<Place>,
     /// What the shop said first; not kept of old ones.
     pub stated_ready_at: Option<DateTime<Utc>>,
     /// Since when the shop says that it is ready.
@@ -79,12 +74,6 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Who carries it, or carried it when it ended.
-    #[must_use]
-    pub fn rider(&self) -> Option<RiderId> {
-        self.rider_id.map(RiderId)
-    }
-
     /// As the world sees it.
     #[must_use]
     pub fn snapshot(&self) -> DeliverySnapshot {
@@ -94,8 +83,8 @@ impl Delivery {
             state: self.state,
             order_id: self.order_id,
             merchant_id: self.merchant_id,
-            zone_id: self.zone_id.0.clone(),
-            rider_id: self.rider(),
+            zone_id: self.zone_id.clone(),
+            rider_id: self.rider_id,
             attempt: self.attempt,
             ready_at: self.ready_at,
             picked_up_at: self.picked_up_at,
@@ -105,26 +94,13 @@ impl Delivery {
     }
 }
 
-/// The states in which a rider has it.
-pub const CARRIED: &[&str] = &[
-    DeliveryState::Assigned.as_str(),
-    DeliveryState::AtPickup.as_str(),
-    DeliveryState::PickedUp.as_str(),
-    DeliveryState::AtDropoff.as_str(),
-    DeliveryState::Returning.as_str(),
-];
-
-/// The states in which it wants a rider.
-pub const UNASSIGNED: &[&str] =
-    &[DeliveryState::Scheduled.as_str(), DeliveryState::Searching.as_str(), DeliveryState::Offered.as_str()];
-
 /// Locks a delivery. Whatever touches its offers or its riders' load locks it first, so nothing waits in a circle.
 ///
 /// # Errors
 /// `NotFound`.
 pub async fn lock(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> {
     deliveries::table
-        .find(id.0)
+        .find(id)
         .select(Delivery::as_select())
         .for_no_key_update()
         .first(conn)
@@ -139,7 +115,7 @@ pub async fn lock(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> 
 /// `NotFound`.
 pub async fn lock_now(conn: &mut Conn, id: DeliveryId) -> Result<(Delivery, DateTime<Utc>), Refusal> {
     deliveries::table
-        .find(id.0)
+        .find(id)
         .select((Delivery::as_select(), clock_timestamp()))
         .for_no_key_update()
         .first(conn)
@@ -158,7 +134,7 @@ pub async fn lock_of_offer(
     rider: RiderId,
 ) -> Result<(Delivery, DateTime<Utc>), Refusal> {
     let of_offer =
-        offers::table.filter(offers::id.eq(offer.0)).filter(offers::rider_id.eq(rider.0)).select(offers::delivery_id);
+        offers::table.filter(offers::id.eq(offer)).filter(offers::rider_id.eq(rider)).select(offers::delivery_id);
     deliveries::table
         .filter(deliveries::id.eq_any(of_offer))
         .select((Delivery::as_select(), clock_timestamp()))
@@ -173,7 +149,7 @@ pub async fn lock_of_offer(
 ///
 /// # Errors
 /// What the database refuses.
-pub async fn lock_all(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<(Delivery, DateTime<Utc>)>, Refusal> {
+pub async fn lock_all(conn: &mut Conn, ids: &[DeliveryId]) -> Result<Vec<(Delivery, DateTime<Utc>)>, Refusal> {
     Ok(deliveries::table
         .filter(deliveries::id.eq_any(ids))
         .order(deliveries::id)
@@ -189,7 +165,7 @@ pub async fn lock_all(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<(Delivery, Da
 /// What the database says.
 pub async fn lock_of_order(conn: &mut Conn, order: OrderId) -> Result<Option<Delivery>, Refusal> {
     Ok(deliveries::table
-        .filter(deliveries::order_id.eq(order.0))
+        .filter(deliveries::order_id.eq(order))
         .select(Delivery::as_select())
         .for_no_key_update()
         .first(conn)
@@ -203,7 +179,7 @@ pub async fn lock_of_order(conn: &mut Conn, order: OrderId) -> Result<Option<Del
 /// `NotFound`.
 pub async fn load(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> {
     deliveries::table
-        .find(id.0)
+        .find(id)
         .select(Delivery::as_select())
         .first(conn)
         .await
@@ -215,7 +191,7 @@ pub async fn load(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> 
 ///
 /// # Errors
 /// What the database says.
-pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Delivery>, Refusal> {
+pub async fn these(conn: &mut Conn, ids: &[DeliveryId]) -> Result<Vec<Delivery>, Refusal> {
     Ok(deliveries::table
         .filter(deliveries::id.eq_any(ids))
         .order(deliveries::id)
@@ -228,15 +204,15 @@ pub async fn these(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Delivery>, Refus
 ///
 /// # Errors
 /// What the database says.
-pub async fn unassigned(conn: &mut Conn, zone: Option<&str>) -> Result<Vec<Delivery>, Refusal> {
+pub async fn unassigned(conn: &mut Conn, zone: Option<&ZoneId>) -> Result<Vec<Delivery>, Refusal> {
     let query = deliveries::table
         .filter(deliveries::is_open)
-        .filter(deliveries::state.eq_any(UNASSIGNED))
+        .filter(deliveries::state.eq_any(states_where(is_unassigned)))
         .order(deliveries::id)
         .select(Delivery::as_select())
         .into_boxed();
     Ok(match zone {
-        Some(zone) => query.filter(deliveries::zone_id.eq(zone.to_owned())).load(conn).await?,
+        Some(zone) => query.filter(deliveries::zone_id.eq(zone.clone())).load(conn).await?,
         None => query.load(conn).await?,
     })
 }
@@ -248,11 +224,44 @@ pub async fn unassigned(conn: &mut Conn, zone: Option<&str>) -> Result<Vec<Deliv
 pub async fn carried(conn: &mut Conn) -> Result<Vec<Delivery>, Refusal> {
     Ok(deliveries::table
         .filter(deliveries::is_open)
-        .filter(deliveries::state.eq_any(CARRIED))
+        .filter(deliveries::state.eq_any(states_where(is_carried)))
         .order((deliveries::assigned_at, deliveries::id))
         .select(Delivery::as_select())
         .load(conn)
         .await?)
+}
+
+/// Open deliveries without a timer that their state has, by the rule [`deadlines::kept`]. An alarm takes the place of the
+/// timer that raised it.
+///
+/// # Errors
+/// What the database says.
+pub async fn without_timers(conn: &mut Conn) -> Result<Vec<DeliveryId>, Refusal> {
+    let rule = DeliveryState::ALL.iter().flat_map(|state| deadlines::kept(*state).iter().map(|kind| (*state, *kind)));
+    let (states, kinds): (Vec<DeliveryState>, Vec<&str>) = rule.unzip();
+    let alarming: Vec<bool> = kinds.iter().map(|kind| deadlines::raises_alarm(kind)).collect();
+    // Raw: joins the rule, which is no table, and the platform's tables.
+    let rows: Vec<Id> = diesel::sql_query(
+        "SELECT DISTINCT d.id FROM deliveries d
+         JOIN unnest($1, $2, $3) AS rule (state, kind, alarming) ON rule.state = d.state
+         WHERE d.is_open
+             AND NOT EXISTS (SELECT FROM timers t WHERE t.aggregate_id = d.id AND t.kind = rule.kind)
+             AND NOT (rule.alarming AND EXISTS (SELECT FROM alarms a
+                 WHERE a.aggregate_id = d.id AND a.kind = rule.kind AND a.resolved_at IS NULL))",
+    )
+    .bind::<Array<Text>, _>(states)
+    .bind::<Array<Text>, _>(kinds)
+    .bind::<Array<Bool>, _>(alarming)
+    .prepared()
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+#[derive(QueryableByName)]
+#[diesel(table_name = deliveries)]
+struct Id {
+    id: DeliveryId,
 }
 
 /// An order as far as demand and kitchens are concerned.
@@ -260,13 +269,11 @@ pub async fn carried(conn: &mut Conn) -> Result<Vec<Delivery>, Refusal> {
 #[diesel(table_name = deliveries)]
 pub struct Opened {
     /// Where.
-    #[diesel(deserialize_as = String)]
-    pub zone_id: ZoneName,
+    pub zone_id: ZoneId,
     /// Of which shop.
-    #[diesel(deserialize_as = Uuid)]
     pub merchant_id: MerchantId,
     /// Its counter.
-    pub pickup: Json<Place>,
+    pub pickup: Place,
     /// When dispatch heard of it.
     pub opened_at: DateTime<Utc>,
     /// When its kitchen meant to be done.
@@ -280,7 +287,6 @@ pub struct Opened {
     /// When the food left the shop.
     pub picked_up_at: Option<DateTime<Utc>>,
     /// Where it is.
-    #[diesel(deserialize_as = String)]
     pub state: DeliveryState,
     /// Since when it is in its state.
     pub state_since: DateTime<Utc>,
@@ -300,8 +306,8 @@ pub async fn newest(conn: &mut Conn, limit: i64) -> Result<Vec<Opened>, Refusal>
 /// What the database says.
 pub async fn carried_by(conn: &mut Conn, rider: RiderId) -> Result<Vec<Delivery>, Refusal> {
     Ok(deliveries::table
-        .filter(deliveries::rider_id.eq(rider.0))
-        .filter(deliveries::state.eq_any(CARRIED))
+        .filter(deliveries::rider_id.eq(rider))
+        .filter(deliveries::state.eq_any(states_where(is_carried)))
         .order(deliveries::id)
         .select(Delivery::as_select())
         .load(conn)
@@ -329,7 +335,7 @@ pub async fn page(conn: &mut Conn, shown: Shown, after: Option<Uuid>, limit: i64
         .select(Delivery::as_select())
         .into_boxed();
     if let Some(rider) = shown.rider {
-        query = query.filter(deliveries::rider_id.eq(rider.0));
+        query = query.filter(deliveries::rider_id.eq(rider));
     }
     if shown.open {
         query = query.filter(deliveries::is_open);

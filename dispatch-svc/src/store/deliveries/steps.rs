@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::order::OrderSnapshot;
-use pannier_contracts::{DeliveryId, Lifecycle as _, Place, RiderId, Version};
+use pannier_contracts::{DeliveryId, Lifecycle as _, Place, Version};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 
 use super::Delivery;
@@ -14,7 +14,6 @@ use crate::domain::actions;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
 use crate::store::offers::audience;
 use crate::store::schema::deliveries;
-use pannier_platform::Json;
 
 /// Opens the delivery of an order, and tells.
 ///
@@ -29,19 +28,19 @@ pub async fn open(
 ) -> Result<Delivery, Refusal> {
     let row: Option<Delivery> = diesel::insert_into(deliveries::table)
         .values((
-            deliveries::id.eq(DeliveryId::generate().0),
-            deliveries::order_id.eq(order.id.0),
-            deliveries::merchant_id.eq(order.merchant_id.0),
+            deliveries::id.eq(DeliveryId::generate()),
+            deliveries::order_id.eq(order.id),
+            deliveries::merchant_id.eq(order.merchant_id),
             deliveries::merchant_name.eq(&order.merchant_name),
-            deliveries::zone_id.eq(order.zone_id.as_str()),
-            deliveries::pickup.eq(Json(order.pickup)),
-            deliveries::dropoff.eq(Json(order.dropoff)),
+            deliveries::zone_id.eq(&order.zone_id),
+            deliveries::pickup.eq(order.pickup),
+            deliveries::dropoff.eq(order.dropoff),
             deliveries::ready_at.eq(ready_at),
             deliveries::stated_ready_at.eq(ready_at),
             deliveries::promise_at.eq(order.promise_at),
             deliveries::pin_hash.eq(&order.pin_hash),
-            deliveries::state.eq(DeliveryState::Scheduled.as_str()),
-            deliveries::version.eq(Version::FIRST.0),
+            deliveries::state.eq(DeliveryState::Scheduled),
+            deliveries::version.eq(Version::FIRST),
             deliveries::opened_at.eq(now),
             deliveries::state_since.eq(now),
         ))
@@ -125,16 +124,17 @@ pub async fn offer_all(
     if changed.is_empty() {
         return Ok(offered);
     }
+    // Raw: several rows, each set to values of its own.
     let written = diesel::sql_query(
         "UPDATE deliveries d SET state = new.state, version = new.version, state_since = $1
          FROM unnest($2, $3, $4, $5) AS new (id, seen, version, state)
          WHERE d.id = new.id AND d.version = new.seen",
     )
     .bind::<Timestamptz, _>(now)
-    .bind::<Array<SqlUuid>, _>(changed.iter().map(|(before, _)| before.id.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(changed.iter().map(|(before, _)| before.version.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(changed.iter().map(|(_, after)| after.version.0).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(changed.iter().map(|(_, after)| after.state.as_str()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(changed.iter().map(|(before, _)| before.id).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(changed.iter().map(|(before, _)| before.version).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(changed.iter().map(|(_, after)| after.version).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(changed.iter().map(|(_, after)| after.state).collect::<Vec<_>>())
     .prepared()
     .execute(conn)
     .await?;
@@ -155,10 +155,10 @@ async fn write(
     kind: &str,
 ) -> Result<Delivery, Refusal> {
     let next = Delivery { version: seen.version.next(), ..next };
-    let changed = diesel::update(deliveries::table.find(seen.id.0).filter(deliveries::version.eq(seen.version.0)))
+    let changed = diesel::update(deliveries::table.find(seen.id).filter(deliveries::version.eq(seen.version)))
         .set((
-            deliveries::state.eq(next.state.as_str()),
-            deliveries::version.eq(next.version.0),
+            deliveries::state.eq(next.state),
+            deliveries::version.eq(next.version),
             deliveries::ready_at.eq(next.ready_at),
             deliveries::promise_at.eq(next.promise_at),
             deliveries::attempt.eq(next.attempt),
@@ -170,7 +170,7 @@ async fn write(
             deliveries::picked_up_at.eq(next.picked_up_at),
             deliveries::at_dropoff_at.eq(next.at_dropoff_at),
             deliveries::delivered_at.eq(next.delivered_at),
-            deliveries::watched_place.eq(next.watched_place.clone()),
+            deliveries::watched_place.eq(next.watched_place),
             deliveries::ready_seen_at.eq(next.ready_seen_at),
         ))
         .prepared()
@@ -180,7 +180,7 @@ async fn write(
         return Err(Refusal::Conflict);
     }
     // Who loses it hears of it, too: the record no longer names them.
-    let told = next.rider_id.or(seen.rider_id).map(|rider| audience(RiderId(rider)));
+    let told = next.rider_id.or(seen.rider_id).map(audience);
     events::append(conn, cause, kind, told, &next.snapshot()).await?;
     Ok(next)
 }
@@ -190,7 +190,7 @@ async fn write(
 /// # Errors
 /// What the database says.
 pub async fn note_ready(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> Result<(), Refusal> {
-    diesel::update(deliveries::table.find(id.0).filter(deliveries::ready_seen_at.is_null()))
+    diesel::update(deliveries::table.find(id).filter(deliveries::ready_seen_at.is_null()))
         .set(deliveries::ready_seen_at.eq(now))
         .prepared()
         .execute(conn)
@@ -203,9 +203,6 @@ pub async fn note_ready(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> 
 /// # Errors
 /// What the database says.
 pub async fn watch(conn: &mut Conn, id: DeliveryId, place: Option<Place>) -> Result<(), Refusal> {
-    diesel::update(deliveries::table.find(id.0))
-        .set(deliveries::watched_place.eq(place.map(Json)))
-        .execute(conn)
-        .await?;
+    diesel::update(deliveries::table.find(id)).set(deliveries::watched_place.eq(place)).execute(conn).await?;
     Ok(())
 }

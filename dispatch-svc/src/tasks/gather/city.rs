@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use futures::FutureExt as _;
-use pannier_contracts::{DeliveryId, RiderId, ZoneId};
+use pannier_contracts::{DeliveryId, RiderId, Version, ZoneId};
 use pannier_platform::event_log::{EventLog, LoggedEvent};
 use pannier_platform::{Db, Refusal, Stop};
 use serde::Deserialize;
@@ -54,10 +54,10 @@ struct Changed {
     zones: bool,
     /// Riders' coarse places are needed.
     places: bool,
-    deliveries: BTreeSet<Uuid>,
-    riders: BTreeSet<Uuid>,
+    deliveries: BTreeSet<DeliveryId>,
+    riders: BTreeSet<RiderId>,
     /// What this process wrote itself and has taken over: the event of it says nothing new.
-    known: HashMap<Uuid, i64>,
+    known: HashMap<Uuid, Version>,
 }
 
 /// What an event's snapshot names.
@@ -136,8 +136,8 @@ impl City {
         };
         {
             let mut changed = self.changed();
-            if changed.known.get(&event.aggregate_id).is_some_and(|version| *version >= event.version) {
-                if changed.known.get(&event.aggregate_id) == Some(&event.version) {
+            if changed.known.get(&event.aggregate_id).is_some_and(|version| version.0 >= event.version) {
+                if changed.known.get(&event.aggregate_id) == Some(&Version(event.version)) {
                     changed.known.remove(&event.aggregate_id);
                 }
                 return;
@@ -146,14 +146,14 @@ impl City {
                 // All of it is read anyway.
                 "delivery" | "offer" | "rider" if changed.all => {}
                 "delivery" => {
-                    changed.deliveries.insert(event.aggregate_id);
-                    changed.riders.extend(named.rider_id.map(|rider| rider.0));
+                    changed.deliveries.insert(DeliveryId(event.aggregate_id));
+                    changed.riders.extend(named.rider_id);
                 }
                 "offer" => {
-                    changed.deliveries.extend(named.delivery_id.map(|delivery| delivery.0));
-                    changed.riders.extend(named.rider_id.map(|rider| rider.0));
+                    changed.deliveries.extend(named.delivery_id);
+                    changed.riders.extend(named.rider_id);
                 }
-                "rider" => drop(changed.riders.insert(event.aggregate_id)),
+                "rider" => drop(changed.riders.insert(RiderId(event.aggregate_id))),
                 "zone" => changed.zones = true,
                 _ => return,
             }
@@ -251,8 +251,8 @@ impl City {
         if changed.deliveries.is_empty() && changed.riders.is_empty() && !changed.zones {
             return Ok(());
         }
-        let deliveries: Vec<Uuid> = changed.deliveries.into_iter().collect();
-        let riders: Vec<Uuid> = changed.riders.into_iter().collect();
+        let deliveries: Vec<DeliveryId> = changed.deliveries.into_iter().collect();
+        let riders: Vec<RiderId> = changed.riders.into_iter().collect();
         let asked = riders.clone();
         let (deliveries, offers, riders_now, zones_now) = self
             .db
@@ -263,7 +263,7 @@ impl City {
                         false => store::deliveries::these(conn, &deliveries).await?,
                     };
                     let unassigned = |d: &&store::Delivery| crate::domain::lifecycle::is_unassigned(d.state);
-                    let wanting: Vec<Uuid> = rows.iter().filter(unassigned).map(|d| d.id.0).collect();
+                    let wanting: Vec<DeliveryId> = rows.iter().filter(unassigned).map(|d| d.id).collect();
                     let offers = match wanting.is_empty() {
                         true => Vec::new(),
                         false => store::offers::of_deliveries(conn, &wanting).await?,
@@ -290,8 +290,8 @@ impl City {
     pub async fn wrote(&self, sent: Sent) {
         {
             let mut changed = self.changed();
-            changed.known.extend(sent.deliveries.iter().map(|d| (d.id.0, d.version.0)));
-            changed.known.extend(sent.offers.iter().map(|o| (o.id.0, o.version.0)));
+            changed.known.extend(sent.deliveries.iter().map(|d| (d.id.0, d.version)));
+            changed.known.extend(sent.offers.iter().map(|o| (o.id.0, o.version)));
         }
         let mut memory = self.memory.lock().await;
         let Some(memory) = memory.as_mut() else { return };
@@ -304,7 +304,7 @@ impl City {
         }
         for offer in sent.offers {
             if gathered.deliveries.contains_key(&offer.delivery_id) {
-                let offers = gathered.offers.entry(offer.delivery_id.0).or_default();
+                let offers = gathered.offers.entry(offer.delivery_id).or_default();
                 if offers.iter().all(|known| known.id != offer.id) {
                     offers.push(offer);
                 }

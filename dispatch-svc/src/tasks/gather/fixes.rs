@@ -9,7 +9,6 @@ use pannier_contracts::{Place, RiderId};
 
 use super::Gathered;
 use crate::fleet::Fleet;
-use crate::store;
 
 /// As many riders who could be asked now are looked for per shop: enough for a choice. Those who are near and full are
 /// seen with them, and may be planned for later.
@@ -69,7 +68,7 @@ impl Gathered {
 
     fn last_known(&self, id: RiderId) -> Option<(Place, i64)> {
         let rider = self.riders.get(&id)?;
-        Some((store::riders::last_place(rider)?, rider.last_seen_at?.timestamp_millis()))
+        Some((rider.last_place?, rider.last_seen_at?.timestamp_millis()))
     }
 
     fn coarse<'a>(&'a self, pickup: &'a Place, radius_m: f64) -> impl Iterator<Item = (RiderId, (Place, i64))> + 'a {

@@ -16,7 +16,6 @@ use pannier_contracts::offer::OfferState;
 use pannier_contracts::zone::Policy;
 use pannier_contracts::{DeliveryId, Place, RiderId, ZoneId};
 use pannier_platform::{Conn, Db, Refusal, timers};
-use uuid::Uuid;
 
 pub use self::city::City;
 use crate::domain::lifecycle::{is_carried, is_unassigned};
@@ -50,10 +49,10 @@ pub struct Gathered {
     /// Without a rider.
     deliveries: BTreeMap<DeliveryId, Delivery>,
     /// Their newest rounds.
-    newest: HashMap<Uuid, Last>,
+    newest: HashMap<DeliveryId, Last>,
     /// What riders have, in the order in which they took it.
     carried: BTreeMap<(Option<DateTime<Utc>>, DeliveryId), Delivery>,
-    offers: HashMap<Uuid, Vec<Offer>>,
+    offers: HashMap<DeliveryId, Vec<Offer>>,
     riders: BTreeMap<RiderId, Rider>,
     /// How many open offers a rider has.
     open: HashMap<RiderId, u32>,
@@ -64,7 +63,7 @@ impl Gathered {
     /// Reads it all.
     async fn read_all(conn: &mut Conn) -> Result<Self, Refusal> {
         let unassigned = store::deliveries::unassigned(conn, None).await?;
-        let ids: Vec<Uuid> = unassigned.iter().map(|d| d.id.0).collect();
+        let ids: Vec<DeliveryId> = unassigned.iter().map(|d| d.id).collect();
         let offers = store::offers::of_deliveries(conn, &ids).await?;
         let newest = store::rounds::newest(conn, &ids).await?;
         let carried = store::deliveries::carried(conn).await?;
@@ -81,24 +80,24 @@ impl Gathered {
             zones,
         };
         for offer in offers {
-            gathered.offers.entry(offer.delivery_id.0).or_default().push(offer);
+            gathered.offers.entry(offer.delivery_id).or_default().push(offer);
         }
         gathered.count_open();
         Ok(gathered)
     }
 
     /// Takes over what these deliveries and riders are now; those that are over, or off shift, go.
-    fn update(&mut self, deliveries: Vec<Delivery>, offers: Vec<Offer>, riders: (&[Uuid], Vec<Rider>)) {
+    fn update(&mut self, deliveries: Vec<Delivery>, offers: Vec<Offer>, riders: (&[RiderId], Vec<Rider>)) {
         for delivery in deliveries {
             self.put(delivery);
         }
-        let mut by_delivery: HashMap<Uuid, Vec<Offer>> = HashMap::new();
+        let mut by_delivery: HashMap<DeliveryId, Vec<Offer>> = HashMap::new();
         for offer in offers {
-            by_delivery.entry(offer.delivery_id.0).or_default().push(offer);
+            by_delivery.entry(offer.delivery_id).or_default().push(offer);
         }
-        self.offers.extend(by_delivery.into_iter().filter(|(id, _)| self.deliveries.contains_key(&DeliveryId(*id))));
+        self.offers.extend(by_delivery.into_iter().filter(|(id, _)| self.deliveries.contains_key(id)));
         for id in riders.0 {
-            self.riders.remove(&RiderId(*id));
+            self.riders.remove(id);
         }
         let on_shift = riders.1.into_iter().filter(|r| r.status != pannier_contracts::rider::RiderStatus::Offline);
         self.riders.extend(on_shift.map(|r| (r.id, r)));
@@ -112,8 +111,8 @@ impl Gathered {
             self.deliveries.insert(delivery.id, delivery);
             return;
         }
-        self.newest.remove(&delivery.id.0);
-        self.offers.remove(&delivery.id.0);
+        self.newest.remove(&delivery.id);
+        self.offers.remove(&delivery.id);
         if is_carried(delivery.state) {
             self.carried.insert((delivery.assigned_at, delivery.id), delivery);
         }
@@ -144,7 +143,7 @@ impl Gathered {
 
 async fn zones(conn: &mut Conn) -> Result<HashMap<ZoneId, (Policy, Vec<Place>)>, Refusal> {
     let zones = store::zones::all(conn).await?;
-    Ok(zones.into_iter().map(|z| (z.id.0, (z.policy.0, z.polygon.0))).collect())
+    Ok(zones.into_iter().map(|z| (z.id, (z.policy, z.polygon))).collect())
 }
 
 /// Reads what customers ordered lately.
@@ -165,7 +164,7 @@ impl Gathered {
     /// Does a delivery of this zone want a rider?
     #[must_use]
     pub fn has_waiting(&self, zone: &ZoneId) -> bool {
-        self.deliveries.values().any(|d| d.zone_id.0 == *zone)
+        self.deliveries.values().any(|d| d.zone_id == *zone)
     }
 
     /// A delivery that wants a rider, as it was read.
@@ -177,7 +176,7 @@ impl Gathered {
     /// The newest round of a delivery that wants a rider.
     #[must_use]
     pub fn newest_round(&self, id: DeliveryId) -> Option<&Last> {
-        self.newest.get(&id.0)
+        self.newest.get(&id)
     }
 
     /// Orders on board and offers to be answered.

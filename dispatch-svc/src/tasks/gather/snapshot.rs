@@ -13,7 +13,7 @@ use pannier_engine::{self as engine, Plane, Ready, TravelModel};
 use super::Seen;
 use crate::domain::route::{Ahead, Leg, ahead};
 use crate::fleet::Fleet;
-use crate::store::{self, Delivery, Offer, Rider};
+use crate::store::{Delivery, Offer, Rider};
 use crate::tasks::kitchens;
 use crate::tasks::outlook::Lately;
 
@@ -41,15 +41,15 @@ impl Seen {
         policy: &Policy,
         lately: &Lately,
     ) -> Option<(engine::Snapshot, bool)> {
-        let here: Vec<&Delivery> = self.deliveries.values().filter(|d| d.zone_id.0 == *zone).collect();
+        let here: Vec<&Delivery> = self.deliveries.values().filter(|d| d.zone_id == *zone).collect();
         // Any place of the zone will do, if it is the same for everything in the snapshot.
-        let plane = Plane::around(&here.first()?.pickup.0);
+        let plane = Plane::around(&here.first()?.pickup);
         let minute_ms = policy.minute_ms;
         let travel = travel_model(minute_ms);
 
         let asked = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);
-        let busy = self.carried.values().filter(|d| d.zone_id.0 == *zone).filter_map(Delivery::rider);
-        let pickups = here.iter().map(|d| d.pickup.0);
+        let busy = self.carried.values().filter(|d| d.zone_id == *zone).filter_map(|d| d.rider_id);
+        let pickups = here.iter().map(|d| d.pickup);
         let (fixes, is_exact) = self.fixes(fleet, pickups, f64::from(policy.radius_m), asked.chain(busy)).await;
 
         let legs = self.legs();
@@ -64,7 +64,7 @@ impl Seen {
 
         let to_fetch = |d: &&Delivery| matches!(d.state, DeliveryState::Assigned | DeliveryState::AtPickup);
         let in_kitchens = here.iter().copied().chain(self.carried.values().filter(to_fetch));
-        let in_kitchens = in_kitchens.filter(|d| d.zone_id.0 == *zone);
+        let in_kitchens = in_kitchens.filter(|d| d.zone_id == *zone);
         // Without anything to go by, what the shop says.
         let word = lately.word(zone, minute_ms);
         let ready = word.map(|word| word.ready(in_kitchens, self.now)).unwrap_or_default();
@@ -72,14 +72,14 @@ impl Seen {
         let listed: HashSet<RiderId> = riders.iter().map(|r| r.id).collect();
         let mut deliveries: BTreeMap<DeliveryId, engine::Delivery> = BTreeMap::new();
         for d in self.deliveries.values() {
-            if d.zone_id.0 == *zone || self.open_offers(d).any(|o| listed.contains(&o.rider_id)) {
+            if d.zone_id == *zone || self.open_offers(d).any(|o| listed.contains(&o.rider_id)) {
                 // Those of another zone are decided there.
-                let wanted = if d.zone_id.0 == *zone { policy.offers_per_delivery } else { 0 };
+                let wanted = if d.zone_id == *zone { policy.offers_per_delivery } else { 0 };
                 deliveries.insert(d.id, self.engine_delivery(d, wanted, &plane, &ready));
             }
         }
         for d in self.carried.values().filter(to_fetch) {
-            if d.rider().is_some_and(|rider| listed.contains(&rider)) {
+            if d.rider_id.is_some_and(|rider| listed.contains(&rider)) {
                 deliveries.insert(d.id, self.engine_delivery(d, 0, &plane, &ready));
             }
         }
@@ -96,7 +96,7 @@ impl Seen {
 
     /// Offers of a delivery that are not answered.
     fn open_offers(&self, d: &Delivery) -> impl Iterator<Item = &Offer> {
-        self.offers.get(&d.id.0).into_iter().flatten().filter(|o| o.state == OfferState::Sent)
+        self.offers.get(&d.id).into_iter().flatten().filter(|o| o.state == OfferState::Sent)
     }
 
     fn engine_delivery(
@@ -106,7 +106,7 @@ impl Seen {
         plane: &Plane,
         ready: &HashMap<DeliveryId, Ready>,
     ) -> engine::Delivery {
-        let offers = self.offers.get(&d.id.0).map_or(&[][..], Vec::as_slice);
+        let offers = self.offers.get(&d.id).map_or(&[][..], Vec::as_slice);
         let offered_to: Vec<RiderId> = self.open_offers(d).map(|o| o.rider_id).collect();
         let excluded: HashSet<RiderId> =
             offers.iter().filter(|o| excludes(o, d.attempt, self.now)).map(|o| o.rider_id).collect();
@@ -114,8 +114,8 @@ impl Seen {
         engine::Delivery {
             id: d.id,
             shop: d.merchant_id,
-            pickup: plane.point(&d.pickup.0),
-            dropoff: plane.point(&d.dropoff.0),
+            pickup: plane.point(&d.pickup),
+            dropoff: plane.point(&d.dropoff),
             ready: ready.get(&d.id).cloned().unwrap_or_else(|| kitchens::said(d)),
             promise_at_ms: d.promise_at.timestamp_millis(),
             opened_at_ms: d.opened_at.timestamp_millis(),
@@ -128,7 +128,7 @@ impl Seen {
     fn legs(&self) -> HashMap<RiderId, Vec<Leg>> {
         let mut legs: HashMap<RiderId, Vec<Leg>> = HashMap::new();
         for d in self.carried.values() {
-            let Some(rider) = d.rider() else { continue };
+            let Some(rider) = d.rider_id else { continue };
             // When the rider says that it happened: a tap made offline comes late.
             let since = match d.state {
                 DeliveryState::AtPickup => d.at_pickup_at,
@@ -141,8 +141,8 @@ impl Seen {
                 shop: d.merchant_id,
                 state: d.state,
                 since_ms: since.unwrap_or(d.state_since).timestamp_millis(),
-                pickup: d.pickup.0,
-                dropoff: d.dropoff.0,
+                pickup: d.pickup,
+                dropoff: d.dropoff,
                 ready_at_ms: d.ready_at.timestamp_millis(),
             });
         }
@@ -184,8 +184,7 @@ impl Seen {
     fn riders_on_shift(&self, zone: &ZoneId) -> usize {
         match self.zones.get(zone) {
             Some((_, outline)) => {
-                let (area, places) =
-                    (Area::inside(outline), self.riders.values().filter_map(store::riders::last_place));
+                let (area, places) = (Area::inside(outline), self.riders.values().filter_map(|rider| rider.last_place));
                 places.filter(|place| area.contains(place)).count()
             }
             None => self.riders.len(),
