@@ -1,4 +1,4 @@
-//! The one place that constructs things: read it to know what this process is made of.
+//! Builds the service from its settings: everything that this process runs is constructed here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,45 +11,45 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Notify;
 
-use crate::fleet::{Fleet, Locations, locations};
+use crate::fleet::{Fleet, PositionQueue, positions};
 use crate::http;
 use crate::messaging::on_order::OnOrder;
 use crate::store::{IS_OPEN, rounds};
+use crate::tasks::city::CityCache;
 use crate::tasks::dispatcher::Dispatcher;
-use crate::tasks::gather::City;
 use crate::tasks::planner::Planner;
 use crate::tasks::sweeper;
 use crate::tasks::timers::DispatchTimers;
 
-/// See `config/default.toml`.
+/// The settings; `config/default.toml` explains each.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
-    /// What every service has.
+    /// Those that every service has.
     #[serde(flatten)]
     pub service: service::Settings,
-    /// `redis://…`: where positions are kept.
+    /// The Redis that keeps positions: `redis://…`.
     pub redis_url: SecretString,
-    /// Positions that wait to be written, at most.
+    /// The most positions that may wait to be written.
     pub locations_waiting: usize,
-    /// How long a plan of a zone may take, milliseconds.
+    /// The time budget of a zone's plan, milliseconds.
     pub plan_budget_ms: u64,
 }
 
-/// dispatch-svc, built and not yet running.
+/// The service, built and not yet running.
 #[derive(Debug)]
 pub struct App {
     service: Service,
-    locations: Locations,
+    positions: PositionQueue,
     planner: Arc<Planner>,
-    city: Arc<City>,
+    city: Arc<CityCache>,
     timer_nudge: Arc<Notify>,
 }
 
 impl App {
-    /// Binds the port, starts the tasks.
+    /// Binds the port and starts the tasks, which end at `stop`.
     ///
     /// # Errors
-    /// A sentence that names what is wrong with the settings.
+    /// When a setting is out of its bounds, or the database or the port cannot be used; the message names it.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let budget = Duration::from_millis(settings.plan_budget_ms);
         anyhow::ensure!((1..=10_000).contains(&settings.plan_budget_ms), "plan_budget_ms is 1 to 10000");
@@ -60,36 +60,36 @@ impl App {
         let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;
 
         service.consume(OnOrder);
-        let (locations, writer) = locations::channel(db.clone(), fleet.clone(), settings.locations_waiting);
+        let (positions, writer) = positions::channel(db.clone(), fleet.clone(), settings.locations_waiting);
         service.tasks.essential("positions", writer.run(stop.clone()));
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());
         service.tasks.essential("timers", timers);
         let planner = Arc::new(Planner::new(budget));
-        let city = Arc::new(City::new(db.clone()));
+        let city = Arc::new(CityCache::new(db.clone()));
         let dispatcher = Dispatcher::new(db.clone(), fleet, Arc::clone(&planner), Arc::clone(&city));
         service.tasks.essential("dispatcher", dispatcher.run(service.log.clone(), holder.clone(), stop.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
-        Ok(Self { service, locations, planner, city, timer_nudge })
+        Ok(Self { service, positions, planner, city, timer_nudge })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// When the socket has no address.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.service.address()
     }
 
-    /// Makes the timers look at once: tests move time in the database and then ring this.
+    /// Makes the timers look for due ones at once. For tests that move time in the database.
     #[must_use]
     pub fn timer_nudge(&self) -> Arc<Notify> {
         Arc::clone(&self.timer_nudge)
     }
 
-    /// The city in memory: tests compare it with the tables.
+    /// The city in memory. For tests that compare it with the tables.
     #[must_use]
-    pub fn city(&self) -> Arc<City> {
+    pub fn city(&self) -> Arc<CityCache> {
         Arc::clone(&self.city)
     }
 
@@ -98,13 +98,13 @@ impl App {
     /// # Errors
     /// When the HTTP server cannot start.
     pub async fn run(self) -> anyhow::Result<()> {
-        let (log, locations) = (Data::new(self.service.log.clone()), Data::new(self.locations));
+        let (log, positions) = (Data::new(self.service.log.clone()), Data::new(self.positions));
         let (planner, city) = (Data::new(self.planner), Data::new(self.city));
         self.service
             .run("dispatch", "dispatch", move |config| {
                 config
                     .app_data(log.clone())
-                    .app_data(locations.clone())
+                    .app_data(positions.clone())
                     .app_data(planner.clone())
                     .app_data(city.clone())
                     .configure(http::routes);

@@ -1,12 +1,11 @@
-//! dispatch-svc: who carries what.
+//! dispatch-svc decides which rider carries which delivery.
 //!
-//! Owns schema `dispatch`: zones, riders, deliveries, offers, and the rounds that explain them; and the fleet's positions
-//! in Redis. From pickup on its delivery row decides what becomes of an order. News out: `delivery.*`, `zone.published`;
-//! `offer.*` and `rider.*` are logged only. News in: orders.
+//! It owns the schema `dispatch` (zones, riders, deliveries, offers, and the rounds that explain decisions) and the riders'
+//! positions in Redis. From pickup on its delivery decides what becomes of the order. It publishes `delivery.*` and
+//! `zone.published`; `offer.*` and `rider.*` are logged only. It consumes events of orders.
 //!
-//! PostgreSQL is the truth about load, capacity, offers and assignments. Redis only knows where riders are: losing it makes
-//! dispatch slower and loses nothing. It never reads another service's tables, never waits for another machine inside a
-//! transaction, and never takes an empty answer from Redis for "there are no riders".
+//! PostgreSQL is the truth about load, capacity, offers and assignments. Redis only has positions: without it dispatch is
+//! less exact and loses nothing.
 
 pub mod app;
 pub mod commands;

@@ -1,4 +1,4 @@
-//! The process: settings, logging, build, run until told to stop.
+//! The process: reads the settings, builds the service, and runs it until a stop signal.
 
 use dispatch_svc::app::{App, Settings};
 use pannier_platform::{Stop, config, logging, stop};

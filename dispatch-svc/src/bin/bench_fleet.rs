@@ -1,13 +1,12 @@
-//! How many searches for riders Redis serves: ring by ring, as the dispatcher asks, and in one GEO set of the whole city.
-//! `pannier bench orders` runs it; by hand: `REDIS_URL=redis://… SECONDS_EACH=5 bench_fleet`.
+//! Measures how many searches for riders Redis serves: over cells, as the dispatcher asks, and in one GEO set of the whole
+//! city. `pannier bench orders` runs it; by hand: `REDIS_URL=redis://… SECONDS_EACH=5 bench_fleet`.
 //!
 //! Prints one line of JSON per city: riders, ring searches a second, searches in one set a second.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use dispatch_svc::fleet::Fleet;
-use dispatch_svc::fleet::redis::Fix;
+use dispatch_svc::fleet::{Fix, Fleet};
 use pannier_contracts::{Place, RiderId};
 use pannier_platform::Namespace;
 use serde_json::json;
@@ -18,18 +17,18 @@ const CITIES: [u64; 3] = [1_000, 20_000, 100_000];
 /// A city is a square with this edge: a metropolis and its suburbs.
 const EDGE_M: f64 = 30_000.0;
 const METRES_PER_DEGREE: f64 = 111_195.0;
-/// What the dispatcher asks: so many riders, at most so far away.
+/// The riders that the dispatcher asks for per search, and the radius of the default policy.
 const WANTED: usize = 20;
 const RADIUS_M: f64 = 5_000.0;
-/// Searches under way at once.
+/// Concurrent searches.
 const AT_ONCE: usize = 8;
-/// Riders written in one piece.
+/// Riders that are written at once.
 const BATCH: usize = 512;
 
-/// The n-th of places that fill the city evenly and follow no order: a low-discrepancy sequence.
+/// The n-th place of a low-discrepancy sequence: places that fill the city evenly, in no visible order.
 fn place(n: u64) -> Place {
     let part = |share: f64| (0.5 + n as f64 * share).fract() * EDGE_M / METRES_PER_DEGREE;
-    // The parts of the plastic number; near the equator a degree is as long in both directions.
+    // Powers of the inverse plastic number; near the equator a degree is as long in both directions.
     Place::new(-0.22 + part(0.754_877_666_246_693), -78.51 + part(0.569_840_290_998_053))
         .unwrap_or_else(|_| unreachable!("a city near the equator is on the earth"))
 }
@@ -46,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
         let one_key = format!("{namespace}.one");
         let ids: Vec<RiderId> = (0..riders).map(|_| RiderId::generate()).collect();
         fill(&fleet, &mut plain, &one_key, &ids).await?;
-        // Fixes are fresh for a minute.
+        // Positions are fresh for a minute.
         let lasting = lasting.min(Duration::from_secs(15));
         let ring_per_s = {
             let fleet = &fleet;
@@ -68,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
         })
         .await?;
         println!("{}", json!({ "riders": riders, "ring_per_s": ring_per_s, "one_key_per_s": one_key_per_s }));
-        forget(&mut plain, &namespace).await?;
+        delete_keys(&mut plain, &namespace).await?;
     }
     Ok(())
 }
@@ -95,7 +94,7 @@ async fn fill(
     Ok(())
 }
 
-/// Searches at different places for so long, several at once; every one has to find somebody.
+/// The searches per second at different places, several at once, over `lasting`. Each of them has to find a rider.
 async fn per_second<F, Fut>(lasting: Duration, search: F) -> anyhow::Result<f64>
 where
     F: Fn(u64) -> Fut,
@@ -115,7 +114,7 @@ where
     Ok(done as f64 / began.elapsed().as_secs_f64())
 }
 
-async fn forget(plain: &mut redis::aio::MultiplexedConnection, namespace: &str) -> anyhow::Result<()> {
+async fn delete_keys(plain: &mut redis::aio::MultiplexedConnection, namespace: &str) -> anyhow::Result<()> {
     let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{namespace}.*")).query_async(plain).await?;
     for some in keys.chunks(BATCH) {
         redis::cmd("DEL").arg(some).query_async::<()>(plain).await?;

@@ -1,45 +1,44 @@
-//! A rider says yes: one winner, in time by the database's clock, within their capacity; everybody else hears the truth.
+//! A rider accepts an offer. One rider wins, if the offer has not expired by the database's clock and their capacity allows.
 
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::{OfferId, RiderId};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::advance::{How, advance};
-use super::close_offers::too_late;
-use super::tap::reassigned;
+use super::apply_trigger::{TransitionDetails, apply_trigger};
+use super::refusals::{offer_closed, reassigned};
 use crate::domain::lifecycle::{OfferTrigger, Trigger};
-use crate::store::offers::Which;
+use crate::store::offers::OfferFilter;
 use crate::store::{self, Delivery};
 
-/// Takes the offer. Taking it again is no failure while the rider still has the delivery.
+/// Accepts the offer. Accepting again succeeds while the rider still has the delivery.
 ///
 /// # Errors
-/// 409 `offer_expired`, `offer_revoked`, `no_capacity`, `reassigned`.
+/// [`Refusal::NotFound`] when the offer is another rider's; [`Refusal::Illegal`] `offer_expired`, `offer_revoked`,
+/// `no_capacity` or `reassigned`.
 pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: OfferId) -> Result<Delivery, Refusal> {
-    let (delivery, now) = store::deliveries::lock_of_offer(conn, id, rider).await?;
-    let offer = store::offers::of_rider(conn, id, rider).await?;
+    let (delivery, now) = store::deliveries::lock_by_offer(conn, id, rider).await?;
+    let offer = store::offers::load_for_rider(conn, id, rider).await?;
     match offer.state {
         OfferState::Sent => {}
         OfferState::Accepted if delivery.rider_id == Some(rider) => return Ok(delivery),
         OfferState::Accepted => return Err(reassigned(&delivery)),
-        _ => return Err(too_late(&offer, OfferTrigger::Accept)),
+        _ => return Err(offer_closed(&offer, OfferTrigger::Accept)),
     }
-    let others = Which::Others(rider);
-    let why = Some("already_assigned");
-    let revoked = store::offers::close(conn, cause, &delivery, others, OfferTrigger::Revoke, why).await?;
-    // Riders are counted in the order of their ids, so that two acceptances never wait in a circle; and before the offer
-    // is taken, so that this assignment never overlaps with one that has just ended.
+    let (others, reason) = (OfferFilter::ToOthers(rider), Some("already_assigned"));
+    let revoked = store::offers::close(conn, cause, &delivery, others, OfferTrigger::Revoke, reason).await?;
+    // Riders' rows are written in the order of their ids, so that two acceptances never wait for each other in a circle;
+    // and before the offer is accepted, so that this assignment does not overlap with one that has just ended.
     let (before, after): (Vec<RiderId>, Vec<RiderId>) = revoked.iter().map(|o| o.rider_id).partition(|id| *id < rider);
-    store::riders::count_closed(conn, &before).await?;
-    let loaded = store::riders::load_up(conn, cause, rider).await?;
-    store::riders::count_closed(conn, &after).await?;
-    let in_time = Which::InTime(id);
-    let taken = store::offers::close(conn, cause, &delivery, in_time, OfferTrigger::Accept, None).await?;
-    if taken.is_empty() {
-        return Err(too_late(&offer, OfferTrigger::Accept));
+    store::riders::remove_open_offers(conn, &before).await?;
+    let carrier = store::riders::add_delivery(conn, cause, rider).await?;
+    store::riders::remove_open_offers(conn, &after).await?;
+    let unexpired = OfferFilter::NotExpired(id);
+    let accepted = store::offers::close(conn, cause, &delivery, unexpired, OfferTrigger::Accept, None).await?;
+    if accepted.is_empty() {
+        return Err(offer_closed(&offer, OfferTrigger::Accept));
     }
-    let Some(loaded) = loaded else {
-        // All of this is undone: the offer stays open until it expires.
+    let Some(carrier) = carrier else {
+        // The transaction is rolled back: the offer stays open until it expires.
         return Err(Refusal::Illegal {
             code: "no_capacity",
             detail: "you have as many orders as you can take".to_owned(),
@@ -47,8 +46,8 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
             allowed: vec!["decline".to_owned()],
         });
     };
-    let how = How { rider: Some(rider), from: loaded.last_place, ..How::at(now) };
-    let delivery = advance(conn, cause, &delivery, Trigger::Accept, how).await?;
+    let details = TransitionDetails { rider: Some(rider), from: carrier.last_place, ..TransitionDetails::at(now) };
+    let delivery = apply_trigger(conn, cause, &delivery, Trigger::Accept, details).await?;
     tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} is carried by {rider}", delivery.id);
     Ok(delivery)
 }

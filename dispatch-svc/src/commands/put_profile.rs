@@ -1,4 +1,4 @@
-//! A rider says who they are.
+//! A rider creates or changes their profile.
 
 use pannier_contracts::rider::{RiderSnapshot, RiderStatus};
 use pannier_contracts::{RiderId, Version};
@@ -6,16 +6,16 @@ use pannier_platform::{Cause, Conn, Refusal};
 
 use crate::store::{self, Rider};
 
-/// What a rider says about themselves.
+/// A rider's profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
-    /// What they are called.
+    /// Their name.
     pub name: String,
-    /// `bicycle`, `scooter`, `car`.
+    /// Their vehicle: `bicycle`, `scooter`, `car` or any other word.
     pub vehicle: String,
-    /// How fast they usually go, metres per second.
+    /// Their usual speed, metres per second.
     pub speed_mps: f64,
-    /// How many orders they can take at once.
+    /// The most deliveries that they carry at once.
     pub capacity: i32,
 }
 
@@ -34,7 +34,7 @@ impl Profile {
         if self.vehicle.trim().is_empty() || self.vehicle.chars().count() > 40 {
             return wrong("/vehicle", "a vehicle has 1 to 40 characters: bicycle, scooter, car");
         }
-        // A simulated city's riders are as much faster as their city is, so the upper bound is generous.
+        // Riders of a simulated city are faster by the city's factor, hence the generous upper bound.
         if !(0.1..=3_000.0).contains(&self.speed_mps) {
             return wrong("/speed_mps", "a speed is 0.1 to 3000 metres per second");
         }
@@ -45,10 +45,11 @@ impl Profile {
     }
 }
 
-/// Makes or changes the rider.
+/// Creates or changes the rider.
 ///
 /// # Errors
-/// 422 when it is no valid profile; 409 `carrying` when they have more orders than they say they can take.
+/// [`Refusal::Invalid`] `profile_invalid`; [`Refusal::Illegal`] `carrying` when they have more deliveries and offers than
+/// the new capacity.
 pub async fn put_profile(conn: &mut Conn, cause: &Cause, id: RiderId, profile: &Profile) -> Result<Rider, Refusal> {
     profile.check()?;
     let Some(rider) = store::riders::find(conn, id).await? else {
@@ -65,7 +66,7 @@ pub async fn put_profile(conn: &mut Conn, cause: &Cause, id: RiderId, profile: &
         };
         return store::riders::insert(conn, cause, &rider).await;
     };
-    // Nobody asks them while we look.
+    // Locked, so that no offer is sent to them meanwhile.
     let rider = store::riders::lock(conn, &[id]).await?.pop().unwrap_or(rider);
     if profile.capacity < rider.active + rider.open_offers {
         return Err(Refusal::Illegal {
@@ -75,7 +76,7 @@ pub async fn put_profile(conn: &mut Conn, cause: &Cause, id: RiderId, profile: &
             allowed: Vec::new(),
         });
     }
-    store::riders::advance(conn, cause, "profile_changed", &rider, |r| {
+    store::riders::update(conn, cause, "profile_changed", &rider, |r| {
         r.name.clone_from(&profile.name);
         r.vehicle.clone_from(&profile.vehicle);
         r.speed_mps = profile.speed_mps;

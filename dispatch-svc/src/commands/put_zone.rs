@@ -1,42 +1,55 @@
-//! Operations draw a zone, or change it: its open deliveries follow the new policy at once.
+//! Operations create or change a zone. Its open deliveries follow the new policy at once.
 
 use pannier_contracts::zone::{Policy, ZoneSnapshot};
 use pannier_contracts::{Place, Version, ZoneId};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::advance::set_moments;
+use super::apply_trigger::schedule_deadlines;
 use crate::domain;
 use crate::store;
 
-/// Makes or changes a zone. `seen` is the version that the caller saw, none for a new one.
+/// What operations decide about a zone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ZoneSettings {
+    /// The name that people read.
+    pub name: String,
+    /// The corners of the outline.
+    pub polygon: Vec<Place>,
+    /// How deliveries are dispatched there.
+    pub policy: Policy,
+}
+
+/// Creates the zone, or changes it from the version that the caller has seen.
 ///
 /// # Errors
-/// 422 when it is no valid zone; 412 when it has changed since, or exists and the caller saw nothing.
+/// [`Refusal::Invalid`] when the settings are no valid zone; [`Refusal::Stale`] when the zone is not at the version `seen`;
+/// [`Refusal::NotFound`] when a version is given and there is no zone.
 pub async fn put_zone(
     conn: &mut Conn,
     cause: &Cause,
     id: ZoneId,
     seen: Option<Version>,
-    (name, polygon, policy): (String, Vec<Place>, Policy),
+    settings: ZoneSettings,
 ) -> Result<ZoneSnapshot, Refusal> {
+    let ZoneSettings { name, polygon, policy } = settings;
     domain::zone::check(&name, &polygon, &policy)?;
     let existing = store::zones::find(conn, &id).await?;
-    let made = |version| ZoneSnapshot { id, version, name, polygon, policy };
+    let at_version = |version| ZoneSnapshot { id, version, name, polygon, policy };
     let Some(existing) = existing else {
         if seen.is_some() {
             return Err(Refusal::NotFound("zone"));
         }
-        let zone = made(Version::FIRST);
+        let zone = at_version(Version::FIRST);
         store::zones::insert(conn, cause, &zone).await?;
         return Ok(zone);
     };
     if seen != Some(existing.version) {
         return Err(Refusal::Stale { current: existing.version });
     }
-    let zone = made(existing.version.next());
+    let zone = at_version(existing.version.next());
     store::zones::update(conn, cause, &zone).await?;
     for delivery in store::deliveries::unassigned(conn, Some(&zone.id)).await? {
-        set_moments(conn, &delivery).await?;
+        schedule_deadlines(conn, &delivery).await?;
     }
     Ok(zone)
 }

@@ -1,17 +1,18 @@
-//! Somebody else shall carry it: before pickup only.
+//! A delivery is withdrawn from its rider, or from those who have an offer of it, and searched for again. Before pickup only.
 
 use pannier_contracts::{DeliveryId, Lifecycle as _, Version};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::advance::{How, advance};
+use super::apply_trigger::{TransitionDetails, apply_trigger};
 use crate::domain::actions;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
 use crate::store::{self, Delivery};
 
-/// Takes the delivery from its rider, or the question back from those who were asked, and searches again.
+/// Withdraws the delivery; `seen` is the version that the caller has seen, if it decided on one.
 ///
 /// # Errors
-/// 412 when it has changed since `seen`; 409 when nobody has it or was asked, or the rider has the food.
+/// [`Refusal::NotFound`]; [`Refusal::Stale`] when it is not at the version `seen`; [`Refusal::Illegal`] when nobody has it
+/// or an offer of it, or the rider has the food.
 pub async fn reassign(
     conn: &mut Conn,
     cause: &Cause,
@@ -25,8 +26,8 @@ pub async fn reassign(
     }
     DeliveryLifecycle::next(delivery.state, Trigger::Reassign)
         .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_ops(delivery.state))))?;
-    let next =
-        advance(conn, cause, &delivery, Trigger::Reassign, How { reason: Some(reason), ..How::default() }).await?;
-    tracing::info!(delivery.id = %id, reason, "Delivery {id} shall go to somebody else: {reason}");
+    let details = TransitionDetails { reason: Some(reason), ..TransitionDetails::default() };
+    let next = apply_trigger(conn, cause, &delivery, Trigger::Reassign, details).await?;
+    tracing::info!(delivery.id = %id, reason, "Delivery {id} is searched for again: {reason}");
     Ok(next)
 }

@@ -1,4 +1,4 @@
-//! The dispatcher writes what one look decided: rounds, the deliveries' steps and the offers, in one transaction.
+//! Writes what one tick of the dispatcher decided, in one transaction: rounds, the deliveries' transitions, and the offers.
 
 use std::collections::HashMap;
 
@@ -9,18 +9,20 @@ use pannier_platform::{Cause, Conn, Refusal, timers};
 
 use crate::domain::deadlines;
 use crate::store::offers::NewOffer;
-use crate::store::rounds::{self, Made, NewRound};
+use crate::store::rounds::{self, LatestRound, NewRound, PlanMetadata};
 use crate::store::{self, Delivery, Offer};
 
 /// One decision of a plan.
 #[derive(Debug, Clone)]
 pub struct Decided {
-    /// What the engine says.
+    /// What the engine decided.
     pub decision: Decision,
-    /// How the plan came about.
-    pub made: Made,
+    /// How the plan was made.
+    pub plan: PlanMetadata,
+    /// The rider who is to carry the delivery by the plan.
+    pub planned_rider: Option<RiderId>,
     /// The version of the delivery that was planned for.
-    pub seen: Version,
+    pub version: Version,
 }
 
 impl Decided {
@@ -34,77 +36,81 @@ impl Decided {
 
 /// What was written.
 #[derive(Debug, Clone, Default)]
-pub struct Sent {
-    /// Deliveries that were offered, as they are now.
+pub struct Written {
+    /// The deliveries that were offered, after it.
     pub deliveries: Vec<Delivery>,
     /// Their offers.
     pub offers: Vec<Offer>,
-    /// Rounds, by their deliveries.
-    pub rounds: Vec<rounds::Last>,
+    /// The rounds.
+    pub rounds: Vec<LatestRound>,
 }
 
-/// Asks riders where the delivery is still as it was when the plan was made, and writes down what was decided otherwise.
-/// Whoever cannot take it any more is left out; the next look plans anew.
+/// Sends offers of deliveries that have not changed since the plan was made, to riders who still have room for them, and
+/// writes the rounds. What is left out is decided again by the next plan.
 ///
 /// # Errors
-/// `Conflict` when something changed in this moment: then nothing is written.
-pub async fn send_offers(conn: &mut Conn, cause: &Cause, decided: &[Decided]) -> Result<Sent, Refusal> {
-    let asking: HashMap<DeliveryId, &Decided> =
+/// [`Refusal::Conflict`] when a concurrent update won: nothing is written.
+pub async fn send_offers(conn: &mut Conn, cause: &Cause, decided: &[Decided]) -> Result<Written, Refusal> {
+    let offering: HashMap<DeliveryId, &Decided> =
         decided.iter().filter(|d| !d.riders().is_empty()).map(|d| (d.decision.delivery, d)).collect();
-    let (deliveries, now) = if asking.is_empty() {
+    let (deliveries, now) = if offering.is_empty() {
         (Vec::new(), timers::now(conn).await?)
     } else {
-        let ids: Vec<DeliveryId> = asking.keys().copied().collect();
+        let ids: Vec<DeliveryId> = offering.keys().copied().collect();
         let locked = store::deliveries::lock_all(conn, &ids).await?;
-        let Some(now) = locked.iter().map(|(_, now)| *now).max() else { return Ok(Sent::default()) };
-        let same = |d: &Delivery| asking.get(&d.id).is_some_and(|decided| decided.seen == d.version);
-        (locked.into_iter().map(|(delivery, _)| delivery).filter(same).collect::<Vec<_>>(), now)
+        let Some(now) = locked.iter().map(|(_, now)| *now).max() else { return Ok(Written::default()) };
+        let is_unchanged = |d: &Delivery| offering.get(&d.id).is_some_and(|decided| decided.version == d.version);
+        (locked.into_iter().map(|(delivery, _)| delivery).filter(is_unchanged).collect::<Vec<_>>(), now)
     };
-    let chosen = choose(conn, &deliveries, &asking).await?;
+    let chosen = choose_riders(conn, &deliveries, &offering).await?;
     let offered: Vec<Delivery> = deliveries.into_iter().filter(|d| chosen.contains_key(&d.id)).collect();
     let deliveries = store::deliveries::offer_all(conn, cause, &offered, now).await?;
 
-    let written: Vec<NewRound<'_>> = decided
+    let rounds: Vec<NewRound<'_>> = decided
         .iter()
         .filter(|d| d.riders().is_empty() || chosen.contains_key(&d.decision.delivery))
-        .map(|d| (RoundId::generate(), &d.decision, &d.made))
+        .map(|d| NewRound {
+            id: RoundId::generate(),
+            decision: &d.decision,
+            plan: &d.plan,
+            planned_rider: d.planned_rider,
+        })
         .collect();
-    if written.is_empty() {
-        return Ok(Sent::default());
+    if rounds.is_empty() {
+        return Ok(Written::default());
     }
-    rounds::insert_all(conn, &written, now).await?;
+    rounds::insert_all(conn, &rounds, now).await?;
 
-    let round_of: HashMap<DeliveryId, &NewRound<'_>> = written.iter().map(|new| (new.1.delivery, new)).collect();
+    let round_of: HashMap<DeliveryId, &NewRound<'_>> = rounds.iter().map(|r| (r.decision.delivery, r)).collect();
     let mut new = Vec::new();
     for delivery in &deliveries {
-        let (Some((round, decision, _)), Some(riders)) = (round_of.get(&delivery.id), chosen.get(&delivery.id)) else {
-            continue;
-        };
-        for rider in riders {
-            let why = rounds::why(decision, now, *rider);
-            new.push(NewOffer { delivery, rider: *rider, round: *round, why });
+        let (Some(round), Some(riders)) = (round_of.get(&delivery.id), chosen.get(&delivery.id)) else { continue };
+        for rider in riders.iter().copied() {
+            let why = rounds::why_asked(round.decision, now, rider);
+            new.push(NewOffer { delivery, rider, round: round.id, why });
             tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} offered to {rider}", delivery.id);
         }
     }
     let offers = if new.is_empty() {
         Vec::new()
     } else {
-        let asked: Vec<RiderId> = new.iter().map(|n| n.rider).collect();
-        store::riders::count_asked(conn, &asked).await?;
+        let riders: Vec<RiderId> = new.iter().map(|n| n.rider).collect();
+        store::riders::add_open_offers(conn, &riders).await?;
         store::offers::insert_all(conn, cause, &new, now, now + deadlines::OFFER).await?
     };
-    let rounds = written.iter().map(|(_, decision, made)| rounds::last(decision, made, now)).collect();
-    Ok(Sent { deliveries, offers, rounds })
+    let rounds = rounds.iter().map(|round| LatestRound::new(round, now)).collect();
+    Ok(Written { deliveries, offers, rounds })
 }
 
-/// Who can be asked right now: locked, so that nobody goes offline or fills up meanwhile.
-async fn choose(
+/// The riders of each delivery who can be asked now. They are locked, so that they neither go offline nor get other offers
+/// meanwhile.
+async fn choose_riders(
     conn: &mut Conn,
     deliveries: &[Delivery],
-    asking: &HashMap<DeliveryId, &Decided>,
+    offering: &HashMap<DeliveryId, &Decided>,
 ) -> Result<HashMap<DeliveryId, Vec<RiderId>>, Refusal> {
     let wanted: Vec<(DeliveryId, Vec<RiderId>)> =
-        deliveries.iter().filter_map(|d| asking.get(&d.id).map(|decided| (d.id, decided.riders()))).collect();
+        deliveries.iter().filter_map(|d| offering.get(&d.id).map(|decided| (d.id, decided.riders()))).collect();
     let mut ids: Vec<RiderId> = wanted.iter().flat_map(|(_, riders)| riders.iter().copied()).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
@@ -124,9 +130,9 @@ async fn choose(
     };
     let mut chosen = HashMap::new();
     for (delivery, riders) in wanted {
-        let asked: Vec<RiderId> = riders.into_iter().filter(&mut has_room).collect();
-        if !asked.is_empty() {
-            chosen.insert(delivery, asked);
+        let riders: Vec<RiderId> = riders.into_iter().filter(&mut has_room).collect();
+        if !riders.is_empty() {
+            chosen.insert(delivery, riders);
         }
     }
     Ok(chosen)

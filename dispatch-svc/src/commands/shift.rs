@@ -1,28 +1,28 @@
-//! A rider's shift: online, pause, offline. Asking for what is already so is no failure.
+//! A rider's shift: online, pause, offline. Each command succeeds when its state is reached already.
 
 use pannier_contracts::rider::RiderStatus;
 use pannier_contracts::{Lifecycle as _, Place, RiderId};
 use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 
-use super::close_offers::leave;
+use super::close_offers::revoke;
 use crate::domain::actions;
+use crate::domain::cells;
 use crate::domain::lifecycle::{ShiftLifecycle, ShiftTrigger};
-use crate::fleet::cells;
 use crate::store::{self, Rider};
 
-/// Begins a shift, or takes offers again, here.
+/// Begins a shift at a place, or ends a pause.
 ///
 /// # Errors
-/// `NotFound` without a profile.
+/// [`Refusal::NotFound`] without a profile.
 pub async fn go_online(conn: &mut Conn, cause: &Cause, id: RiderId, place: Place) -> Result<Rider, Refusal> {
     let rider = store::riders::load(conn, id).await?;
     let now = timers::now(conn).await?;
-    let is_there = rider.status == RiderStatus::Available && !rider.stale;
-    let rider = if is_there {
+    let is_online = rider.status == RiderStatus::Available && !rider.stale;
+    let rider = if is_online {
         rider
     } else {
         let was_off = rider.status == RiderStatus::Offline;
-        store::riders::advance(conn, cause, "status_changed", &rider, |r| {
+        store::riders::update(conn, cause, "status_changed", &rider, |r| {
             r.status = RiderStatus::Available;
             r.stale = false;
             if was_off {
@@ -31,27 +31,27 @@ pub async fn go_online(conn: &mut Conn, cause: &Cause, id: RiderId, place: Place
         })
         .await?
     };
-    store::riders::place(conn, id, place, &cells::name(cells::of(&place))).await?;
+    store::riders::set_place(conn, id, place, &cells::name(cells::of(&place))).await?;
     alarms::resolve(conn, id.0).await?;
     Ok(rider)
 }
 
-/// Takes no new offers; finishes what is carried.
+/// Stops new offers. Accepted deliveries are carried on.
 ///
 /// # Errors
-/// 409 when not on shift.
+/// [`Refusal::NotFound`] without a profile; [`Refusal::Illegal`] when not on shift.
 pub async fn pause(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<Rider, Refusal> {
     let rider = store::riders::load(conn, id).await?;
     if rider.status == RiderStatus::Paused {
         return Ok(rider);
     }
-    move_to(conn, cause, &rider, ShiftTrigger::Pause).await
+    apply_shift_trigger(conn, cause, &rider, ShiftTrigger::Pause).await
 }
 
-/// Ends the shift. What they were asked and have not answered counts as a no, at once.
+/// Ends the shift. Open offers are revoked.
 ///
 /// # Errors
-/// 409 `carrying` with orders on board.
+/// [`Refusal::NotFound`] without a profile; [`Refusal::Illegal`] `carrying` while they have deliveries.
 pub async fn go_offline(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<Rider, Refusal> {
     let rider = store::riders::load(conn, id).await?;
     if rider.status == RiderStatus::Offline {
@@ -65,22 +65,27 @@ pub async fn go_offline(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<R
             allowed: vec!["pause".to_owned()],
         });
     }
-    for delivery in store::offers::deliveries_asked_of(conn, id).await? {
-        leave(conn, cause, delivery, id).await?;
+    for delivery in store::offers::deliveries_offered_to(conn, id).await? {
+        revoke(conn, cause, delivery, id).await?;
     }
-    // Whoever offers them something locks them first, so from here on nobody does.
+    // The dispatcher locks a rider before it sends an offer: from here on it sends none to them.
     store::riders::lock(conn, &[id]).await?;
-    if !store::offers::deliveries_asked_of(conn, id).await?.is_empty() {
+    if !store::offers::deliveries_offered_to(conn, id).await?.is_empty() {
         return Err(Refusal::Conflict);
     }
     alarms::resolve(conn, id.0).await?;
-    move_to(conn, cause, &rider, ShiftTrigger::GoOffline).await
+    apply_shift_trigger(conn, cause, &rider, ShiftTrigger::GoOffline).await
 }
 
-async fn move_to(conn: &mut Conn, cause: &Cause, rider: &Rider, trigger: ShiftTrigger) -> Result<Rider, Refusal> {
+async fn apply_shift_trigger(
+    conn: &mut Conn,
+    cause: &Cause,
+    rider: &Rider,
+    trigger: ShiftTrigger,
+) -> Result<Rider, Refusal> {
     let to = ShiftLifecycle::next(rider.status, trigger)
         .map_err(|e| Refusal::illegal(&e, actions::owned(&actions::of_shift(rider.status))))?;
-    store::riders::advance(conn, cause, "status_changed", rider, |r| {
+    store::riders::update(conn, cause, "status_changed", rider, |r| {
         r.status = to;
         r.stale = r.stale && to != RiderStatus::Offline;
     })

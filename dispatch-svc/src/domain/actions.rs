@@ -7,7 +7,7 @@ use pannier_contracts::rider::RiderStatus;
 
 use super::lifecycle::{DeliveryLifecycle, ShiftLifecycle, ShiftTrigger, Trigger};
 
-/// What its rider may tell of a delivery. Taps may jump ahead.
+/// What its rider may report about a delivery. Reports may skip states: `delivered` is accepted from `picked_up` on.
 #[must_use]
 pub fn of_carried(state: DeliveryState) -> &'static [&'static str] {
     use DeliveryState as D;
@@ -43,7 +43,7 @@ pub fn of_shift(status: RiderStatus) -> Vec<&'static str> {
         .collect()
 }
 
-/// As a problem wants them.
+/// The actions as [`pannier_platform::Refusal::Illegal`] holds them.
 #[must_use]
 pub fn owned(actions: &[&'static str]) -> Vec<String> {
     actions.iter().map(|a| (*a).to_owned()).collect()

@@ -1,35 +1,38 @@
-//! Which timers belong to which state, and how long the fixed ones are. The others follow the zone's policy.
+//! Deadlines of deliveries and offers: which timers run in which state, and how long they are.
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use pannier_contracts::delivery::DeliveryState;
+use pannier_contracts::zone::Policy;
 
 use super::lifecycle::is_unassigned;
+use super::zone::DAY_MS;
 
 /// The kinds of timers.
 pub mod kind {
-    /// An offer runs out.
+    /// An offer expires.
     pub const EXPIRY: &str = "offer_expiry";
-    /// A delivery begins to be searched for.
+    /// The search for a rider begins.
     pub const SEARCH: &str = "search";
     /// A delivery without a rider becomes an alarm.
     pub const AT_RISK: &str = "at_risk";
     /// Dispatch gives a delivery up.
     pub const GIVE_UP: &str = "give_up";
-    /// Has the assigned rider moved?
+    /// The assigned rider is checked for movement.
     pub const NO_MOVEMENT: &str = "no_movement";
-    /// The food has been on the road for long.
+    /// The ride to the customer is too long: an alarm.
     pub const RIDE: &str = "slow_ride";
-    /// The food has been on its way back for long.
+    /// The ride back to the shop is too long: an alarm.
     pub const RETURN: &str = "slow_return";
 }
 
-/// How long a rider has to answer.
+/// How long a rider has to answer an offer.
 pub const OFFER: Duration = Duration::from_secs(20);
-/// How long a rider may stand still with an order assigned.
+/// How long an assigned rider may stand still; also the interval of the checks.
 pub const NO_MOVEMENT: Duration = Duration::from_secs(5 * 60);
 
-/// The timers that a delivery keeps when it enters a state; all others are cleared.
+/// The timers that may run in a state; all others are cleared when it is entered.
 #[must_use]
 pub fn kept(state: DeliveryState) -> &'static [&'static str] {
     use DeliveryState as D;
@@ -43,16 +46,16 @@ pub fn kept(state: DeliveryState) -> &'static [&'static str] {
     }
 }
 
-/// A deadline of a fixed length. Those of the zone's policy are [`super::zone::Moments`].
+/// A deadline of a fixed length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline {
     /// The kind of its timer.
     pub kind: &'static str,
-    /// Counted from when the state that starts it was entered.
+    /// Its length, from the moment at which the state was entered.
     pub after: Duration,
 }
 
-/// The fixed deadline that runs in a state. Where the state before has the same one, it runs on.
+/// The fixed deadline of a state. It continues where the state before has the same one.
 #[must_use]
 pub fn fixed(state: DeliveryState) -> Option<Deadline> {
     use DeliveryState as D;
@@ -66,14 +69,38 @@ pub fn fixed(state: DeliveryState) -> Option<Deadline> {
     Some(Deadline { kind, after })
 }
 
-/// Does a timer of this kind end as an alarm of the same kind?
+/// Does a timer of this kind end with an alarm of the same kind, which then takes its place?
 #[must_use]
 pub fn raises_alarm(kind: &str) -> bool {
     [kind::AT_RISK, kind::RIDE, kind::RETURN].contains(&kind)
 }
 
-/// Does entering this state settle what was alarming? While a rider is wanted, going to and fro settles nothing.
+/// Does this transition resolve the delivery's alarms? Not while it stays without a rider.
 #[must_use]
 pub const fn settles_alarms(from: DeliveryState, to: DeliveryState) -> bool {
     !(is_unassigned(from) && is_unassigned(to))
+}
+
+/// The deadlines of a delivery without a rider: its ready time and the zone's policy make them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchDeadlines {
+    /// The search for a rider begins.
+    pub search_at: DateTime<Utc>,
+    /// Without a rider it is an alarm.
+    pub at_risk_at: DateTime<Utc>,
+    /// Without a rider it is given up.
+    pub give_up_at: DateTime<Utc>,
+}
+
+impl SearchDeadlines {
+    /// Those of a delivery that is ready at `ready_at`. Durations of the policy are cut to a day.
+    #[must_use]
+    pub fn new(ready_at: DateTime<Utc>, policy: &Policy) -> Self {
+        let after = |ms: i64| ready_at + TimeDelta::milliseconds(ms.clamp(-DAY_MS, DAY_MS));
+        Self {
+            search_at: after(-policy.search_lead_ms),
+            at_risk_at: after(policy.at_risk_ms),
+            give_up_at: after(policy.give_up_ms),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The lifecycles of deliveries, offers and riders, one table each.
+//! The lifecycles of deliveries, offers and shifts: one transition table each.
 
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::offer::OfferState;
@@ -7,35 +7,35 @@ use pannier_contracts::{Lifecycle, text_enum};
 use rust_fsm::{StateMachineImpl as _, state_machine};
 
 text_enum! {
-    /// What can happen to a delivery.
+    /// What can happen to a delivery. The words complete "a delivery that is scheduled cannot …".
     pub enum Trigger {
-        /// It is time to look for a rider.
+        /// The search for a rider begins.
         Search => "be_searched_for",
-        /// Riders were asked.
+        /// Offers were sent to riders.
         SendOffer => "be_offered",
-        /// Nobody who was asked said yes.
+        /// No offer is open any more, and none was accepted.
         LoseOffers => "be_left_without_offers",
-        /// A rider said yes.
+        /// A rider accepted an offer.
         Accept => "be_assigned",
-        /// The rider is at the shop.
+        /// The rider arrived at the shop.
         ArriveAtPickup => "be_waited_for_at_the_shop",
-        /// The rider has the food.
+        /// The rider took the food.
         PickUp => "be_picked_up",
-        /// The rider is at the door.
+        /// The rider arrived at the customer's door.
         ArriveAtDropoff => "arrive_at_the_door",
-        /// The customer has it.
+        /// The food was handed over.
         Deliver => "be_delivered",
-        /// Somebody else shall carry it.
+        /// The rider or the open offers are withdrawn, to search again.
         Reassign => "be_reassigned",
-        /// The order ended.
+        /// The order ended before pickup.
         Cancel => "be_cancelled",
         /// No rider was found in time.
         GiveUp => "be_given_up",
-        /// The food goes back to the shop.
+        /// The order ended on the road: the food goes back to the shop.
         TurnBack => "be_brought_back",
-        /// The shop has it again.
+        /// The food is back at the shop.
         ArriveBack => "arrive_back_at_the_shop",
-        /// It could not be handed over.
+        /// The food could not be handed over.
         Fail => "fail",
     }
 }
@@ -56,7 +56,7 @@ state_machine! {
     Offered => {
         Accept => Assigned,
         LoseOffers => Searching,
-        // Operations take the question back: whoever accepts in this moment is first, or too late.
+        // Operations withdraw the offers: a concurrent acceptance is either before this or refused.
         Reassign => Searching,
         Cancel => Cancelled,
         GiveUp => Unassignable,
@@ -71,7 +71,7 @@ state_machine! {
         Reassign => Searching,
         Cancel => Cancelled,
     },
-    // From here on somebody has the food in their bag: it is delivered, brought back, or lost; never just cancelled.
+    // A rider has the food: it is delivered, brought back or lost, and cannot be cancelled.
     PickedUp => {
         ArriveAtDropoff => AtDropoff,
         TurnBack => Returning,
@@ -85,7 +85,7 @@ state_machine! {
     Returning(ArriveBack) => Returned,
 }
 
-/// A delivery's lifecycle.
+/// The lifecycle of a delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliveryLifecycle;
 
@@ -104,43 +104,43 @@ impl Lifecycle for DeliveryLifecycle {
     }
 }
 
-/// Is the food still at the shop, and the order's row the one that decides?
+/// Is the food still at the shop? Until then the order decides, afterwards the delivery.
 #[must_use]
 pub const fn is_before_pickup(state: DeliveryState) -> bool {
     use DeliveryState::{Assigned, AtPickup, Offered, Scheduled, Searching};
     matches!(state, Scheduled | Searching | Offered | Assigned | AtPickup)
 }
 
-/// Does it want a rider?
+/// Is it without a rider, and still to be carried?
 #[must_use]
 pub const fn is_unassigned(state: DeliveryState) -> bool {
     use DeliveryState::{Offered, Scheduled, Searching};
     matches!(state, Scheduled | Searching | Offered)
 }
 
-/// Does it count into its rider's load?
+/// Does it count in its rider's load?
 #[must_use]
 pub const fn is_carried(state: DeliveryState) -> bool {
     use DeliveryState::{Assigned, AtDropoff, AtPickup, PickedUp, Returning};
     matches!(state, Assigned | AtPickup | PickedUp | AtDropoff | Returning)
 }
 
-/// The states for which a rule holds: what SQL is asked for.
+/// The states that fulfil a predicate: for conditions in SQL.
 #[must_use]
-pub fn states_where(rule: fn(DeliveryState) -> bool) -> Vec<DeliveryState> {
-    DeliveryState::ALL.iter().copied().filter(|state| rule(*state)).collect()
+pub fn states_where(is_so: fn(DeliveryState) -> bool) -> Vec<DeliveryState> {
+    DeliveryState::ALL.iter().copied().filter(|state| is_so(*state)).collect()
 }
 
 text_enum! {
     /// What can happen to an offer.
     pub enum OfferTrigger {
-        /// The rider says yes.
+        /// The rider accepted.
         Accept => "be_accepted",
-        /// The rider says no.
+        /// The rider declined.
         Decline => "be_declined",
-        /// The rider did not answer in time.
+        /// No answer came in time.
         Expire => "expire",
-        /// It is taken back.
+        /// Dispatch withdrew it.
         Revoke => "be_revoked",
     }
 }
@@ -156,7 +156,7 @@ state_machine! {
     }
 }
 
-/// An offer's lifecycle.
+/// The lifecycle of an offer.
 #[derive(Debug, Clone, Copy)]
 pub struct OfferLifecycle;
 
@@ -178,11 +178,11 @@ impl Lifecycle for OfferLifecycle {
 text_enum! {
     /// What can happen to a rider's shift.
     pub enum ShiftTrigger {
-        /// Begins, or takes offers again.
+        /// The shift begins, or a pause ends.
         GoOnline => "go_online",
-        /// Takes no new offers.
+        /// No new offers from here on.
         Pause => "pause",
-        /// Ends.
+        /// The shift ends.
         GoOffline => "go_offline",
     }
 }
@@ -201,7 +201,7 @@ state_machine! {
     }
 }
 
-/// A rider's shift.
+/// The lifecycle of a rider's shift.
 #[derive(Debug, Clone, Copy)]
 pub struct ShiftLifecycle;
 
@@ -241,7 +241,7 @@ mod tests {
         insta::assert_snapshot!(ShiftLifecycle::print());
     }
 
-    /// The macro takes the first of two edges with the same state and trigger, without a word.
+    /// The macro silently ignores the second of two edges with the same state and trigger.
     #[test]
     fn no_edge_is_written_twice() {
         let text = include_str!("lifecycle.rs");

@@ -1,9 +1,10 @@
-//! Pure rules: no async, no IO, time is passed in.
+//! The rules of dispatch: pure functions. They do no IO, and time is a parameter.
 
 pub mod actions;
+pub mod cells;
 pub mod deadlines;
+pub mod following;
 pub mod lifecycle;
-pub mod news;
 pub mod pin;
-pub mod route;
+pub mod workload;
 pub mod zone;

@@ -1,9 +1,9 @@
-//! Proof of hand-over: the customer tells the rider four digits that only order-svc knows; here is only their hash.
+//! Proof of hand-over: the customer tells the rider a PIN of four digits. order-svc knows it; dispatch-svc keeps its hash.
 
 use pannier_contracts::OrderId;
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256, hex, of `ord_…:PIN`.
+/// SHA-256 of `ord_…:PIN`, hexadecimal.
 #[must_use]
 pub fn hash(order: OrderId, pin: &str) -> String {
     Sha256::digest(format!("{order}:{pin}").as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_of_the_order_and_the_pin() {
+    fn the_hash_depends_on_the_order_and_the_pin() {
         let order: OrderId = "ord_0192f3c27b2e7d1a8f4e5a6b7c8d9e0f".parse().unwrap();
         let hashed = hash(order, "4711");
         assert_eq!(hashed.len(), 64);

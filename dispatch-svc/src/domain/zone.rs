@@ -1,17 +1,16 @@
-//! What a zone may be.
+//! What a zone may be: limits of its name, outline and policy.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use pannier_contracts::Place;
 use pannier_contracts::zone::Policy;
 use pannier_platform::Refusal;
 
-/// No policy lasts longer than a day, milliseconds.
-const DAY_MS: i64 = 86_400_000;
+/// The longest duration in a policy, milliseconds.
+pub(super) const DAY_MS: i64 = 86_400_000;
 
-/// Checks what a person wrote.
+/// Checks a zone that operations wrote.
 ///
 /// # Errors
-/// 422 that names the field.
+/// [`Refusal::Invalid`] `zone_invalid` with a pointer to the field.
 pub fn check(name: &str, polygon: &[Place], policy: &Policy) -> Result<(), Refusal> {
     let wrong = |pointer: &str, detail: &str| {
         Err(Refusal::Invalid { code: "zone_invalid", detail: detail.to_owned(), pointer: Some(pointer.to_owned()) })
@@ -44,28 +43,4 @@ pub fn check(name: &str, polygon: &[Place], policy: &Policy) -> Result<(), Refus
         return wrong("/policy/radius_m", "a radius is 100 to 50000 metres");
     }
     Ok(())
-}
-
-/// The moments that a policy derives from a ready time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moments {
-    /// From here on a rider is looked for.
-    pub search_at: DateTime<Utc>,
-    /// From here on having no rider is an alarm.
-    pub at_risk_at: DateTime<Utc>,
-    /// Here dispatch gives up.
-    pub give_up_at: DateTime<Utc>,
-}
-
-impl Moments {
-    /// What `policy` makes of `ready_at`.
-    #[must_use]
-    pub fn of(ready_at: DateTime<Utc>, policy: &Policy) -> Self {
-        let after = |ms: i64| ready_at + TimeDelta::milliseconds(ms.clamp(-DAY_MS, DAY_MS));
-        Self {
-            search_at: after(-policy.search_lead_ms),
-            at_risk_at: after(policy.at_risk_ms),
-            give_up_at: after(policy.give_up_ms),
-        }
-    }
 }

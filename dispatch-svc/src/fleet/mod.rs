@@ -1,13 +1,17 @@
-//! Where riders are: soft state in Redis, rebuilt from their next pings.
+//! Where riders are, exactly: soft state in Redis, rebuilt from their next positions.
 //!
-//! A *cell* is an H3 cell of resolution 7 (edges of about 1.4 km) and the unit of keys. An empty answer means "unknown",
-//! never "no riders": whoever asks has PostgreSQL's coarse positions beside it.
+//! The unit of keys is the H3 cell ([`crate::domain::cells`]). An empty answer means that nothing is known, never that there
+//! are no riders: the caller has PostgreSQL's coarse positions beside it.
 
-pub mod cells;
-pub mod keys;
-pub mod locations;
-pub mod redis;
-pub mod search;
+mod connection;
+mod keys;
+mod reach;
+mod search;
+mod write;
 
-pub use locations::Locations;
-pub use redis::Fleet;
+pub mod positions;
+
+pub use self::connection::{Fleet, Unavailable};
+pub use self::positions::{PositionQueue, PositionWriter};
+pub use self::search::NearbyRider;
+pub use self::write::Fix;

@@ -1,20 +1,22 @@
-//! The rider API and dispatch's part of the ops API: one file per resource, request and response types beside their handlers.
+//! The rider API, and dispatch's part of the operations API: one file per resource, with its request and response types.
+//!
+//! Handlers answer every refusal as a problem (`docs/problems/`). Their `# Errors` sections name what a command's own
+//! documentation does not.
 
 pub mod offers;
 pub mod ops_deliveries;
 pub mod ops_dispatcher;
 pub mod ops_riders;
 pub mod ops_zones;
+pub mod requests;
 pub mod rider;
 pub mod rider_deliveries;
 pub mod stream;
 pub mod views;
 
 use actix_web::web::{self, get, post, put};
-use serde::Deserialize;
 
-/// Adds all routes.
-/// Resources, not bare routes: those answer 405 to another method, where bare routes say 404.
+/// Adds all routes. They are resources, which answer 405 to another method, where bare routes answer 404.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/v1/rider/profile").route(put().to(rider::put_profile)).route(get().to(rider::profile)))
@@ -41,17 +43,4 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/ops/deliveries/{id}").route(get().to(ops_deliveries::get)))
         .service(web::resource("/v1/ops/deliveries/{id}/rounds").route(get().to(ops_deliveries::rounds)))
         .service(web::resource("/v1/ops/deliveries/{id}/reassign").route(post().to(ops_deliveries::reassign)));
-}
-
-/// `{}`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}
-
-/// `?open=true`.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct OpenQuery {
-    /// Only what is not over.
-    #[serde(default)]
-    pub open: bool,
 }

@@ -1,4 +1,4 @@
-//! The rider's offers.
+//! The caller's offers.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
@@ -8,22 +8,19 @@ use pannier_platform::Db;
 use pannier_platform::http::{Command, Page, Problem, Rider};
 use serde::Deserialize;
 
-use super::Nothing;
+use super::requests::EmptyBody;
 use super::views::{DeliveryView, OfferView};
 use crate::commands;
 use crate::store;
 
-/// What may be answered now, oldest first. A rider has few, so this is one page.
-///
-/// # Errors
-/// As a problem.
+/// The offers that may be answered now, oldest first. A rider has few, so they are one page.
 pub async fn list(who: Rider, db: Data<Db>) -> Result<Json<Page<OfferView>>, Problem> {
     let data = db
         .read(move |conn| {
             async move {
                 let offers = store::offers::open_of_rider(conn, who.id).await?;
                 let ids: Vec<_> = offers.iter().map(|o| o.delivery_id).collect();
-                let deliveries = store::deliveries::these(conn, &ids).await?;
+                let deliveries = store::deliveries::by_ids(conn, &ids).await?;
                 let delivery_of = |offer: &store::Offer| deliveries.iter().find(|d| d.id == offer.delivery_id);
                 let views = offers.iter().filter_map(|o| delivery_of(o).map(|delivery| OfferView::of(o, delivery)));
                 Ok(views.collect::<Vec<_>>())
@@ -34,15 +31,12 @@ pub async fn list(who: Rider, db: Data<Db>) -> Result<Json<Page<OfferView>>, Pro
     Ok(Json(Page { data, next_cursor: None }))
 }
 
-/// Yes.
-///
-/// # Errors
-/// As a problem: 409 with the reason when it is too late.
+/// Accepts an offer.
 pub async fn accept(
     who: Rider,
     db: Data<Db>,
     id: Path<OfferId>,
-    cmd: Command<Nothing>,
+    cmd: Command<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
     cmd.once(&db, move |conn, cmd| {
@@ -55,7 +49,7 @@ pub async fn accept(
     .await
 }
 
-/// `POST /v1/rider/offers/{id}/decline`.
+/// The body of `POST /v1/rider/offers/{id}/decline`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decline {
@@ -63,10 +57,7 @@ pub struct Decline {
     reason: Option<String>,
 }
 
-/// No.
-///
-/// # Errors
-/// As a problem.
+/// Declines an offer.
 pub async fn decline(
     who: Rider,
     db: Data<Db>,

@@ -1,4 +1,4 @@
-//! Deliveries, for operations: what became of them, why, and giving them to somebody else.
+//! Deliveries, for operations: their history, the decisions about them, and reassignment.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
@@ -11,40 +11,37 @@ use pannier_platform::event_log::{LoggedEvent, timeline};
 use pannier_platform::http::{Command, Ops, Page, PageQuery, Problem};
 use serde::{Deserialize, Serialize};
 
-use super::OpenQuery;
+use super::requests::OpenQuery;
 use super::views::DeliveryView;
 use crate::commands;
 use crate::store;
-use crate::store::deliveries::Shown;
+use crate::store::deliveries::ListFilter;
 
 /// All deliveries, oldest first.
-///
-/// # Errors
-/// As a problem.
 pub async fn list(
     _who: Ops,
     db: Data<Db>,
     page: Query<PageQuery>,
-    shown: Query<OpenQuery>,
+    query: Query<OpenQuery>,
 ) -> Result<Json<Page<DeliveryView>>, Problem> {
     let (limit, after) = (page.limit()?, page.after()?);
-    let shown = Shown { rider: None, open: shown.open };
-    let rows = db.read(move |conn| store::deliveries::page(conn, shown, after, limit + 1).boxed()).await?;
+    let filter = ListFilter { rider: None, open: query.open };
+    let rows = db.read(move |conn| store::deliveries::page(conn, filter, after, limit + 1).boxed()).await?;
     Ok(Json(Page::of(rows, limit, |d| d.id.0).map(|d| DeliveryView::for_ops(&d))))
 }
 
-/// A delivery with its whole story.
+/// A delivery with its history.
 #[derive(Debug, Clone, Serialize)]
-pub struct Told {
+pub struct DeliveryHistory {
     #[serde(flatten)]
     delivery: DeliveryView,
-    offers: Vec<ToldOffer>,
-    events: Vec<ToldEvent>,
+    offers: Vec<OfferEntry>,
+    events: Vec<EventEntry>,
 }
 
-/// Who was asked, and what they said.
+/// An offer in a delivery's history.
 #[derive(Debug, Clone, Serialize)]
-pub struct ToldOffer {
+pub struct OfferEntry {
     id: OfferId,
     version: Version,
     state: &'static str,
@@ -57,7 +54,7 @@ pub struct ToldOffer {
     reason: Option<String>,
 }
 
-impl From<store::Offer> for ToldOffer {
+impl From<store::Offer> for OfferEntry {
     fn from(o: store::Offer) -> Self {
         Self {
             id: o.id,
@@ -74,9 +71,9 @@ impl From<store::Offer> for ToldOffer {
     }
 }
 
-/// One line of its timeline.
+/// An event in a delivery's history.
 #[derive(Debug, Clone, Serialize)]
-pub struct ToldEvent {
+pub struct EventEntry {
     #[serde(rename = "type")]
     kind: String,
     version: Version,
@@ -85,7 +82,7 @@ pub struct ToldEvent {
     state: serde_json::Value,
 }
 
-impl From<LoggedEvent> for ToldEvent {
+impl From<LoggedEvent> for EventEntry {
     fn from(e: LoggedEvent) -> Self {
         Self {
             state: e.state().unwrap_or_default(),
@@ -97,31 +94,28 @@ impl From<LoggedEvent> for ToldEvent {
     }
 }
 
-/// One delivery.
-///
-/// # Errors
-/// As a problem.
-pub async fn get(_who: Ops, db: Data<Db>, id: Path<DeliveryId>) -> Result<Json<Told>, Problem> {
+/// One delivery with its history.
+pub async fn get(_who: Ops, db: Data<Db>, id: Path<DeliveryId>) -> Result<Json<DeliveryHistory>, Problem> {
     let id = id.into_inner();
-    let told = db
+    let history = db
         .read(move |conn| {
             async move {
                 let delivery = store::deliveries::load(conn, id).await?;
                 let offers = store::offers::of_delivery(conn, id).await?;
                 let events = timeline(conn, "delivery", id.0).await?;
-                Ok(Told {
+                Ok(DeliveryHistory {
                     delivery: DeliveryView::for_ops(&delivery),
-                    offers: offers.into_iter().map(ToldOffer::from).collect(),
-                    events: events.into_iter().map(ToldEvent::from).collect(),
+                    offers: offers.into_iter().map(OfferEntry::from).collect(),
+                    events: events.into_iter().map(EventEntry::from).collect(),
                 })
             }
             .boxed()
         })
         .await?;
-    Ok(Json(told))
+    Ok(Json(history))
 }
 
-/// One look of the dispatcher.
+/// A round.
 #[derive(Debug, Clone, Serialize)]
 pub struct RoundView {
     id: RoundId,
@@ -142,7 +136,7 @@ pub struct RoundView {
 }
 
 impl RoundView {
-    /// A round, and the riders of its offers.
+    /// A round as operations see it; `asked` are the riders of its offers.
     fn of(r: store::rounds::Round, asked: &[RiderId]) -> Self {
         Self {
             sentences: explain::for_ops(&r.explained(asked)),
@@ -164,7 +158,7 @@ impl RoundView {
     }
 }
 
-/// One rider in it.
+/// A rider who was considered in a round.
 #[derive(Debug, Clone, Serialize)]
 pub struct CandidateView {
     rider_id: RiderId,
@@ -179,10 +173,7 @@ impl From<Candidate> for CandidateView {
     }
 }
 
-/// Why: the dispatcher's looks at a delivery, oldest first.
-///
-/// # Errors
-/// As a problem.
+/// The dispatcher's rounds of a delivery, oldest first.
 pub async fn rounds(
     _who: Ops,
     db: Data<Db>,
@@ -207,17 +198,14 @@ pub async fn rounds(
     })))
 }
 
-/// `POST /v1/ops/deliveries/{id}/reassign`.
+/// The body of `POST /v1/ops/deliveries/{id}/reassign`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reassign {
     reason: String,
 }
 
-/// Takes it from its rider.
-///
-/// # Errors
-/// As a problem: 412 when it has changed, 409 from pickup on.
+/// Withdraws a delivery from its rider. `If-Match` is required.
 pub async fn reassign(
     _who: Ops,
     db: Data<Db>,

@@ -1,4 +1,4 @@
-//! How the dispatcher is doing, for operations.
+//! Statistics of planning, for operations.
 
 use std::sync::Arc;
 
@@ -6,29 +6,26 @@ use actix_web::web::{Data, Json};
 use pannier_platform::http::{Ops, Page, Problem};
 use serde::Serialize;
 
-use crate::tasks::gather::City;
+use crate::tasks::city::CityCache;
 use crate::tasks::planner::Planner;
-use crate::tasks::ticks::ZoneTicks;
+use crate::tasks::planning_stats::ZoneStats;
 
-/// A zone, and how well the city in memory agrees with the tables.
+/// The statistics of a zone.
 #[derive(Debug, Serialize)]
 pub struct ZoneView {
     #[serde(flatten)]
-    ticks: ZoneTicks,
-    /// Rows that full readings found otherwise than in memory, since this process began; there should be none.
+    stats: ZoneStats,
+    /// Rows that were otherwise in memory than in the tables, over all zones since this process began. Should be 0.
     differences: u64,
 }
 
-/// Zone by zone: a platform has few, so this is one page. Only zones that this process dispatches, or did.
-///
-/// # Errors
-/// As a problem.
+/// The zones that this process dispatches or did. A platform has few, so they are one page.
 pub async fn list(
     _who: Ops,
     planner: Data<Arc<Planner>>,
-    city: Data<Arc<City>>,
+    city: Data<Arc<CityCache>>,
 ) -> Result<Json<Page<ZoneView>>, Problem> {
     let differences = city.differences();
-    let data = planner.zones().into_iter().map(|ticks| ZoneView { ticks, differences }).collect();
+    let data = planner.zones().into_iter().map(|stats| ZoneView { stats, differences }).collect();
     Ok(Json(Page { data, next_cursor: None }))
 }

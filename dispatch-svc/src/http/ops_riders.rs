@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::views::RiderView;
 use crate::store;
 
-/// A rider, and when they were last heard of.
+/// A rider, and when they were last seen.
 #[derive(Debug, Clone, Serialize)]
 pub struct OpsRider {
     #[serde(flatten)]
@@ -18,10 +18,7 @@ pub struct OpsRider {
     last_seen_at: Option<DateTime<Utc>>,
 }
 
-/// All riders.
-///
-/// # Errors
-/// As a problem.
+/// All riders, by id.
 pub async fn list(_who: Ops, db: Data<Db>, page: Query<PageQuery>) -> Result<Json<Page<OpsRider>>, Problem> {
     let (limit, after) = (page.limit()?, page.after()?);
     let rows = db.read(move |conn| store::riders::page(conn, after, limit + 1).boxed()).await?;

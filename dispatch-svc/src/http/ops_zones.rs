@@ -9,7 +9,7 @@ use pannier_platform::http::{Command, Ops, Page, Problem};
 use pannier_platform::{Db, Refusal};
 use serde::{Deserialize, Serialize};
 
-use crate::commands;
+use crate::commands::put_zone::{ZoneSettings, put_zone};
 use crate::store;
 
 /// A zone.
@@ -26,7 +26,7 @@ impl From<ZoneSnapshot> for ZoneView {
     }
 }
 
-/// `PUT /v1/ops/zones/{id}`.
+/// The body of `PUT /v1/ops/zones/{id}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutZone {
@@ -36,10 +36,10 @@ pub struct PutZone {
     policy: Policy,
 }
 
-/// Makes or changes a zone.
+/// Creates or changes a zone.
 ///
 /// # Errors
-/// As a problem: 428 without `If-Match` when it exists.
+/// 428 without `If-Match` when the zone exists.
 pub async fn put(_who: Ops, db: Data<Db>, id: Path<ZoneId>, cmd: Command<PutZone>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();
     if cmd.if_match.is_none() {
@@ -54,8 +54,8 @@ pub async fn put(_who: Ops, db: Data<Db>, id: Path<ZoneId>, cmd: Command<PutZone
         let id = id.clone();
         async move {
             let PutZone { name, polygon, policy } = cmd.body;
-            let zone = (name, polygon, policy);
-            commands::put_zone::put_zone(conn, &cmd.cause, id, cmd.if_match, zone).await.map(ZoneView::from)
+            let settings = ZoneSettings { name, polygon, policy };
+            put_zone(conn, &cmd.cause, id, cmd.if_match, settings).await.map(ZoneView::from)
         }
         .boxed()
     })
@@ -63,19 +63,13 @@ pub async fn put(_who: Ops, db: Data<Db>, id: Path<ZoneId>, cmd: Command<PutZone
 }
 
 /// One zone.
-///
-/// # Errors
-/// As a problem.
 pub async fn get(_who: Ops, db: Data<Db>, id: Path<ZoneId>) -> Result<Json<ZoneView>, Problem> {
     let id = id.into_inner();
     let zone = db.read(move |conn| async move { store::zones::find(conn, &id).await }.boxed()).await?;
     Ok(Json(zone.ok_or(Refusal::NotFound("zone"))?.into()))
 }
 
-/// All zones: a platform has few, so this is one page.
-///
-/// # Errors
-/// As a problem.
+/// All zones. A platform has few, so they are one page.
 pub async fn list(_who: Ops, db: Data<Db>) -> Result<Json<Page<ZoneView>>, Problem> {
     let zones = db.read(|conn| store::zones::all(conn).boxed()).await?;
     Ok(Json(Page { data: zones.into_iter().map(ZoneView::from).collect(), next_cursor: None }))

@@ -1,4 +1,4 @@
-//! The rider's own record: profile, shift, where they are.
+//! The caller as a rider: profile, shift, positions.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,19 +11,19 @@ use pannier_platform::http::command::respond;
 use pannier_platform::http::{Command, Problem, Rider};
 use serde::{Deserialize, Serialize};
 
-use super::Nothing;
+use super::requests::EmptyBody;
 use super::views::RiderView;
 use crate::commands;
 use crate::commands::put_profile::Profile;
-use crate::fleet::Locations;
+use crate::fleet::PositionQueue;
 use crate::store;
 
-/// Orders that a rider takes at once, if they do not say.
+/// The capacity of a rider whose profile has none.
 const CAPACITY: i32 = 2;
-/// A position less exact than this says too little, metres.
-const ACCURACY_M: f64 = 50.0;
+/// Positions that are less exact than this are ignored, metres.
+const WORST_ACCURACY_M: f64 = 50.0;
 
-/// `PUT /v1/rider/profile`.
+/// The body of `PUT /v1/rider/profile`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PutProfile {
@@ -40,10 +40,7 @@ impl From<PutProfile> for Profile {
     }
 }
 
-/// Makes or changes the caller's rider.
-///
-/// # Errors
-/// As a problem.
+/// Creates or changes the caller's profile.
 pub async fn put_profile(who: Rider, db: Data<Db>, cmd: Command<PutProfile>) -> Result<HttpResponse, Problem> {
     cmd.once(&db, move |conn, cmd| {
         async move {
@@ -55,30 +52,24 @@ pub async fn put_profile(who: Rider, db: Data<Db>, cmd: Command<PutProfile>) -> 
     .await
 }
 
-/// The caller's rider.
-///
-/// # Errors
-/// As a problem.
+/// The caller's profile, shift and load.
 pub async fn profile(who: Rider, db: Data<Db>) -> Result<Json<RiderView>, Problem> {
     let rider = db.read(move |conn| store::riders::load(conn, who.id).boxed()).await?;
     Ok(Json(RiderView::from(&rider)))
 }
 
-/// `POST /v1/rider/online`.
+/// The body of `POST /v1/rider/online`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Online {
     place: Place,
 }
 
-/// Begins a shift, or takes offers again.
-///
-/// # Errors
-/// As a problem.
+/// Begins a shift, or ends a pause.
 pub async fn online(
     who: Rider,
     db: Data<Db>,
-    map: Data<Locations>,
+    positions: Data<PositionQueue>,
     cmd: Command<Online>,
 ) -> Result<HttpResponse, Problem> {
     let place = cmd.body.place;
@@ -92,16 +83,13 @@ pub async fn online(
         })
         .await?;
     if answer.status == 200 && !answer.replayed {
-        map.begin(who.id, place);
+        positions.begin_session(who.id, place);
     }
     Ok(respond(&answer))
 }
 
-/// Takes no new offers.
-///
-/// # Errors
-/// As a problem.
-pub async fn pause(who: Rider, db: Data<Db>, cmd: Command<Nothing>) -> Result<HttpResponse, Problem> {
+/// Stops new offers.
+pub async fn pause(who: Rider, db: Data<Db>, cmd: Command<EmptyBody>) -> Result<HttpResponse, Problem> {
     cmd.once(&db, move |conn, cmd| {
         async move {
             let rider = commands::shift::pause(conn, &cmd.cause, who.id).await?;
@@ -113,14 +101,11 @@ pub async fn pause(who: Rider, db: Data<Db>, cmd: Command<Nothing>) -> Result<Ht
 }
 
 /// Ends the shift.
-///
-/// # Errors
-/// As a problem.
 pub async fn offline(
     who: Rider,
     db: Data<Db>,
-    map: Data<Locations>,
-    cmd: Command<Nothing>,
+    positions: Data<PositionQueue>,
+    cmd: Command<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
     let answer = cmd
         .answer(StatusCode::OK, &db, move |conn, cmd| {
@@ -132,12 +117,12 @@ pub async fn offline(
         })
         .await?;
     if answer.status == 200 && !answer.replayed {
-        map.end(who.id);
+        positions.remove(who.id);
     }
     Ok(respond(&answer))
 }
 
-/// `POST /v1/rider/locations`.
+/// The body of `POST /v1/rider/locations`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostLocations {
@@ -156,26 +141,30 @@ pub struct Location {
     _recorded_at: Option<DateTime<Utc>>,
 }
 
-/// What became of the positions.
+/// The answer to `POST /v1/rider/locations`.
 #[derive(Debug, Clone, Serialize)]
-pub struct Taken {
+pub struct LocationsAnswer {
     accepted: usize,
     ignored: usize,
 }
 
-/// Here I am. Only the newest position counts; old, inexact and supernumerary ones are ignored.
+/// Takes positions of the caller. Only the newest is written; it stands for the others. Inexact ones are ignored, and all
+/// of them while the queue is full.
 ///
 /// # Errors
-/// 400 for none, or more than fifty.
-pub async fn locations(who: Rider, map: Data<Locations>, body: Json<PostLocations>) -> Result<HttpResponse, Problem> {
+/// 400 `locations_invalid` for none, or more than fifty.
+pub async fn locations(
+    who: Rider,
+    positions: Data<PositionQueue>,
+    body: Json<PostLocations>,
+) -> Result<HttpResponse, Problem> {
     let mut given = body.into_inner().locations;
     if !(1..=50).contains(&given.len()) {
         return Err(Problem::bad_request("locations_invalid", "send 1 to 50 positions"));
     }
     let count = given.len();
-    given.retain(|l| l.seq >= 0 && l.accuracy_m.is_none_or(|m| m <= ACCURACY_M));
-    // Only the newest goes on its way: it stands for all of them.
+    given.retain(|l| l.seq >= 0 && l.accuracy_m.is_none_or(|m| m <= WORST_ACCURACY_M));
     let newest = given.iter().max_by_key(|l| l.seq);
-    let accepted = if newest.is_some_and(|l| map.take(who.id, l.seq, l.place)) { given.len() } else { 0 };
-    Ok(HttpResponse::Accepted().json(Taken { accepted, ignored: count - accepted }))
+    let accepted = if newest.is_some_and(|l| positions.push(who.id, l.seq, l.place)) { given.len() } else { 0 };
+    Ok(HttpResponse::Accepted().json(LocationsAnswer { accepted, ignored: count - accepted }))
 }

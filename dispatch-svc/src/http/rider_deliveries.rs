@@ -1,4 +1,4 @@
-//! The rider's deliveries: what they have, and what they tell of it.
+//! The caller's deliveries, and the reports of their progress.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -12,32 +12,26 @@ use pannier_platform::{Db, Refusal, alarms};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::OpenQuery;
+use super::requests::OpenQuery;
 use super::views::DeliveryView;
-use crate::commands::tap::{Tap, tap};
+use crate::commands::report_progress::{Progress, Report, report_progress};
 use crate::store;
-use crate::store::deliveries::Shown;
+use crate::store::deliveries::ListFilter;
 
 /// The caller's deliveries, oldest first.
-///
-/// # Errors
-/// As a problem.
 pub async fn list(
     who: Rider,
     db: Data<Db>,
     page: Query<PageQuery>,
-    shown: Query<OpenQuery>,
+    query: Query<OpenQuery>,
 ) -> Result<Json<Page<DeliveryView>>, Problem> {
     let (limit, after) = (page.limit()?, page.after()?);
-    let shown = Shown { rider: Some(who.id), open: shown.open };
-    let rows = db.read(move |conn| store::deliveries::page(conn, shown, after, limit + 1).boxed()).await?;
+    let filter = ListFilter { rider: Some(who.id), open: query.open };
+    let rows = db.read(move |conn| store::deliveries::page(conn, filter, after, limit + 1).boxed()).await?;
     Ok(Json(Page::of(rows, limit, |d| d.id.0).map(|d| DeliveryView::for_rider(&d))))
 }
 
 /// One of the caller's deliveries.
-///
-/// # Errors
-/// As a problem.
 pub async fn get(who: Rider, db: Data<Db>, id: Path<DeliveryId>) -> Result<Json<DeliveryView>, Problem> {
     let id = id.into_inner();
     let delivery = db.read(move |conn| store::deliveries::load(conn, id).boxed()).await?;
@@ -47,112 +41,107 @@ pub async fn get(who: Rider, db: Data<Db>, id: Path<DeliveryId>) -> Result<Json<
     Ok(Json(DeliveryView::for_rider(&delivery)))
 }
 
-/// A tap's body.
+/// The body of a report.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Told {
-    /// When it happened, if it is told later.
+pub struct ReportBody {
+    /// When it happened, if it is reported later.
     #[serde(default)]
     occurred_at: Option<DateTime<Utc>>,
 }
 
-/// The last tap's body.
+impl ReportBody {
+    fn report(self, progress: Progress) -> Report {
+        Report { progress, occurred_at: self.occurred_at }
+    }
+}
+
+/// The body of the report `delivered`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ToldDelivered {
-    /// What the customer said.
+pub struct DeliveredBody {
+    /// The PIN that the customer told.
     pin: String,
     #[serde(default)]
     occurred_at: Option<DateTime<Utc>>,
 }
 
-/// Stands at the counter.
-///
-/// # Errors
-/// As a problem.
+/// The rider is at the counter.
 pub async fn at_pickup(
     who: Rider,
     db: Data<Db>,
     id: Path<DeliveryId>,
-    cmd: Command<Told>,
+    cmd: Command<ReportBody>,
 ) -> Result<HttpResponse, Problem> {
-    note(&db, who.id, id.into_inner(), cmd, |told| (Tap::AtPickup, told.occurred_at)).await
+    report(&db, who.id, id.into_inner(), cmd, |body| body.report(Progress::AtPickup)).await
 }
 
-/// Has the food.
-///
-/// # Errors
-/// As a problem.
+/// The rider has the food.
 pub async fn picked_up(
     who: Rider,
     db: Data<Db>,
     id: Path<DeliveryId>,
-    cmd: Command<Told>,
+    cmd: Command<ReportBody>,
 ) -> Result<HttpResponse, Problem> {
-    note(&db, who.id, id.into_inner(), cmd, |told| (Tap::PickedUp, told.occurred_at)).await
+    report(&db, who.id, id.into_inner(), cmd, |body| body.report(Progress::PickedUp)).await
 }
 
-/// Stands at the door.
-///
-/// # Errors
-/// As a problem.
+/// The rider is at the door.
 pub async fn at_dropoff(
     who: Rider,
     db: Data<Db>,
     id: Path<DeliveryId>,
-    cmd: Command<Told>,
+    cmd: Command<ReportBody>,
 ) -> Result<HttpResponse, Problem> {
-    note(&db, who.id, id.into_inner(), cmd, |told| (Tap::AtDropoff, told.occurred_at)).await
+    report(&db, who.id, id.into_inner(), cmd, |body| body.report(Progress::AtDropoff)).await
 }
 
-/// Handed it over.
-///
-/// # Errors
-/// As a problem: 422 `wrong_pin`.
+/// The rider handed the food over.
 pub async fn delivered(
     who: Rider,
     db: Data<Db>,
     id: Path<DeliveryId>,
-    cmd: Command<ToldDelivered>,
+    cmd: Command<DeliveredBody>,
 ) -> Result<HttpResponse, Problem> {
-    note(&db, who.id, id.into_inner(), cmd, |told| (Tap::Delivered { pin: told.pin }, told.occurred_at)).await
+    report(&db, who.id, id.into_inner(), cmd, |body| Report {
+        progress: Progress::Delivered { pin: body.pin },
+        occurred_at: body.occurred_at,
+    })
+    .await
 }
 
-/// Brought it back.
-///
-/// # Errors
-/// As a problem.
+/// The rider brought the food back to the shop.
 pub async fn returned(
     who: Rider,
     db: Data<Db>,
     id: Path<DeliveryId>,
-    cmd: Command<Told>,
+    cmd: Command<ReportBody>,
 ) -> Result<HttpResponse, Problem> {
-    note(&db, who.id, id.into_inner(), cmd, |told| (Tap::Returned, told.occurred_at)).await
+    report(&db, who.id, id.into_inner(), cmd, |body| body.report(Progress::Returned)).await
 }
 
-async fn note<T: DeserializeOwned + Clone + Send + Sync + 'static>(
+async fn report<T: DeserializeOwned + Clone + Send + Sync + 'static>(
     db: &Db,
     who: RiderId,
     id: DeliveryId,
     cmd: Command<T>,
-    read: fn(T) -> (Tap, Option<DateTime<Utc>>),
+    report_of: fn(T) -> Report,
 ) -> Result<HttpResponse, Problem> {
-    let (told, occurred_at) = read(cmd.body.clone());
-    let picked_up = told == Tap::PickedUp;
+    let report = report_of(cmd.body.clone());
+    let (occurred_at, is_pickup) = (report.occurred_at, report.progress == Progress::PickedUp);
     let answer = cmd
         .answer(StatusCode::OK, db, move |conn, cmd| {
-            let told = told.clone();
+            let report = report.clone();
             async move {
-                let delivery = tap(conn, &cmd.cause, who, id, &told, occurred_at).await?;
+                let delivery = report_progress(conn, &cmd.cause, who, id, &report).await?;
                 Ok(DeliveryView::for_rider(&delivery))
             }
             .boxed()
         })
         .await?;
     let was_reassigned = answer.body.get("code").and_then(|c| c.as_str()) == Some("reassigned");
-    if picked_up && was_reassigned && !answer.replayed {
-        // The refusal undid its transaction, so the incident is written in one of its own.
+    if is_pickup && was_reassigned && !answer.replayed {
+        // The refusal rolled its transaction back, so the alarm has one of its own.
         db.transaction(move |conn| {
             async move {
                 let Some(offer) = store::offers::last_accepted(conn, id, who).await? else { return Ok(()) };

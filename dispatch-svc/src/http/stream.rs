@@ -1,4 +1,4 @@
-//! The rider's stream: every change of their offers and of their deliveries.
+//! The caller's stream: every change of their offers and deliveries.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use pannier_contracts::delivery::DeliverySnapshot;
+use pannier_contracts::offer::OfferSnapshot;
 use pannier_contracts::{DeliveryId, Place, RiderId};
 use pannier_platform::event_log::{EventLog, LoggedEvent};
 use pannier_platform::http::feed::{self, Feed, Record};
@@ -16,9 +17,10 @@ use pannier_platform::{Conn, Db, Refusal, Stop};
 
 use super::views::DeliveryRecord;
 use crate::store;
-use crate::store::offers::{LoggedOffer, audience};
+use crate::store::offers::LoggedOffer;
+use crate::store::riders::audience;
 
-/// Offers and deliveries of the caller, as they change.
+/// Streams the offers and deliveries of the caller: first as they are, then every change.
 pub async fn stream(
     who: Rider,
     db: Data<Db>,
@@ -27,17 +29,17 @@ pub async fn stream(
     request: HttpRequest,
 ) -> HttpResponse {
     let (db, log) = (db.get_ref().clone(), log.get_ref().clone());
-    let (feed, cursor) = (RiderFeed { rider: who.id, shown: Mutex::default() }, sse::cursor(&request));
+    let (feed, cursor) = (RiderFeed { rider: who.id, remembered: Mutex::default() }, sse::cursor(&request));
     sse::stream(&who.token.claims, &stop, move |sender| feed::run(db, log, feed, cursor, sender))
 }
 
-/// Deliveries that a stream remembers.
-const MOST_SHOWN: usize = 64;
+/// The most deliveries that a stream remembers.
+const MOST_REMEMBERED: usize = 64;
 
 struct RiderFeed {
     rider: RiderId,
-    /// Deliveries that this stream has shown: most of their events need nothing from the database.
-    shown: Mutex<HashMap<DeliveryId, Shown>>,
+    /// What deliveries never change, so that most of their events need no query.
+    remembered: Mutex<HashMap<DeliveryId, Addresses>>,
 }
 
 #[async_trait]
@@ -50,7 +52,7 @@ impl Feed for RiderFeed {
         let mut records = Vec::new();
         let offers = store::offers::open_of_rider(conn, self.rider).await?;
         let ids: Vec<_> = offers.iter().map(|offer| offer.delivery_id).collect();
-        let deliveries = store::deliveries::these(conn, &ids).await?;
+        let deliveries = store::deliveries::by_ids(conn, &ids).await?;
         for offer in &offers {
             if let Some(delivery) = deliveries.iter().find(|d| d.id == offer.delivery_id) {
                 records.push(Record::of("offer", &offer.logged(delivery))?);
@@ -67,17 +69,17 @@ impl Feed for RiderFeed {
         match event.aggregate.as_str() {
             "offer" => {
                 let LoggedOffer { offer, .. } = event.snapshot()?;
-                let shown = Shown { merchant_name: offer.merchant_name, pickup: offer.pickup, dropoff: offer.dropoff };
-                self.shown().insert(offer.delivery_id, shown);
+                let OfferSnapshot { merchant_name, pickup, dropoff, .. } = offer;
+                self.remembered().insert(offer.delivery_id, Addresses { merchant_name, pickup, dropoff });
                 // The log keeps an offer as the stream shows it.
                 Ok(Some(Record { kind: "offer", data: event.data.clone() }))
             }
             "delivery" => {
                 let delivery: DeliverySnapshot = event.snapshot()?;
                 let id = DeliveryId(event.aggregate_id);
-                let known = self.shown().get(&id).cloned();
-                let Shown { merchant_name, pickup, dropoff } = match known {
-                    Some(shown) => shown,
+                let known = self.remembered().get(&id).cloned();
+                let Addresses { merchant_name, pickup, dropoff } = match known {
+                    Some(addresses) => addresses,
                     None => {
                         let row = db.read(move |conn| store::deliveries::load(conn, id).boxed()).await?;
                         self.remember(&row)
@@ -90,27 +92,28 @@ impl Feed for RiderFeed {
     }
 }
 
-/// What a rider is shown of a delivery beside its snapshot; it never changes.
+/// What a record of a delivery has beside its snapshot. It never changes.
 #[derive(Debug, Clone)]
-struct Shown {
+struct Addresses {
     merchant_name: String,
     pickup: Place,
     dropoff: Place,
 }
 
 impl RiderFeed {
-    fn shown(&self) -> MutexGuard<'_, HashMap<DeliveryId, Shown>> {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        // A rider works on a few at a time; what is forgotten is read again.
-        if shown.len() > MOST_SHOWN {
-            shown.clear();
+    fn remembered(&self) -> MutexGuard<'_, HashMap<DeliveryId, Addresses>> {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        // A rider works on few at a time; what is cleared is read again.
+        if remembered.len() > MOST_REMEMBERED {
+            remembered.clear();
         }
-        shown
+        remembered
     }
 
-    fn remember(&self, row: &store::Delivery) -> Shown {
-        let shown = Shown { merchant_name: row.merchant_name.clone(), pickup: row.pickup, dropoff: row.dropoff };
-        self.shown().insert(row.id, shown.clone());
-        shown
+    fn remember(&self, row: &store::Delivery) -> Addresses {
+        let addresses =
+            Addresses { merchant_name: row.merchant_name.clone(), pickup: row.pickup, dropoff: row.dropoff };
+        self.remembered().insert(row.id, addresses.clone());
+        addresses
     }
 }

@@ -1,4 +1,4 @@
-//! The records that several calls answer with.
+//! Response types that several handlers share.
 
 use pannier_contracts::Place;
 use pannier_contracts::delivery::DeliverySnapshot;
@@ -9,7 +9,7 @@ use crate::domain::actions;
 use crate::store::offers::LoggedOffer;
 use crate::store::{Delivery, Offer, Rider};
 
-/// A rider.
+/// A rider, with what they may do.
 #[derive(Debug, Clone, Serialize)]
 pub struct RiderView {
     #[serde(flatten)]
@@ -23,7 +23,7 @@ impl From<&Rider> for RiderView {
     }
 }
 
-/// An offer.
+/// An offer, with what its rider may do.
 #[derive(Debug, Clone, Serialize)]
 pub struct OfferView {
     #[serde(flatten)]
@@ -32,17 +32,17 @@ pub struct OfferView {
 }
 
 impl OfferView {
-    /// An offer of a delivery, and why.
+    /// An offer as its rider sees it; `delivery` is the one that is offered.
     #[must_use]
     pub fn of(offer: &Offer, delivery: &Delivery) -> Self {
         Self { record: offer.logged(delivery), allowed_actions: actions::of_offer(offer.state) }
     }
 }
 
-/// A delivery, without the actions: as streams show it.
+/// A delivery as streams show it: without actions.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryRecord {
-    /// As the world sees it.
+    /// As other services see it.
     #[serde(flatten)]
     pub delivery: DeliverySnapshot,
     /// The shop's name.
@@ -54,14 +54,14 @@ pub struct DeliveryRecord {
 }
 
 impl DeliveryRecord {
-    /// A snapshot with what its row knows beside it.
+    /// A snapshot with the addresses of its row.
     #[must_use]
     pub fn of(delivery: DeliverySnapshot, row: &Delivery) -> Self {
         Self { delivery, merchant_name: row.merchant_name.clone(), pickup: row.pickup, dropoff: row.dropoff }
     }
 }
 
-/// A delivery.
+/// A delivery, with what the caller may do.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeliveryView {
     #[serde(flatten)]

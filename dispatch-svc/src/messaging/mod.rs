@@ -1,3 +1,3 @@
-//! News from others: one file per source aggregate.
+//! Consumers of events of other services: one file per aggregate.
 
 pub mod on_order;

@@ -1,4 +1,4 @@
-//! News of orders.
+//! Events of orders.
 
 use async_trait::async_trait;
 use pannier_contracts::order::OrderSnapshot;
@@ -7,7 +7,7 @@ use pannier_platform::{Cause, Conn, Refusal};
 
 use crate::commands::follow_order::follow_order;
 
-/// Opens, plans anew and ends deliveries as their orders do.
+/// Opens, replans and ends deliveries as their orders do.
 #[derive(Debug, Clone, Copy)]
 pub struct OnOrder;
 

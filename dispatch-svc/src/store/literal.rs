@@ -1,4 +1,4 @@
-//! Words that stand in a statement's text. PostgreSQL uses a partial index only where the statement repeats the index's
+//! States that stand in a statement's text. PostgreSQL uses a partial index only where the statement repeats the index's
 //! condition: a bound parameter does not, because statements are planned once for all values (ADR 0028).
 
 use diesel::dsl::sql;

@@ -1,4 +1,10 @@
-//! All SQL. Writes are conditional: a change names the version that it was decided on.
+//! All SQL of dispatch-svc. A write names the version that it was decided on, and is refused when that has changed.
+//!
+//! Errors: every function returns [`Refusal::Away`] while the database cannot be reached and [`Refusal::Bug`] when it
+//! rejects the statement. `# Errors` sections name only what comes on top of that.
+//!
+//! [`Refusal::Away`]: pannier_platform::Refusal::Away
+//! [`Refusal::Bug`]: pannier_platform::Refusal::Bug
 
 pub mod deliveries;
 mod literal;
@@ -12,9 +18,8 @@ pub use deliveries::Delivery;
 pub use offers::Offer;
 pub use riders::Rider;
 
-/// Raw because retention, which is the same for all services, puts it into its own statement.
-///
-/// Whether an event `p` belongs to a delivery that is not over, or to an offer of it.
+/// Does an event `p` belong to an open delivery, or to an offer of one? Raw SQL, because retention inserts it into a
+/// statement that is the same for all services.
 pub const IS_OPEN: &str = "
     EXISTS (SELECT 1 FROM deliveries d WHERE d.id = p.aggregate_id AND d.is_open)
     OR EXISTS (SELECT 1 FROM offers f JOIN deliveries d ON d.id = f.delivery_id WHERE f.id = p.aggregate_id AND d.is_open)";

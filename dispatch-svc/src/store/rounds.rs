@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::schema::rounds;
 
-/// Rounds of deliveries that are over. Raw because retention runs it for every service's tables. Ids grow with time.
+/// Rounds of deliveries that have ended. Ids grow with time, so the oldest are at the beginning of the key. Raw SQL,
+/// because retention runs it for every service.
 pub const FORGOTTEN: Forgotten = Forgotten {
     what: "rounds",
     after: After::History,
@@ -24,13 +25,13 @@ pub const FORGOTTEN: Forgotten = Forgotten {
 };
 
 text_enum! {
-    /// Why `greedy` decided where `horizon` was asked.
+    /// Why `greedy` decided where the zone asks for `horizon`.
     pub enum Fallback {
         /// `horizon` took too long.
         Late => "late",
-        /// `horizon` has not even finished an earlier tick's plan.
+        /// `horizon` had not finished the plan of an earlier tick.
         StillPlanning => "still_planning",
-        /// `horizon` panicked: the log has the reason.
+        /// `horizon` panicked; the log has the reason.
         Failed => "failed",
     }
 }
@@ -41,38 +42,38 @@ stored_as_text!(Fallback);
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = rounds)]
 pub struct Round {
-    /// Which round.
+    /// Its id.
     pub id: RoundId,
-    /// When.
+    /// When it was decided.
     pub at: DateTime<Utc>,
-    /// `offer`, `hold`, `nobody`.
+    /// `offer`, `hold` or `nobody`.
     pub outcome: String,
-    /// Why it was not an offer.
+    /// Why it was `hold` or `nobody`.
     pub reason: Option<String>,
-    /// When a hold is looked at again.
+    /// The end of a hold.
     pub until_at: Option<DateTime<Utc>>,
-    /// Under which rules.
+    /// The version of the engine's rules.
     pub policy_version: i32,
-    /// Who was looked at.
+    /// The riders who were considered; the best choice first.
     pub candidates: Json<Vec<Candidate>>,
-    /// How many more were looked at.
+    /// The number of further riders who were considered.
     pub left_out: i32,
-    /// Who decided: `horizon`, `greedy`.
+    /// The algorithm that decided: `horizon` or `greedy`.
     pub policy: String,
-    /// Where the search's dice started.
+    /// The seed of the search: 64 bits, as a signed number.
     pub seed: i64,
-    /// Steps of the search.
+    /// The steps of the search.
     pub steps: i32,
-    /// From the question to the answer, milliseconds.
+    /// How long the plan took, milliseconds.
     pub took_ms: i32,
-    /// Why `greedy` decided where `horizon` was asked.
+    /// Why `greedy` decided where the zone asks for `horizon`.
     pub fallback: Option<Fallback>,
-    /// Who is to carry it as things stand.
+    /// The rider who is to carry the delivery by the plan.
     pub planned_rider_id: Option<RiderId>,
 }
 
 impl Round {
-    /// As it is explained; `asked` are the riders of its offers, in the order in which they were asked.
+    /// As the engine explains it; `asked` are the riders of its offers, in the order in which they were asked.
     #[must_use]
     pub fn explained<'a>(&'a self, asked: &'a [RiderId]) -> explain::Round<'a> {
         explain::Round {
@@ -86,73 +87,110 @@ impl Round {
     }
 }
 
-/// How the plan came about that a round is part of.
+/// How the plan was made that a round is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Made {
-    /// Who decided.
+pub struct PlanMetadata {
+    /// The algorithm that decided.
     pub policy: DispatchAlgorithm,
-    /// Where the search's dice started.
+    /// The seed of the search.
     pub seed: u64,
-    /// Steps of the search.
+    /// The steps of the search.
     pub steps: u32,
-    /// From the question to the answer, milliseconds.
+    /// How long the plan took, milliseconds.
     pub took_ms: u64,
-    /// Why `greedy` decided where `horizon` was asked.
+    /// Why `greedy` decided where the zone asks for `horizon`.
     pub fallback: Option<Fallback>,
-    /// Who is to carry the round's delivery as things stand.
+}
+
+/// A round to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRound<'a> {
+    /// Its id.
+    pub id: RoundId,
+    /// What was decided.
+    pub decision: &'a Decision,
+    /// How the plan was made.
+    pub plan: &'a PlanMetadata,
+    /// The rider who is to carry the delivery by the plan.
     pub planned_rider: Option<RiderId>,
 }
 
-/// What is remembered of the newest round of a delivery.
+/// The newest round of a delivery, without its candidates.
 #[derive(Debug, Clone, QueryableByName)]
 #[diesel(table_name = rounds)]
-pub struct Last {
-    /// Of which delivery.
+pub struct LatestRound {
+    /// The delivery.
     pub delivery_id: DeliveryId,
-    /// When.
+    /// When it was decided.
     pub at: DateTime<Utc>,
-    /// `offer`, `hold`, `nobody`.
+    /// `offer`, `hold` or `nobody`.
     pub outcome: String,
-    /// Why.
+    /// Why it was `hold` or `nobody`.
     pub reason: Option<String>,
-    /// When a hold is looked at again.
+    /// The end of a hold.
     pub until_at: Option<DateTime<Utc>>,
-    /// Who was to carry it.
+    /// The rider who is to carry the delivery by the plan.
     pub planned_rider_id: Option<RiderId>,
 }
 
-/// Until when a decision holds, if it is a hold.
+impl LatestRound {
+    /// What is kept in memory of a round that was written at `now`.
+    #[must_use]
+    pub fn new(round: &NewRound<'_>, now: DateTime<Utc>) -> Self {
+        let outcome = &round.decision.outcome;
+        Self {
+            delivery_id: round.decision.delivery,
+            at: now,
+            outcome: outcome.as_str().to_owned(),
+            reason: outcome.reason().map(str::to_owned),
+            until_at: held_until(round.decision),
+            planned_rider_id: round.planned_rider,
+        }
+    }
+}
+
+/// The end of a hold; none of other decisions.
 #[must_use]
-pub fn until(decision: &Decision) -> Option<DateTime<Utc>> {
+pub fn held_until(decision: &Decision) -> Option<DateTime<Utc>> {
     match decision.outcome {
         Outcome::Hold { until_ms, .. } => DateTime::from_timestamp_millis(until_ms),
         _ => None,
     }
 }
 
-/// A round to be written: what was decided, how the plan came about, and its id.
-pub type NewRound<'a> = (RoundId, &'a Decision, &'a Made);
+/// Why a decision asks a rider, in a sentence for them: nothing about other riders.
+#[must_use]
+pub fn why_asked(decision: &Decision, now: DateTime<Utc>, rider: RiderId) -> Option<String> {
+    let round = explain::Round {
+        at_ms: now.timestamp_millis(),
+        reason: decision.outcome.reason(),
+        until_ms: held_until(decision).map(|at| at.timestamp_millis()),
+        asked: &[rider],
+        candidates: &decision.candidates,
+        left_out: decision.left_out,
+    };
+    explain::for_rider(&round, rider)
+}
 
-/// Rounds written in one statement: each may be ten kilobytes, and a connection keeps the room of its largest statement.
-const AT_ONCE: usize = 64;
+/// Rounds written in one statement. One may have ten kilobytes, and a connection keeps a buffer as large as its largest
+/// statement.
+const ROUNDS_PER_STATEMENT: usize = 64;
 
-/// Writes rounds.
-///
-/// # Errors
-/// What the database refuses.
-pub async fn insert_all(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) -> Result<(), Refusal> {
-    for new in new.chunks(AT_ONCE) {
-        insert_some(conn, new, now).await?;
+/// Writes rounds that were decided at `now`.
+pub async fn insert_all(conn: &mut Conn, rounds: &[NewRound<'_>], now: DateTime<Utc>) -> Result<(), Refusal> {
+    for rounds in rounds.chunks(ROUNDS_PER_STATEMENT) {
+        insert_some(conn, rounds, now).await?;
     }
     Ok(())
 }
 
-async fn insert_some(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) -> Result<(), Refusal> {
-    // As text: a tree of values of all candidates would be ten times as large.
-    let json = |decision: &Decision| serde_json::to_string(&decision.candidates).map_err(|e| Refusal::Bug(e.into()));
-    let candidates = new.iter().map(|(_, decision, _)| json(decision)).collect::<Result<Vec<_>, _>>()?;
+async fn insert_some(conn: &mut Conn, rounds: &[NewRound<'_>], now: DateTime<Utc>) -> Result<(), Refusal> {
+    // Serialised to text: as a tree of JSON values the candidates would take ten times the memory.
+    let json = |round: &NewRound<'_>| serde_json::to_string(&round.decision.candidates);
+    let candidates: Vec<String> =
+        rounds.iter().map(json).collect::<Result<_, _>>().map_err(|e| Refusal::Bug(e.into()))?;
     let int = |n: u64| i32::try_from(n).unwrap_or(i32::MAX);
-    // Raw: as many rows as there are, in one text that is prepared once.
+    // Raw: any number of rows in one text that is prepared once.
     diesel::sql_query(
         "INSERT INTO rounds (id, delivery_id, at, outcome, reason, until_at, policy_version, candidates, left_out, policy, seed,
              steps, took_ms, fallback, planned_rider_id)
@@ -163,63 +201,32 @@ async fn insert_some(conn: &mut Conn, new: &[NewRound<'_>], now: DateTime<Utc>) 
     )
     .bind::<Timestamptz, _>(now)
     .bind::<Integer, _>(i32::try_from(POLICY_VERSION).unwrap_or(i32::MAX))
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|(_, d, _)| d.delivery).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(new.iter().map(|(_, d, _)| d.outcome.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|(_, d, _)| d.outcome.reason()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Timestamptz>>, _>(new.iter().map(|(_, d, _)| until(d)).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(rounds.iter().map(|r| r.id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(rounds.iter().map(|r| r.decision.delivery).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rounds.iter().map(|r| r.decision.outcome.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(rounds.iter().map(|r| r.decision.outcome.reason()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Timestamptz>>, _>(rounds.iter().map(|r| held_until(r.decision)).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(candidates)
-    .bind::<Array<Integer>, _>(new.iter().map(|(_, d, _)| int(u64::from(d.left_out))).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(new.iter().map(|(.., made)| made.policy.as_str()).collect::<Vec<_>>())
-    // The same 64 bits.
-    .bind::<Array<BigInt>, _>(new.iter().map(|(.., made)| made.seed.cast_signed()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(new.iter().map(|(.., made)| int(u64::from(made.steps))).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(new.iter().map(|(.., made)| int(made.took_ms)).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|(.., made)| made.fallback).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(new.iter().map(|(.., made)| made.planned_rider).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(rounds.iter().map(|r| int(u64::from(r.decision.left_out))).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rounds.iter().map(|r| r.plan.policy.as_str()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rounds.iter().map(|r| r.plan.seed.cast_signed()).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(rounds.iter().map(|r| int(u64::from(r.plan.steps))).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(rounds.iter().map(|r| int(r.plan.took_ms)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(rounds.iter().map(|r| r.plan.fallback).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rounds.iter().map(|r| r.planned_rider).collect::<Vec<_>>())
     .prepared()
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Why a rider is asked by a decision, in a sentence for them: nothing about anybody else.
-#[must_use]
-pub fn why(decision: &Decision, now: DateTime<Utc>, rider: RiderId) -> Option<String> {
-    let round = explain::Round {
-        at_ms: now.timestamp_millis(),
-        reason: decision.outcome.reason(),
-        until_ms: until(decision).map(|at| at.timestamp_millis()),
-        asked: &[rider],
-        candidates: &decision.candidates,
-        left_out: decision.left_out,
-    };
-    explain::for_rider(&round, rider)
-}
-
-/// What is remembered of a round that was just written.
-#[must_use]
-pub fn last(decision: &Decision, made: &Made, now: DateTime<Utc>) -> Last {
-    Last {
-        delivery_id: decision.delivery,
-        at: now,
-        outcome: decision.outcome.as_str().to_owned(),
-        reason: decision.outcome.reason().map(str::to_owned),
-        until_at: until(decision),
-        planned_rider_id: made.planned_rider,
-    }
-}
-
-/// The newest round of each of these deliveries.
-///
-/// # Errors
-/// What the database says.
-pub async fn newest(conn: &mut Conn, deliveries: &[DeliveryId]) -> Result<Vec<Last>, Refusal> {
-    // Raw: a lateral join reads one row of each delivery by an index.
+/// The newest round of each of these deliveries, if it has one.
+pub async fn newest(conn: &mut Conn, deliveries: &[DeliveryId]) -> Result<Vec<LatestRound>, Refusal> {
+    // Raw: a lateral join reads one row per delivery from an index.
     Ok(diesel::sql_query(
-        "SELECT d.id AS delivery_id, r.at, r.outcome, r.reason, r.until_at, r.planned_rider_id
-         FROM unnest($1) AS d(id)
-         CROSS JOIN LATERAL (SELECT * FROM rounds WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) r",
+        "SELECT r.* FROM unnest($1) AS d (id)
+         CROSS JOIN LATERAL (SELECT delivery_id, at, outcome, reason, until_at, planned_rider_id FROM rounds
+                             WHERE delivery_id = d.id ORDER BY id DESC LIMIT 1) AS r",
     )
     .bind::<Array<SqlUuid>, _>(deliveries)
     .prepared()
@@ -227,10 +234,7 @@ pub async fn newest(conn: &mut Conn, deliveries: &[DeliveryId]) -> Result<Vec<La
     .await?)
 }
 
-/// A page of a delivery's rounds, oldest first.
-///
-/// # Errors
-/// What the database says.
+/// At most `limit` rounds of a delivery, oldest first, after a cursor.
 pub async fn page(
     conn: &mut Conn,
     delivery: DeliveryId,

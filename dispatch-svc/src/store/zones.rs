@@ -1,4 +1,4 @@
-//! Zones: a polygon and a policy.
+//! Zones: an outline and a policy.
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -39,66 +39,54 @@ impl From<ZoneSnapshot> for Row {
     }
 }
 
-/// One zone.
-///
-/// # Errors
-/// What the database says.
+/// One zone, if it exists.
 pub async fn find(conn: &mut Conn, id: &ZoneId) -> Result<Option<ZoneSnapshot>, Refusal> {
     let row = zones::table.find(id).select(Row::as_select()).first(conn).await.optional()?;
     Ok(row.map(Into::into))
 }
 
-/// Zones in which something may have to be dispatched: those that are drawn, and those that open deliveries name.
-///
-/// # Errors
-/// What the database refuses.
-pub async fn dispatched(conn: &mut Conn) -> Result<Vec<ZoneId>, Refusal> {
-    let named = deliveries::table.filter(deliveries::is_open).select(deliveries::zone_id);
-    Ok(zones::table.select(zones::id).union(named).prepared().load(conn).await?)
-}
-
-/// All zones, by name.
-///
-/// # Errors
-/// What the database says.
+/// All zones, by id.
 pub async fn all(conn: &mut Conn) -> Result<Vec<ZoneSnapshot>, Refusal> {
     let rows = zones::table.order(zones::id).select(Row::as_select()).load(conn).await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// The policy of a zone; the default one where nobody has made the zone yet: its orders are carried all the same.
-///
-/// # Errors
-/// What the database says.
+/// The zones that need a dispatcher: those that exist, and those that open deliveries name.
+pub async fn dispatched(conn: &mut Conn) -> Result<Vec<ZoneId>, Refusal> {
+    let named = deliveries::table.filter(deliveries::is_open).select(deliveries::zone_id);
+    Ok(zones::table.select(zones::id).union(named).prepared().load(conn).await?)
+}
+
+/// The policy of a zone. An order may name a zone that does not exist here yet; it is carried by the default policy.
 pub async fn policy(conn: &mut Conn, id: &ZoneId) -> Result<Policy, Refusal> {
     let policy: Option<Json<Policy>> = zones::table.find(id).select(zones::policy).first(conn).await.optional()?;
     Ok(policy.map(|policy| policy.0).unwrap_or_default())
 }
 
-/// Makes a zone, and tells.
+/// Writes a new zone, and publishes it.
 ///
 /// # Errors
-/// `Conflict` when somebody else just made it.
+/// [`Refusal::Conflict`] when it exists already.
 pub async fn insert(conn: &mut Conn, cause: &Cause, zone: &ZoneSnapshot) -> Result<(), Refusal> {
-    let made = diesel::insert_into(zones::table)
+    let inserted = diesel::insert_into(zones::table)
         .values(Row::from(zone.clone()))
         .on_conflict_do_nothing()
         .execute(conn)
         .await?;
-    if made == 0 {
+    if inserted == 0 {
         return Err(Refusal::Conflict);
     }
     events::append(conn, cause, "published", None, zone).await
 }
 
-/// Changes the zone that was seen at the version before `zone`'s, and tells.
+/// Writes the next version of a zone, and publishes it.
 ///
 /// # Errors
-/// `Conflict` when it has changed since.
+/// [`Refusal::Conflict`] when the zone is not at the version before `zone`'s.
 pub async fn update(conn: &mut Conn, cause: &Cause, zone: &ZoneSnapshot) -> Result<(), Refusal> {
     let before = zones::table.find(&zone.id).filter(zones::version.eq(zone.version.0 - 1));
-    let changed = diesel::update(before).set(Row::from(zone.clone())).execute(conn).await?;
-    if changed == 0 {
+    let updated = diesel::update(before).set(Row::from(zone.clone())).execute(conn).await?;
+    if updated == 0 {
         return Err(Refusal::Conflict);
     }
     events::append(conn, cause, "published", None, zone).await

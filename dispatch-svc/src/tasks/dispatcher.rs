@@ -1,6 +1,6 @@
-//! The dispatcher: one per zone. It looks at the city in memory, asks the engine, and commits what was decided,
-//! conditionally and all at once. It works in ticks, woken by what concerns its zone, at its own pace; the rules are all in
-//! the engine. Nothing that goes wrong in one zone, or with one delivery, stops another.
+//! The dispatchers: one per zone, on the process that holds the zone's lease (ADR 0024). A dispatcher works in ticks, woken
+//! by events that may change its zone's plan: it takes the city from memory, asks the engine for a plan, and writes the
+//! decisions. The rules are all in the engine. A failure in one zone, or with one delivery, stops no other.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -18,61 +18,61 @@ use pannier_platform::leases::Lease;
 use pannier_platform::{Cause, Db, Instance, Refusal, Stop, alarms};
 use tokio::task::JoinSet;
 
-use super::gather::{City, Seen, lately};
-use super::outlook::Lately;
+use super::city::{CityCache, CityView, EngineInput};
 use super::planner::Planner;
+use super::recent_orders::RecentOrders;
 use crate::commands::send_offers::{Decided, send_offers};
 use crate::fleet::Fleet;
 use crate::store;
-use crate::store::rounds::{self, Made};
+use crate::store::rounds::held_until;
 
-/// The fallback when nothing woke it and something waits.
+/// The longest pause between two ticks of a zone with waiting deliveries; also the pause after a failure.
 const TICK: Duration = Duration::from_secs(1);
-/// How often a zone in which nothing waits is looked at, and zones are looked for.
+/// The longest pause between two ticks of a zone without waiting deliveries, and between two searches for new zones.
 const IDLE: Duration = Duration::from_secs(60);
-/// The least time between two ticks: commits come in crowds.
-const BREATH: Duration = Duration::from_millis(100);
-/// What customers ordered lately is read again after so long.
-const LATELY: Duration = Duration::from_secs(5);
-/// Between the moment to ask a rider and their answer, milliseconds, beside half a minute of the city in which they look
-/// at it: the dispatcher may be in the middle of something, and the way to a phone and back takes time.
+/// The shortest pause between two ticks: events come in bursts.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Recent orders are read again after so long.
+const RECENT_ORDERS_EVERY: Duration = Duration::from_secs(5);
+/// Time for an offer to reach its rider and for the answer to come back, milliseconds; half a minute of the city for the
+/// rider to decide comes on top.
 const ANSWER_MS: i64 = 1_000;
-/// The same answer is written again after so long: a waiting delivery shows that it is looked at.
-const SAME_AGAIN: TimeDelta = TimeDelta::seconds(10);
-/// Between asking for the leases of two zones, at the start.
-const SPREAD: Duration = Duration::from_millis(150);
-/// A delivery whose decision could not be written is left alone for so long.
-const LEFT_ALONE: Duration = Duration::from_secs(30);
+/// A decision that has not changed is written again after so long, to show that the delivery is still planned for.
+const REPEAT_ROUND_EVERY: TimeDelta = TimeDelta::seconds(10);
+/// Pause between asking for the leases of two zones.
+const LEASE_STAGGER: Duration = Duration::from_millis(150);
+/// A delivery whose decision could not be written is skipped for so long.
+const QUARANTINE: Duration = Duration::from_secs(30);
 
-/// The dispatchers of all zones whose leases this process can have.
+/// The dispatchers of all zones whose leases this process can get.
 #[derive(Debug, Clone)]
 pub struct Dispatcher {
     db: Db,
     fleet: Fleet,
     planner: Arc<Planner>,
-    city: Arc<City>,
+    city: Arc<CityCache>,
 }
 
-/// What a tick may take over from the one before.
+/// What a zone's dispatcher keeps between ticks.
 #[derive(Debug, Default)]
 struct Memory {
-    lately: Lately,
-    read_at: Option<Instant>,
-    /// Deliveries whose decisions could not be written.
-    left_alone: HashMap<DeliveryId, Instant>,
+    recent: RecentOrders,
+    recent_read_at: Option<Instant>,
+    /// Deliveries whose decisions could not be written, since when.
+    quarantined: HashMap<DeliveryId, Instant>,
 }
 
 impl Dispatcher {
-    /// A dispatcher over these.
+    /// Dispatchers that are not running yet.
     #[must_use]
-    pub const fn new(db: Db, fleet: Fleet, planner: Arc<Planner>, city: Arc<City>) -> Self {
+    pub const fn new(db: Db, fleet: Fleet, planner: Arc<Planner>, city: Arc<CityCache>) -> Self {
         Self { db, fleet, planner, city }
     }
 
     /// Dispatches every zone whose lease this process holds, until `stop`.
     pub async fn run(self, log: EventLog, holder: Instance, stop: Stop) {
         let (mut zones, mut running) = (HashSet::new(), JoinSet::new());
-        let heard = tokio::spawn({
+        let listening = tokio::spawn({
             let (city, stop) = (Arc::clone(&self.city), stop.clone());
             async move { city.listen(log, stop).await }
         });
@@ -80,27 +80,27 @@ impl Dispatcher {
             match self.db.read(|conn| store::zones::dispatched(conn).boxed()).await {
                 Ok(mut found) => {
                     found.retain(|zone| zones.insert(zone.clone()));
-                    // Every process asks for them in an order of its own, so that they spread.
+                    // Each process asks for the leases in an order of its own, so that zones spread over processes.
                     found.sort_by_cached_key(|zone| rank(holder.name(), zone));
                     for (n, zone) in (0..).zip(found) {
-                        // From now on its events are known to be somebody's.
+                        // Makes the zone known to the cache, before its first event.
                         let _ = self.city.wake(&zone);
                         let (this, stop) = (self.clone(), stop.clone());
                         let lease = Lease::new(self.db.clone(), format!("zone:{zone}"), holder.clone());
                         running.spawn(async move {
-                            tokio::time::sleep(SPREAD * n).await;
+                            tokio::time::sleep(LEASE_STAGGER * n).await;
                             let work = AssertUnwindSafe(lease.run(stop, |held| this.work(&zone, held)));
                             (zone.clone(), work.catch_unwind().await.is_err())
                         });
                     }
                 }
-                Err(refusal) => tracing::warn!(error = ?refusal, "zones cannot be looked for; trying again"),
+                Err(refusal) => tracing::warn!(error = ?refusal, "zones cannot be read; trying again"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.city.new_zone() => {}
+                () = self.city.zone_added() => {}
                 Some(ended) = running.join_next() => if let Ok((zone, has_panicked)) = ended {
-                    // It begins anew; the other zones do not notice.
+                    // The next turn of this loop starts it again.
                     tracing::error!(zone.id = %zone, has_panicked, "the dispatcher of zone {zone} ended; it is started again");
                     zones.remove(&zone);
                     tokio::time::sleep(TICK).await;
@@ -109,77 +109,78 @@ impl Dispatcher {
             }
         }
         while running.join_next().await.is_some() {}
-        let _ = heard.await;
+        let _ = listening.await;
     }
 
     async fn work(&self, zone: &ZoneId, held: Stop) {
         let wake = self.city.wake(zone);
         let mut memory = Memory::default();
-        // Another process may have written while it had the zone.
-        self.city.doubt();
+        // Another process may have dispatched the zone until now.
+        self.city.require_full_read();
         loop {
             let began = Instant::now();
             let again_in = self.tick(zone, &mut memory).await.unwrap_or_else(|refusal| {
-                tracing::warn!(zone.id = %zone, error = ?refusal, "the dispatcher of zone {zone} cannot look; trying again");
+                tracing::warn!(zone.id = %zone, error = ?refusal, "the dispatcher of zone {zone} cannot plan; trying again");
                 TICK
             });
-            // Half of the time at most: others use this machine, too.
-            let breath = BREATH.max(began.elapsed());
+            // A pause as long as the tick: planning takes at most half of the time.
+            let pause = SHORTEST_PAUSE.max(began.elapsed());
             tokio::select! {
                 () = held.cancelled() => return,
-                () = tokio::time::sleep(breath) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             tokio::select! {
                 () = held.cancelled() => return,
                 () = wake.notified() => {}
-                () = tokio::time::sleep(again_in.saturating_sub(breath)) => {}
+                () = tokio::time::sleep(again_in.saturating_sub(pause)) => {}
             }
         }
     }
 
-    /// One look at everything that waits in a zone. Returns after how long another one is due.
+    /// One plan of a zone, and its decisions. Returns when the next tick is due, if nothing wakes it before.
     async fn tick(&self, zone: &ZoneId, memory: &mut Memory) -> Result<Duration, Refusal> {
-        let seen = self.city.look().await?;
-        if !seen.has_waiting(zone) {
+        let view = self.city.view().await?;
+        if !view.has_waiting(zone) {
             return Ok(IDLE);
         }
-        if memory.read_at.is_none_or(|at| at.elapsed() >= LATELY) {
-            memory.lately = Lately::new(lately(&self.db).await?);
-            memory.read_at = Some(Instant::now());
+        if memory.recent_read_at.is_none_or(|at| at.elapsed() >= RECENT_ORDERS_EVERY) {
+            memory.recent = RecentOrders::read(&self.db).await?;
+            memory.recent_read_at = Some(Instant::now());
         }
-        memory.left_alone.retain(|_, since| since.elapsed() < LEFT_ALONE);
-        let zone_policy = seen.policy(zone);
-        let Some((snapshot, is_exact)) = seen.snapshot(&self.fleet, zone, &zone_policy, &memory.lately).await else {
+        memory.quarantined.retain(|_, since| since.elapsed() < QUARANTINE);
+        let zone_policy = view.policy(zone);
+        let Some(input) = view.snapshot(&self.fleet, zone, &zone_policy, &memory.recent).await else {
             return Ok(IDLE);
         };
-        if !is_exact {
-            self.city.needs_places();
+        let EngineInput { snapshot, has_exact_positions } = input;
+        if !has_exact_positions {
+            self.city.require_positions();
         }
         let policy = policy(&zone_policy);
         let minute_ms = policy.minute_ms;
-        let answer = self.planner.plan(zone, snapshot, policy, seen.now).await;
-        let (how, carriers) = (answer.made(), answer.carriers());
+        let answer = self.planner.plan(zone, snapshot, policy, view.now).await;
+        let (plan, carriers) = (answer.metadata(), answer.carriers());
         let (mut again_in, mut decided) = (TICK, Vec::new());
         for decision in answer.plan.decisions {
-            // What belongs to another zone is only there to keep its riders busy.
-            let Some(delivery) = seen.delivery(decision.delivery).filter(|d| d.zone_id == *zone) else { continue };
-            if let Some(until) = rounds::until(&decision) {
-                again_in = again_in.min((until - seen.now).to_std().unwrap_or_default());
+            // Deliveries of other zones are only in the plan because they keep its riders busy.
+            let Some(delivery) = view.delivery(decision.delivery).filter(|d| d.zone_id == *zone) else { continue };
+            if let Some(until) = held_until(&decision) {
+                again_in = again_in.min((until - view.now).to_std().unwrap_or_default());
             }
-            let made = Made { planned_rider: carriers.get(&decision.delivery).copied(), ..how };
+            let planned_rider = carriers.get(&decision.delivery).copied();
             let is_offer = matches!(decision.outcome, Outcome::Offer { .. });
-            let is_left_alone = memory.left_alone.contains_key(&decision.delivery);
-            if !is_left_alone && (is_offer || is_news(&decision, made.planned_rider, &seen, minute_ms)) {
-                decided.push(Decided { decision, made, seen: delivery.version });
+            let is_quarantined = memory.quarantined.contains_key(&decision.delivery);
+            if !is_quarantined && (is_offer || is_worth_a_round(&decision, planned_rider, &view, minute_ms)) {
+                decided.push(Decided { decision, plan, planned_rider, version: delivery.version });
             }
         }
-        // Nobody else holds the city while it takes over what is written.
-        drop(seen);
+        // While a view exists, taking over what was written would copy the whole state.
+        drop(view);
         self.write(memory, decided).await?;
         Ok(again_in)
     }
 
-    /// Writes what was decided: all at once, or, if that fails, each by itself.
+    /// Writes decisions in one transaction; if that fails, each in its own.
     async fn write(&self, memory: &mut Memory, decided: Vec<Decided>) -> Result<(), Refusal> {
         if decided.is_empty() {
             return Ok(());
@@ -187,23 +188,22 @@ impl Dispatcher {
         let decided = Arc::new(decided);
         match self.try_write(Arc::clone(&decided)).await {
             Ok(()) => return Ok(()),
-            // Without the database, one by one would not help.
             Err(refusal @ Refusal::Away { .. }) => return Err(refusal),
             Err(refusal) => {
                 tracing::debug!(error = ?refusal, "decisions could not be written together; each by itself");
-                self.city.doubt();
+                self.city.require_full_read();
             }
         }
         for one in decided.iter() {
             let delivery = one.decision.delivery;
             match self.try_write(Arc::new(vec![one.clone()])).await {
-                // A concurrent update won: the next look sees it.
+                // After a concurrent update, the next tick plans with the new row.
                 Ok(()) | Err(Refusal::Conflict) => {}
                 Err(refusal @ Refusal::Away { .. }) => return Err(refusal),
                 Err(refusal) => {
                     tracing::error!(delivery.id = %delivery, error = ?refusal, "Delivery {delivery} cannot be dispatched");
-                    memory.left_alone.insert(delivery, Instant::now());
-                    self.alarm(delivery).await;
+                    memory.quarantined.insert(delivery, Instant::now());
+                    self.raise_alarm(delivery).await;
                 }
             }
         }
@@ -211,18 +211,18 @@ impl Dispatcher {
     }
 
     async fn try_write(&self, decided: Arc<Vec<Decided>>) -> Result<(), Refusal> {
-        let sent = self
+        let written = self
             .db
             .transaction(move |conn| {
                 let decided = Arc::clone(&decided);
                 async move { send_offers(conn, &Cause::of("dispatcher"), &decided).await }.boxed()
             })
             .await?;
-        self.city.wrote(sent).await;
+        self.city.take_over(written).await;
         Ok(())
     }
 
-    async fn alarm(&self, delivery: DeliveryId) {
+    async fn raise_alarm(&self, delivery: DeliveryId) {
         let raised = self.db.transaction(move |conn| {
             let detail = "what the dispatcher decides about it cannot be written; the log says why";
             alarms::raise(conn, "dispatch_failed", "delivery", delivery.0, detail).boxed()
@@ -233,7 +233,7 @@ impl Dispatcher {
     }
 }
 
-/// Where a zone comes in a process's order.
+/// The place of a zone in the order in which a process asks for leases.
 fn rank(holder: &str, zone: &ZoneId) -> u64 {
     let mut hasher = DefaultHasher::new();
     (holder, zone.as_str()).hash(&mut hasher);
@@ -247,30 +247,31 @@ fn policy(zone: &zone::Policy) -> engine::Policy {
     policy
 }
 
-/// Is it worth a row? A delivery may wait for long, and the dispatcher looks several times a second.
-fn is_news(decision: &Decision, planned: Option<RiderId>, seen: &Seen, minute_ms: i64) -> bool {
-    // Asked already: the round that asked says so.
+/// Does a decision that is no offer differ enough from the delivery's newest round to be written? A delivery may wait for
+/// long, and is decided several times a second.
+fn is_worth_a_round(decision: &Decision, planned: Option<RiderId>, view: &CityView, minute_ms: i64) -> bool {
+    // It has as many offers as it wants: the round that sent them says so.
     if decision.outcome.reason() == Some(NobodyReason::NoneWanted.as_str()) {
         return false;
     }
-    let Some(last) = seen.newest_round(decision.delivery) else { return true };
+    let Some(last) = view.latest_round(decision.delivery) else { return true };
     let is_same = last.outcome == decision.outcome.as_str() && last.reason.as_deref() == decision.outcome.reason();
-    let moved = match (rounds::until(decision), last.until_at) {
+    let moved = match (held_until(decision), last.until_at) {
         (Some(until), Some(before)) => (until - before).abs(),
         _ => TimeDelta::zero(),
     };
     let was_planned = last.planned_rider_id;
     let is_lost = |rider: RiderId| decision.candidates.iter().any(|c| c.rider == rider && c.gate.is_some());
-    // A kitchen slipped, or the planned rider was lost: that is news at once.
+    // The hold moved, or the planned rider cannot be chosen any more.
     let minute = TimeDelta::milliseconds(minute_ms);
     if !is_same || moved > minute || (planned != was_planned && was_planned.is_some_and(is_lost)) {
         return true;
     }
-    // Known to wait until about a fixed moment, and for whom: once is enough.
+    // A hold until a known time for a known rider need not be repeated.
     let waits = matches!(
         decision.outcome,
         Outcome::Hold { reason: HoldReason::TooEarly | HoldReason::Planned | HoldReason::RiderFull, .. }
     );
     let is_settled = waits && planned == was_planned && moved * 2 <= minute;
-    !is_settled && seen.now - last.at >= SAME_AGAIN
+    !is_settled && view.now - last.at >= REPEAT_ROUND_EVERY
 }

@@ -1,10 +1,10 @@
-//! What moves by itself: the dispatcher, timers, and the sweeper that needs neither broker nor Redis.
+//! What runs without a request: the dispatcher and what it plans with, timers, and the sweeper.
 
+pub mod city;
 pub mod dispatcher;
-pub mod gather;
-pub mod kitchens;
-pub mod outlook;
+pub mod kitchen_model;
 pub mod planner;
+pub mod planning_stats;
+pub mod recent_orders;
 pub mod sweeper;
-pub mod ticks;
 pub mod timers;

@@ -1,5 +1,5 @@
-//! Asks the engine in time. The plan itself knows no clock: wall time only picks the step budget before the call, or
-//! drops a late answer, and then `greedy` decides for that tick. What was picked and why is part of the answer.
+//! Asks the engine for plans, within a time budget. The plan itself reads no clock: wall time only limits the steps of the
+//! next search, or discards a plan that comes too late, and then `greedy` decides that tick (ADR 0018).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,15 +11,15 @@ use pannier_contracts::{DeliveryId, RiderId, ZoneId};
 use pannier_engine::{self as engine, Plan, Policy, Route, Snapshot};
 use tokio::task::JoinHandle;
 
-use super::ticks::{Ticks, ZoneTicks};
-use crate::store::rounds::{Fallback, Made};
+use super::planning_stats::{PlanningStats, ZoneStats};
+use crate::store::rounds::{Fallback, PlanMetadata};
 
-/// An answer later than so many budgets is dropped.
-const LATE: u32 = 4;
-/// A budget is never smaller than so many steps.
+/// A plan that takes longer than this many budgets is discarded.
+const LATE_AFTER_BUDGETS: u32 = 4;
+/// A search may always take so many steps.
 const FEWEST_STEPS: u32 = 16;
 
-/// A plan, and how it came about.
+/// A plan, and how it was made.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The plan.
@@ -31,7 +31,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Who is to carry what as things stand.
+    /// The rider who is to carry each delivery by the plan.
     #[must_use]
     pub fn carriers(&self) -> HashMap<DeliveryId, RiderId> {
         let of_route = |route: &engine::PlannedRoute| {
@@ -41,39 +41,46 @@ impl Answer {
         self.plan.routes.iter().flat_map(of_route).collect()
     }
 
-    /// What all of its rounds say of it.
+    /// What its rounds keep of how it was made.
     #[must_use]
-    pub fn made(&self) -> Made {
-        Made {
+    pub fn metadata(&self) -> PlanMetadata {
+        PlanMetadata {
             policy: self.plan.report.algorithm,
             seed: self.plan.report.seed,
             steps: self.plan.report.steps,
             took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
             fallback: self.fallback,
-            planned_rider: None,
         }
     }
 }
 
-/// What is kept of a zone between ticks. Losing it costs only quality.
+/// What is kept of a zone between ticks. Losing it only costs quality.
 #[derive(Debug, Default)]
 struct Memory {
     /// The routes of the last plan: the next search starts from them.
     previous: Vec<Route>,
-    /// The most steps of the next plan, after one took too long.
+    /// A limit of the next search, after a plan that took too long.
     steps_most: Option<u32>,
-    /// A plan that is late and still being made.
+    /// A discarded plan that is still being made.
     late: Option<JoinHandle<Plan>>,
-    ticks: Ticks,
+    stats: PlanningStats,
+}
+
+/// What `horizon` answered, or who answered for it.
+struct Attempt {
+    plan: Plan,
+    fallback: Option<Fallback>,
+    /// The discarded plan, while it is still being made.
+    late: Option<JoinHandle<Plan>>,
 }
 
 type Engine = Arc<dyn Fn(&Snapshot, &Policy) -> Plan + Send + Sync>;
 
-/// Asks the engine in time.
+/// Asks the engine for plans, within a time budget.
 pub struct Planner {
     budget: Duration,
     engine: Engine,
-    /// By zone. Locked for moments, never while waiting.
+    /// By zone. Never locked across an await.
     memory: Mutex<HashMap<ZoneId, Memory>>,
 }
 
@@ -84,7 +91,7 @@ impl std::fmt::Debug for Planner {
 }
 
 impl Planner {
-    /// One that gives each plan of a zone so long.
+    /// A planner that gives each plan of a zone this time.
     #[must_use]
     pub fn new(budget: Duration) -> Self {
         Self::with(budget, Arc::new(engine::plan))
@@ -95,11 +102,11 @@ impl Planner {
     }
 
     fn memory(&self) -> MutexGuard<'_, HashMap<ZoneId, Memory>> {
-        // Nobody panics in the middle of a change.
+        // No change of the memory can panic half way.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decides about a snapshot of a zone; its `previous` and the policy's step budget are filled in.
+    /// Plans a zone. Fills in the snapshot's `previous` and limits the policy's steps.
     pub async fn plan(&self, zone: &ZoneId, mut snapshot: Snapshot, mut policy: Policy, now: DateTime<Utc>) -> Answer {
         let started = Instant::now();
         let is_busy = {
@@ -115,10 +122,10 @@ impl Planner {
         let steps_most = policy.horizon.steps_most;
         let steps = steps_of(&snapshot, &policy);
         let (snapshot, policy) = (Arc::new(snapshot), Arc::new(policy));
-        let (plan, fallback, late) = match policy.algorithm {
-            DispatchAlgorithm::Greedy => (self.greedy(&snapshot, &policy).await, None, None),
+        let Attempt { plan, fallback, late } = match policy.algorithm {
+            DispatchAlgorithm::Greedy => self.greedy(&snapshot, &policy, None).await,
             DispatchAlgorithm::Horizon if is_busy => {
-                (self.greedy(&snapshot, &policy).await, Some(Fallback::StillPlanning), None)
+                self.greedy(&snapshot, &policy, Some(Fallback::StillPlanning)).await
             }
             DispatchAlgorithm::Horizon => self.horizon(&snapshot, &policy).await,
         };
@@ -129,7 +136,7 @@ impl Planner {
         let previous = if is_horizon && fallback.is_none() {
             answer.plan.routes.iter().map(engine::PlannedRoute::route).collect()
         } else {
-            // What was planned before is still the best start.
+            // The plan before is still the best start.
             Arc::try_unwrap(snapshot).map_or_else(|shared| shared.previous.clone(), |own| own.previous)
         };
         let mut memory = self.memory();
@@ -142,154 +149,62 @@ impl Planner {
         } else if took * 2 < self.budget && !is_busy {
             memory.steps_most = recovered(memory.steps_most);
         }
-        memory.ticks.note(now, &answer, steps_most, is_overrun);
+        memory.stats.add(now, answer.metadata(), steps_most, is_overrun);
         answer
     }
 
-    /// How it went, zone by zone.
+    /// The statistics of all zones that were planned here, by zone.
     #[must_use]
-    pub fn zones(&self) -> Vec<ZoneTicks> {
+    pub fn zones(&self) -> Vec<ZoneStats> {
         let memory = self.memory();
-        let mut zones: Vec<_> = memory.iter().filter_map(|(zone, m)| m.ticks.told(zone)).collect();
+        let mut zones: Vec<_> = memory.iter().filter_map(|(zone, m)| m.stats.summary(zone)).collect();
         zones.sort_by(|a, b| a.zone_id.cmp(&b.zone_id));
         zones
     }
 
-    async fn horizon(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        policy: &Arc<Policy>,
-    ) -> (Plan, Option<Fallback>, Option<JoinHandle<Plan>>) {
+    async fn horizon(&self, snapshot: &Arc<Snapshot>, policy: &Arc<Policy>) -> Attempt {
         let mut planning = self.spawn(snapshot, policy);
-        match tokio::time::timeout(self.budget * LATE, &mut planning).await {
-            Ok(Ok(plan)) => (plan, None, None),
+        match tokio::time::timeout(self.budget * LATE_AFTER_BUDGETS, &mut planning).await {
+            Ok(Ok(plan)) => Attempt { plan, fallback: None, late: None },
             Ok(Err(failure)) => {
                 tracing::error!(error = %failure, "horizon failed; greedy decides");
-                (self.greedy(snapshot, policy).await, Some(Fallback::Failed), None)
+                self.greedy(snapshot, policy, Some(Fallback::Failed)).await
             }
-            // It cannot be stopped; it is waited for before another one begins.
-            Err(_) => (self.greedy(snapshot, policy).await, Some(Fallback::Late), Some(planning)),
+            // It cannot be cancelled. Until it ends, no other one is started.
+            Err(_) => {
+                let greedy = self.greedy(snapshot, policy, Some(Fallback::Late)).await;
+                Attempt { late: Some(planning), ..greedy }
+            }
         }
     }
 
-    async fn greedy(&self, snapshot: &Arc<Snapshot>, policy: &Arc<Policy>) -> Plan {
+    async fn greedy(&self, snapshot: &Arc<Snapshot>, policy: &Arc<Policy>, fallback: Option<Fallback>) -> Attempt {
         let policy = Arc::new(Policy { algorithm: DispatchAlgorithm::Greedy, ..Policy::clone(policy) });
-        match self.spawn(snapshot, &policy).await {
-            Ok(plan) => plan,
-            // Nothing is decided; the next tick tries again.
-            Err(failure) => {
-                tracing::error!(error = %failure, "greedy failed; nothing is decided");
-                let report = engine::PlanReport::greedy(policy.seed);
-                Plan { decisions: Vec::new(), routes: Vec::new(), moves: Vec::new(), report }
-            }
-        }
+        let plan = self.spawn(snapshot, &policy).await.unwrap_or_else(|failure| {
+            tracing::error!(error = %failure, "greedy failed; nothing is decided until the next tick");
+            let report = engine::PlanReport::greedy(policy.seed);
+            Plan { decisions: Vec::new(), routes: Vec::new(), moves: Vec::new(), report }
+        });
+        Attempt { plan, fallback, late: None }
     }
 
-    /// Planning keeps a core busy, and this one has other work.
+    /// Plans on a thread of its own: planning would block the runtime's.
     fn spawn(&self, snapshot: &Arc<Snapshot>, policy: &Arc<Policy>) -> JoinHandle<Plan> {
         let (engine, snapshot, policy) = (Arc::clone(&self.engine), Arc::clone(snapshot), Arc::clone(policy));
         tokio::task::spawn_blocking(move || engine(&snapshot, &policy))
     }
 }
 
-/// How many steps the search may take at most: what an overrun halves.
+/// The most steps that the search may take: an overrun halves them.
 fn steps_of(snapshot: &Snapshot, policy: &Policy) -> u32 {
     let deliveries = u32::try_from(snapshot.deliveries.len()).unwrap_or(u32::MAX);
     deliveries.saturating_mul(policy.horizon.steps_per_delivery).min(policy.horizon.steps_most)
 }
 
-/// A little more; no limit of its own any more once the policy's is the smaller one for sure.
+/// Raises a limit by a sixteenth, and removes it when it has reached the default policy's.
 fn recovered(steps_most: Option<u32>) -> Option<u32> {
     steps_most.map(|most| most + most / 16 + 1).filter(|most| *most < engine::Horizon::default().steps_most)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::mpsc;
-
-    use super::*;
-
-    fn zone() -> ZoneId {
-        "test".parse().unwrap()
-    }
-
-    /// Remembers the step budgets it was given; `horizon` waits for a word before it answers.
-    fn slow(budget: Duration) -> (Planner, mpsc::Sender<()>, Arc<AtomicU32>) {
-        let (go, wait) = mpsc::channel();
-        let (wait, budgets) = (Mutex::new(wait), Arc::new(AtomicU32::new(0)));
-        let seen = Arc::clone(&budgets);
-        let engine: Engine = Arc::new(move |snapshot, policy| {
-            if policy.algorithm == DispatchAlgorithm::Horizon {
-                seen.store(policy.horizon.steps_most, Ordering::SeqCst);
-                let _ = wait.lock().unwrap().recv();
-            }
-            engine::plan(snapshot, policy)
-        });
-        (Planner::with(budget, engine), go, budgets)
-    }
-
-    async fn ask(planner: &Planner) -> Answer {
-        planner.plan(&zone(), Snapshot::default(), Policy::default(), Utc::now()).await
-    }
-
-    #[tokio::test]
-    async fn a_late_answer_is_dropped_and_greedy_decides() {
-        let (planner, go, budgets) = slow(Duration::from_millis(1));
-        let first = ask(&planner).await;
-        assert_eq!((first.plan.report.algorithm, first.fallback), (DispatchAlgorithm::Greedy, Some(Fallback::Late)));
-        assert_eq!(first.made().fallback, Some(Fallback::Late));
-        // It is still at it: no second one begins.
-        let second = ask(&planner).await;
-        assert_eq!(
-            (second.plan.report.algorithm, second.fallback),
-            (DispatchAlgorithm::Greedy, Some(Fallback::StillPlanning))
-        );
-        let told = planner.zones().remove(0);
-        assert_eq!((told.ticks, told.overruns, told.fallbacks, told.policy), (2, 1, 2, DispatchAlgorithm::Greedy));
-        assert_eq!(told.last_fallback, Some(Fallback::StillPlanning));
-
-        // Let go, it is asked again, with fewer steps.
-        drop(go);
-        pannier_testkit::eventually("horizon decides again", || async {
-            (ask(&planner).await.fallback != Some(Fallback::StillPlanning)).then_some(())
-        })
-        .await;
-        assert!(budgets.load(Ordering::SeqCst) < Policy::default().horizon.steps_most);
-    }
-
-    #[tokio::test]
-    async fn in_time_nothing_is_taken_away() {
-        let (planner, go, budgets) = slow(Duration::from_secs(60));
-        drop(go);
-        let answer = ask(&planner).await;
-        assert_eq!((answer.plan.report.algorithm, answer.fallback), (DispatchAlgorithm::Horizon, None));
-        assert_eq!(budgets.load(Ordering::SeqCst), Policy::default().horizon.steps_most);
-        let greedy = Policy { algorithm: DispatchAlgorithm::Greedy, ..Policy::default() };
-        let answer = planner.plan(&zone(), Snapshot::default(), greedy, Utc::now()).await;
-        assert_eq!((answer.plan.report.algorithm, answer.fallback), (DispatchAlgorithm::Greedy, None));
-    }
-
-    #[tokio::test]
-    async fn whoever_panics_is_replaced() {
-        let engine: Engine = Arc::new(|snapshot, policy| {
-            assert!(policy.algorithm != DispatchAlgorithm::Horizon, "a bug");
-            engine::plan(snapshot, policy)
-        });
-        let answer = ask(&Planner::with(Duration::from_secs(60), engine)).await;
-        assert_eq!(
-            (answer.plan.report.algorithm, answer.fallback),
-            (DispatchAlgorithm::Greedy, Some(Fallback::Failed))
-        );
-    }
-
-    #[test]
-    fn a_budget_recovers_slowly() {
-        let mut most = Some(FEWEST_STEPS);
-        let ticks = (1..).find(|_| {
-            most = recovered(most);
-            most.is_none()
-        });
-        assert!(ticks.is_some_and(|n| (40..200).contains(&n)), "{ticks:?}");
-    }
-}
+mod tests;

@@ -1,26 +1,26 @@
-//! Finds from the tables alone what should have moved and did not. Needs neither broker nor Redis, and can be run twice.
+//! Finds in the tables what should have changed and has not: expired offers, missing timers, silent riders. Needs neither
+//! broker nor Redis; two sweeps at once are harmless.
 
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use pannier_contracts::{DeliveryId, RiderId};
 use pannier_platform::leases::Lease;
 use pannier_platform::{Cause, Conn, Db, Instance, Refusal, Stop, timers};
 
-use crate::commands::advance::set_moments;
-use crate::commands::{close_offers, silence};
+use crate::commands::apply_trigger::schedule_deadlines;
+use crate::commands::{close_offers, silent_riders};
 use crate::domain::deadlines;
 use crate::domain::lifecycle::is_unassigned;
 use crate::store;
 
-/// How often it looks.
+/// The pause between two sweeps.
 const EVERY: Duration = Duration::from_secs(10);
-/// Timers have so long to do what the sweeper would do, seconds.
+/// An expired offer is left to its timer for so long, seconds.
 const LATE_S: i64 = 2;
-/// A rider not heard of for so long gets no offers, seconds.
+/// A rider who is silent for so long gets no offers, seconds.
 const STALE_S: i64 = 60;
-/// … is an alarm, and what they have not picked up goes to somebody else, seconds.
+/// A rider who is silent for so long raises an alarm and loses what they have not picked up, seconds.
 const SILENT_S: i64 = 300;
 
 /// Sweeps whenever this process holds the lease, until `stop`.
@@ -32,7 +32,7 @@ pub async fn run(db: Db, holder: Instance, stop: Stop) {
             async move {
                 loop {
                     if let Err(refusal) = sweep(&db).await {
-                        tracing::warn!(error = ?refusal, "the sweeper cannot look; trying again");
+                        tracing::warn!(error = ?refusal, "the sweeper cannot read; trying again");
                     }
                     tokio::select! {
                         () = held.cancelled() => return,
@@ -44,61 +44,62 @@ pub async fn run(db: Db, holder: Instance, stop: Stop) {
         .await;
 }
 
-/// One sweep. Returns how many things it found.
+/// One sweep. Returns the number of findings. A finding that cannot be settled is logged, and found again by the next sweep.
 ///
 /// # Errors
-/// What the database says; what one thing refuses is logged, and the others go on.
+/// [`Refusal::Away`] or [`Refusal::Bug`] when the tables cannot be read.
 pub async fn sweep(db: &Db) -> Result<usize, Refusal> {
     let found = db.read(|conn| list(conn).boxed()).await?;
     let count = found.len();
-    for thing in found {
-        let done = act(db, move |conn, cause| settle(conn, cause, thing).boxed()).await;
-        if let Err(refusal) = done {
-            tracing::warn!(?thing, error = ?refusal, "the sweeper could not settle something; it will try again");
+    for finding in found {
+        let settled =
+            db.transaction(move |conn| async move { settle(conn, &Cause::of("sweeper"), finding).await }.boxed());
+        if let Err(refusal) = settled.await {
+            tracing::warn!(?finding, error = ?refusal, "the sweeper could not settle {finding:?}; it will try again");
         }
     }
     Ok(count)
 }
 
-/// Something that should have moved.
+/// Something that should have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
-    /// Offers whose time is up, or a delivery that is offered to nobody.
+enum Finding {
+    /// A delivery with expired offers, or `offered` without an open one.
     Offers(DeliveryId),
-    /// A delivery without the timers that its state has.
+    /// A delivery without a timer that its state has.
     Timers(DeliveryId),
-    /// A rider to be marked.
+    /// A rider to be marked as stale.
     Stale(RiderId),
-    /// A rider to be called.
+    /// A rider who raises an alarm.
     Silent(RiderId),
-    /// What such a rider has.
+    /// A delivery of such a rider.
     Carried(DeliveryId),
 }
 
-async fn list(conn: &mut Conn) -> Result<Vec<Found>, Refusal> {
+async fn list(conn: &mut Conn) -> Result<Vec<Finding>, Refusal> {
     let mut found = Vec::new();
     let offers = store::offers::deliveries_to_settle(conn, LATE_S).await?;
-    found.extend(offers.into_iter().map(Found::Offers));
+    found.extend(offers.into_iter().map(Finding::Offers));
     let timers = store::deliveries::without_timers(conn).await?;
-    found.extend(timers.into_iter().map(Found::Timers));
+    found.extend(timers.into_iter().map(Finding::Timers));
 
     let silent = store::riders::silent(conn, STALE_S, None).await?;
-    found.extend(silent.into_iter().map(Found::Stale));
+    found.extend(silent.into_iter().map(Finding::Stale));
     for rider in store::riders::silent(conn, SILENT_S, None).await? {
-        found.push(Found::Silent(rider));
+        found.push(Finding::Silent(rider));
         let carried = store::deliveries::carried_by(conn, rider).await?;
-        found.extend(carried.into_iter().map(|d| Found::Carried(d.id)));
+        found.extend(carried.into_iter().map(|d| Finding::Carried(d.id)));
     }
     Ok(found)
 }
 
-async fn settle(conn: &mut Conn, cause: &Cause, found: Found) -> Result<(), Refusal> {
-    match found {
-        Found::Offers(delivery) => close_offers::expire(conn, cause, delivery).await,
-        Found::Timers(delivery) => set_missing_timers(conn, delivery).await,
-        Found::Stale(rider) => silence::mark_stale(conn, cause, rider, STALE_S).await,
-        Found::Silent(rider) => silence::raise_alarm(conn, rider).await,
-        Found::Carried(delivery) => silence::rescue(conn, cause, delivery, SILENT_S).await,
+async fn settle(conn: &mut Conn, cause: &Cause, finding: Finding) -> Result<(), Refusal> {
+    match finding {
+        Finding::Offers(delivery) => close_offers::expire(conn, cause, delivery).await,
+        Finding::Timers(delivery) => set_missing_timers(conn, delivery).await,
+        Finding::Stale(rider) => silent_riders::mark_stale(conn, cause, rider, STALE_S).await,
+        Finding::Silent(rider) => silent_riders::raise_alarm(conn, rider).await,
+        Finding::Carried(delivery) => silent_riders::reassign_or_alarm(conn, cause, delivery, SILENT_S).await,
     }
 }
 
@@ -106,7 +107,7 @@ async fn set_missing_timers(conn: &mut Conn, id: DeliveryId) -> Result<(), Refus
     let delivery = store::deliveries::lock(conn, id).await?;
     tracing::warn!(delivery.id = %id, state = %delivery.state, "Delivery {id} had lost a timer");
     if is_unassigned(delivery.state) {
-        return set_moments(conn, &delivery).await.map(drop);
+        return schedule_deadlines(conn, &delivery).await.map(drop);
     }
     match deadlines::fixed(delivery.state) {
         Some(deadline) => {
@@ -114,16 +115,4 @@ async fn set_missing_timers(conn: &mut Conn, id: DeliveryId) -> Result<(), Refus
         }
         None => Ok(()),
     }
-}
-
-async fn act<F>(db: &Db, body: F) -> Result<(), Refusal>
-where
-    F: for<'c> Fn(&'c mut Conn, &'c Cause) -> BoxFuture<'c, Result<(), Refusal>> + Send + Sync + 'static,
-{
-    let body = std::sync::Arc::new(body);
-    db.transaction(move |conn| {
-        let body = std::sync::Arc::clone(&body);
-        async move { body(conn, &Cause::of("sweeper")).await }.boxed()
-    })
-    .await
 }

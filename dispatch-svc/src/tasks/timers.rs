@@ -1,4 +1,4 @@
-//! What happens when a timer fires: a guarded step, so that firing late or twice is harmless.
+//! What happens when a timer fires. Each checks the state first, so that firing late or twice is harmless.
 
 use async_trait::async_trait;
 use pannier_contracts::delivery::DeliveryState;
@@ -6,18 +6,18 @@ use pannier_contracts::{DeliveryId, OfferId};
 use pannier_platform::timers::{Due, OnTimer};
 use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 
-use crate::commands::advance::{How, advance};
+use crate::commands::apply_trigger::{TransitionDetails, apply_trigger};
 use crate::commands::close_offers;
 use crate::domain::deadlines::{self, kind};
 use crate::domain::lifecycle::{Trigger, is_unassigned};
 use crate::store::{self, Delivery};
 
-/// A rider this near to the shop may stand still: they wait for the food. Metres.
+/// A rider who is nearer to the shop than this waits for the food, metres.
 const ARRIVED_M: f64 = 100.0;
-/// Moving less than this is standing still, metres: positions jitter.
+/// A rider who has moved less than this stands still, metres: positions are inexact.
 const JITTER_M: f64 = 30.0;
 
-/// dispatch-svc's timers.
+/// The timers of dispatch-svc.
 #[derive(Debug, Clone, Copy)]
 pub struct DispatchTimers;
 
@@ -33,16 +33,17 @@ impl OnTimer for DispatchTimers {
         let delivery = store::deliveries::lock(conn, DeliveryId(due.aggregate_id)).await?;
         match due.kind.as_str() {
             kind::SEARCH if delivery.state == DeliveryState::Scheduled => {
-                advance(conn, cause, &delivery, Trigger::Search, How::default()).await.map(drop)
+                let details = TransitionDetails::default();
+                apply_trigger(conn, cause, &delivery, Trigger::Search, details).await.map(drop)
             }
             kind::AT_RISK if is_unassigned(delivery.state) => {
                 alarm(conn, kind::AT_RISK, &delivery, "no rider yet, and the food is ready").await
             }
             kind::GIVE_UP if is_unassigned(delivery.state) => {
-                let how = How { reason: Some("no_rider"), ..How::default() };
-                advance(conn, cause, &delivery, Trigger::GiveUp, how).await.map(drop)
+                let details = TransitionDetails { reason: Some("no_rider"), ..TransitionDetails::default() };
+                apply_trigger(conn, cause, &delivery, Trigger::GiveUp, details).await.map(drop)
             }
-            kind::NO_MOVEMENT if delivery.state == DeliveryState::Assigned => watch(conn, &delivery).await,
+            kind::NO_MOVEMENT if delivery.state == DeliveryState::Assigned => check_movement(conn, &delivery).await,
             kind::RIDE if matches!(delivery.state, DeliveryState::PickedUp | DeliveryState::AtDropoff) => {
                 alarm(conn, kind::RIDE, &delivery, "the food has been on the road for 45 minutes").await
             }
@@ -54,8 +55,8 @@ impl OnTimer for DispatchTimers {
     }
 }
 
-/// Has the rider moved since last looked at? If not, and they are not at the shop, somebody should call them.
-async fn watch(conn: &mut Conn, delivery: &Delivery) -> Result<(), Refusal> {
+/// Raises an alarm when the rider has not moved since the last check and is not at the shop, and schedules the next check.
+async fn check_movement(conn: &mut Conn, delivery: &Delivery) -> Result<(), Refusal> {
     let Some(rider) = delivery.rider_id else { return Ok(()) };
     let place = store::riders::load(conn, rider).await?.last_place;
     let before = delivery.watched_place;
@@ -68,7 +69,7 @@ async fn watch(conn: &mut Conn, delivery: &Delivery) -> Result<(), Refusal> {
     } else {
         alarm(conn, "no_movement", delivery, "its rider has not moved for five minutes").await?;
     }
-    store::deliveries::watch(conn, delivery.id, place).await?;
+    store::deliveries::set_watched_place(conn, delivery.id, place).await?;
     timers::set_in(conn, "delivery", delivery.id.0, kind::NO_MOVEMENT, deadlines::NO_MOVEMENT).await
 }
 

@@ -8,7 +8,7 @@ use chrono::{TimeDelta, Utc};
 use dispatch_svc::app::{App, Settings};
 use dispatch_svc::domain::pin;
 use dispatch_svc::messaging::on_order::OnOrder;
-use dispatch_svc::tasks::gather::City;
+use dispatch_svc::tasks::city::CityCache;
 use pannier_contracts::order::{OrderSnapshot, OrderState};
 use pannier_contracts::{CustomerId, Envelope, EventId, MerchantId, Money, OrderId, Place, RiderId, Version};
 use pannier_platform::auth::{Role, Signer};
@@ -38,7 +38,7 @@ pub struct Dispatch {
     running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
     timers: Arc<tokio::sync::Notify>,
     /// What each process has in memory.
-    pub cities: Vec<Arc<City>>,
+    pub cities: Vec<Arc<CityCache>>,
 }
 
 fn signer() -> &'static (Signer, PathBuf) {

@@ -1,7 +1,6 @@
 //! Positions in Redis.
 
-use dispatch_svc::fleet::Fleet;
-use dispatch_svc::fleet::redis::Fix;
+use dispatch_svc::fleet::{Fix, Fleet};
 use pannier_contracts::{Place, RiderId};
 use pannier_platform::Namespace;
 use pannier_testkit::{Servers, eventually};
@@ -127,11 +126,11 @@ async fn it_comes_back_by_itself() {
     let joint = if start.ends_with('/') { "/" } else { "@" };
     let through = format!("{start}{joint}127.0.0.1:{port}/");
     let fleet = Fleet::new(&through, Namespace::try_from("cable".to_owned()).expect("a namespace")).expect("a fleet");
-    assert!(!fleet.is_here().await, "nothing listens yet");
+    assert!(!fleet.is_available().await, "nothing listens yet");
     for _ in 0..2 {
         let cable = Cable::plug_in(port, address.trim_end_matches('/').to_owned()).await;
-        eventually("Redis answers", || async { fleet.is_here().await.then_some(()) }).await;
+        eventually("Redis answers", || async { fleet.is_available().await.then_some(()) }).await;
         drop(cable);
-        eventually("Redis is away", || async { (!fleet.is_here().await).then_some(()) }).await;
+        eventually("Redis is away", || async { (!fleet.is_available().await).then_some(()) }).await;
     }
 }

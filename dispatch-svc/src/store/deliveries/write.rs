@@ -1,4 +1,4 @@
-//! How a delivery changes: one version, one event.
+//! Changing deliveries: every new version is announced by one event.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -9,17 +9,17 @@ use pannier_contracts::order::OrderSnapshot;
 use pannier_contracts::{DeliveryId, Lifecycle as _, Place, Version};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 
-use super::Delivery;
+use super::row::Delivery;
 use crate::domain::actions;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
-use crate::store::offers::audience;
+use crate::store::riders::audience;
 use crate::store::schema::deliveries;
 
-/// Opens the delivery of an order, and tells.
+/// Opens the delivery of an order, and announces it.
 ///
 /// # Errors
-/// `Conflict` when somebody else just opened it.
-pub async fn open(
+/// [`Refusal::Conflict`] when the order has one already.
+pub async fn insert(
     conn: &mut Conn,
     cause: &Cause,
     order: &OrderSnapshot,
@@ -46,6 +46,7 @@ pub async fn open(
         ))
         .on_conflict_do_nothing()
         .returning(Delivery::as_returning())
+        .prepared()
         .get_result(conn)
         .await
         .optional()?;
@@ -54,12 +55,12 @@ pub async fn open(
     Ok(row)
 }
 
-/// One step along the lifecycle: the row, if it is still at the version that was decided on, and its event.
-/// What a step brings with it is in [`crate::commands::advance`].
+/// Writes one transition: the next state with whatever `change` sets, and its event. Offers, load, timers and alarms are the
+/// caller's: see [`crate::commands::apply_trigger`].
 ///
 /// # Errors
-/// `Illegal` when there is no such step, `Conflict` when it has changed since it was loaded.
-pub async fn advance(
+/// [`Refusal::Illegal`] when the lifecycle has no such transition, [`Refusal::Conflict`] when a concurrent update won.
+pub async fn apply(
     conn: &mut Conn,
     cause: &Cause,
     delivery: &Delivery,
@@ -76,32 +77,37 @@ pub async fn advance(
     write(conn, cause, delivery, next, to.as_str()).await
 }
 
-/// When food is ready and expected.
+/// The times that a delivery takes over from its order.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// When the kitchen means to be done.
+    /// The ready time that the shop stated last.
     pub ready_at: DateTime<Utc>,
-    /// What the customer was told.
+    /// The time that the customer was promised.
     pub promise_at: DateTime<Utc>,
-    /// Since when the shop says that it is ready.
+    /// When the shop reported the food ready.
     pub ready_seen_at: Option<DateTime<Utc>>,
 }
 
-/// Changes the times of a delivery and not its state, and tells.
+/// Changes the times of a delivery, and announces it as `replanned`.
 ///
 /// # Errors
-/// `Conflict` when it has changed since it was loaded.
-pub async fn replan(conn: &mut Conn, cause: &Cause, delivery: &Delivery, times: Times) -> Result<Delivery, Refusal> {
+/// [`Refusal::Conflict`] when a concurrent update won.
+pub async fn update_times(
+    conn: &mut Conn,
+    cause: &Cause,
+    delivery: &Delivery,
+    times: Times,
+) -> Result<Delivery, Refusal> {
     let Times { ready_at, promise_at, ready_seen_at } = times;
     let next = Delivery { ready_at, promise_at, ready_seen_at, ..delivery.clone() };
     write(conn, cause, delivery, next, "replanned").await
 }
 
-/// Writes the steps of several deliveries that lead to being offered, in one statement, with an event per step. The caller
-/// holds their locks.
+/// Moves several deliveries to `offered` in one statement, with an event per transition: from `scheduled` by way of
+/// `searching`. Those that are offered already stay as they are. The caller holds their locks.
 ///
 /// # Errors
-/// `Conflict` when one has changed since it was loaded: then none is written.
+/// [`Refusal::Conflict`] when one of them has changed; the caller's transaction has to be rolled back.
 pub async fn offer_all(
     conn: &mut Conn,
     cause: &Cause,
@@ -109,13 +115,13 @@ pub async fn offer_all(
     now: DateTime<Utc>,
 ) -> Result<Vec<Delivery>, Refusal> {
     let mut offered = Vec::with_capacity(deliveries.len());
-    let mut steps = Vec::new();
+    let mut transitions = Vec::new();
     for delivery in deliveries {
         let mut at = delivery.clone();
         for trigger in [Trigger::Search, Trigger::SendOffer] {
             let Some(to) = DeliveryLifecycle::table(at.state, trigger) else { continue };
             at = Delivery { state: to, state_since: now, version: at.version.next(), ..at };
-            steps.push(at.clone());
+            transitions.push(at.clone());
         }
         offered.push(at);
     }
@@ -141,8 +147,8 @@ pub async fn offer_all(
     if written < changed.len() {
         return Err(Refusal::Conflict);
     }
-    for step in &steps {
-        events::append(conn, cause, step.state.as_str(), None, &step.snapshot()).await?;
+    for next in &transitions {
+        events::append(conn, cause, next.state.as_str(), None, &next.snapshot()).await?;
     }
     Ok(offered)
 }
@@ -179,17 +185,14 @@ async fn write(
     if changed == 0 {
         return Err(Refusal::Conflict);
     }
-    // Who loses it hears of it, too: the record no longer names them.
+    // A rider who loses it is told, too, although the new row does not name them.
     let told = next.rider_id.or(seen.rider_id).map(audience);
     events::append(conn, cause, kind, told, &next.snapshot()).await?;
     Ok(next)
 }
 
-/// Notes that the shop says that it is ready: the first time counts. No version: nobody else sees it.
-///
-/// # Errors
-/// What the database says.
-pub async fn note_ready(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> Result<(), Refusal> {
+/// Keeps when the shop reported the food ready; only the first report counts. No new version: no snapshot shows it.
+pub async fn set_ready_seen(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> Result<(), Refusal> {
     diesel::update(deliveries::table.find(id).filter(deliveries::ready_seen_at.is_null()))
         .set(deliveries::ready_seen_at.eq(now))
         .prepared()
@@ -198,11 +201,8 @@ pub async fn note_ready(conn: &mut Conn, id: DeliveryId, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-/// Notes where the rider is, to see later whether they moved. No version: nobody else sees it.
-///
-/// # Errors
-/// What the database says.
-pub async fn watch(conn: &mut Conn, id: DeliveryId, place: Option<Place>) -> Result<(), Refusal> {
+/// Keeps where the rider is, for the next check for movement. No new version: no snapshot shows it.
+pub async fn set_watched_place(conn: &mut Conn, id: DeliveryId, place: Option<Place>) -> Result<(), Refusal> {
     diesel::update(deliveries::table.find(id)).set(deliveries::watched_place.eq(place)).execute(conn).await?;
     Ok(())
 }

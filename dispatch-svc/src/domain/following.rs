@@ -1,4 +1,4 @@
-//! What an order's state means for its delivery.
+//! How a delivery follows its order: what an order's state means for it, for every pair of states.
 
 use pannier_contracts::catch_up;
 use pannier_contracts::delivery::DeliveryState;
@@ -6,42 +6,42 @@ use pannier_contracts::order::OrderState;
 
 use super::lifecycle::{DeliveryLifecycle, Trigger, is_before_pickup};
 
-/// What is to be done about news of an order.
+/// What an event of an order requires of its delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// All is as it should be.
-    Nothing,
-    /// It needs a delivery.
+pub enum Action {
+    /// Nothing: the delivery agrees with the order, or decides itself.
+    None,
+    /// Open a delivery.
     Open,
-    /// Its times may have changed.
+    /// Take over the order's times.
     Replan,
-    /// It ended: these steps take the delivery there.
-    Walk(Vec<Trigger>),
-    /// It ended after the customer had it: somebody must look at the money.
+    /// Apply these triggers: the order ended.
+    Apply(Vec<Trigger>),
+    /// Raise an alarm: the order ended after the customer had it, and the money needs a person.
     TooLate,
 }
 
-/// The delivery follows the order until pickup; from pickup on it decides, and only the order's end is listened to.
+/// What an event requires. The delivery follows the order until pickup; from then on only the order's end concerns it.
 #[must_use]
-pub fn step(delivery: Option<DeliveryState>, order: OrderState) -> Step {
+pub fn action(delivery: Option<DeliveryState>, order: OrderState) -> Action {
     use OrderState::{
         Accepted, Cancelled, Delivered, Delivering, Expired, Failed, Paid, PendingPayment, Ready, Rejected,
     };
     match (order, delivery) {
-        // We told them so ourselves, or they have not told us anything yet.
-        (PendingPayment | Paid | Delivering | Delivered, _) => Step::Nothing,
-        (Accepted | Ready, None) => Step::Open,
-        (Accepted | Ready, Some(state)) if is_before_pickup(state) => Step::Replan,
-        (Accepted | Ready, Some(_)) => Step::Nothing,
-        // Ended before we heard of it: the applied row keeps older news out.
-        (Rejected | Expired | Cancelled | Failed, None) => Step::Nothing,
+        // Too early for a delivery, or caused by an event of the delivery itself.
+        (PendingPayment | Paid | Delivering | Delivered, _) => Action::None,
+        (Accepted | Ready, None) => Action::Open,
+        (Accepted | Ready, Some(state)) if is_before_pickup(state) => Action::Replan,
+        (Accepted | Ready, Some(_)) => Action::None,
+        // Ended before we heard of it. An older event that arrives later is not applied: `applied` has this version.
+        (Rejected | Expired | Cancelled | Failed, None) => Action::None,
         (Rejected | Expired | Cancelled | Failed, Some(state)) => {
             use DeliveryState as D;
             let ended = [D::Cancelled, D::Returning, D::Returned, D::Failed, D::Unassignable];
             match catch_up::<DeliveryLifecycle>(state, &ended, &[Trigger::Cancel, Trigger::TurnBack]) {
-                None => Step::TooLate,
-                Some(path) if path.is_empty() => Step::Nothing,
-                Some(path) => Step::Walk(path),
+                None => Action::TooLate,
+                Some(path) if path.is_empty() => Action::None,
+                Some(path) => Action::Apply(path),
             }
         }
     }
@@ -53,9 +53,9 @@ mod tests {
 
     use super::*;
 
-    /// What the queue does not get would have changed nothing: what ends before it is accepted never had a delivery.
+    /// Events that the queue does not receive would change nothing: an order that ends before acceptance has no delivery.
     #[test]
-    fn what_is_not_subscribed_to_changes_nothing() {
+    fn events_outside_the_subscription_change_nothing() {
         let takes = |kind: &str| ROUTES.iter().any(|route| route.queue == "dispatch.order" && route.takes(kind));
         for order in OrderState::ALL {
             let word = if *order == OrderState::PendingPayment { "placed" } else { order.as_str() };
@@ -65,7 +65,7 @@ mod tests {
             let reachable = std::iter::once(None).chain(DeliveryState::ALL.iter().copied().map(Some));
             let before_acceptance = matches!(order, OrderState::Rejected | OrderState::Expired);
             for delivery in reachable.filter(|delivery| !before_acceptance || delivery.is_none()) {
-                assert_eq!(step(delivery, *order), Step::Nothing, "{delivery:?} × {order}");
+                assert_eq!(action(delivery, *order), Action::None, "{delivery:?} × {order}");
             }
         }
     }
@@ -77,7 +77,7 @@ mod tests {
         for delivery in states {
             let name = delivery.map_or("(none)", DeliveryState::as_str);
             for order in OrderState::ALL {
-                out.push_str(&format!("{name:<14} order {order:<16} {:?}\n", step(delivery, *order)));
+                out.push_str(&format!("{name:<14} order {order:<16} {:?}\n", action(delivery, *order)));
             }
         }
         insta::assert_snapshot!(out);

@@ -1,37 +1,38 @@
-//! What riders tell of their deliveries. Facts are told, not asked: a tap that jumps ahead walks the legal path,
-//! one that comes twice changes nothing.
+//! Riders report the progress of a delivery. A report that skips states applies the transitions in between; one that is
+//! repeated changes nothing.
 
 use chrono::{DateTime, Utc};
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, IllegalTransition, RiderId, catch_up};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use super::advance::{How, advance};
+use super::apply_trigger::{TransitionDetails, apply_trigger};
+use super::refusals::reassigned;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
 use crate::domain::{actions, pin};
 use crate::store::{self, Delivery};
 
-/// A tap.
+/// What a rider reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tap {
-    /// At the counter.
+pub enum Progress {
+    /// They are at the counter.
     AtPickup,
-    /// The food is in the bag.
+    /// They have the food.
     PickedUp,
-    /// At the door.
+    /// They are at the door.
     AtDropoff,
-    /// Handed over; the customer told this PIN.
+    /// They handed the food over.
     Delivered {
-        /// Four digits.
+        /// The PIN that the customer told them.
         pin: String,
     },
-    /// Back at the shop.
+    /// They brought the food back to the shop.
     Returned,
 }
 
-impl Tap {
-    /// The state that it tells of, and those that come after it: there it is old news.
-    const fn wanted(&self) -> &'static [DeliveryState] {
+impl Progress {
+    /// The state that it reports, and those after it, in which the report changes nothing.
+    const fn reached(&self) -> &'static [DeliveryState] {
         use DeliveryState::{AtDropoff, AtPickup, Delivered, PickedUp, Returned, Returning};
         match self {
             Self::AtPickup => &[AtPickup, PickedUp, AtDropoff, Delivered, Returning, Returned],
@@ -42,7 +43,8 @@ impl Tap {
         }
     }
 
-    const fn may(&self) -> &'static [Trigger] {
+    /// The triggers that it may apply.
+    const fn permitted(&self) -> &'static [Trigger] {
         match self {
             Self::Returned => &[Trigger::ArriveBack],
             _ => &[Trigger::ArriveAtPickup, Trigger::PickUp, Trigger::ArriveAtDropoff, Trigger::Deliver],
@@ -60,28 +62,38 @@ impl Tap {
     }
 }
 
-/// Notes what a rider tells.
+/// A rider's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What they report.
+    pub progress: Progress,
+    /// When it happened, if they report it later.
+    pub occurred_at: Option<DateTime<Utc>>,
+}
+
+/// Applies a report to the rider's delivery.
 ///
 /// # Errors
-/// 404 when the delivery never was theirs; 409 `reassigned`, `order_cancelled` or `illegal_transition`; 422 `wrong_pin`.
-pub async fn tap(
+/// [`Refusal::NotFound`] when the delivery never was theirs; [`Refusal::Illegal`] `reassigned`, `order_cancelled` or
+/// `illegal_transition`; [`Refusal::Invalid`] `wrong_pin`.
+pub async fn report_progress(
     conn: &mut Conn,
     cause: &Cause,
     rider: RiderId,
     id: DeliveryId,
-    tap: &Tap,
-    occurred_at: Option<DateTime<Utc>>,
+    report: &Report,
 ) -> Result<Delivery, Refusal> {
-    let (mut delivery, now) = store::deliveries::lock_now(conn, id).await?;
+    let Report { progress, occurred_at } = report;
+    let (mut delivery, now) = store::deliveries::lock_with_now(conn, id).await?;
     if delivery.rider_id != Some(rider) {
         return match store::offers::last_accepted(conn, id, rider).await? {
             Some(_) => Err(reassigned(&delivery)),
             None => Err(Refusal::NotFound("delivery")),
         };
     }
-    let path = catch_up::<DeliveryLifecycle>(delivery.state, tap.wanted(), tap.may())
-        .ok_or_else(|| refused(&delivery, tap))?;
-    if let Tap::Delivered { pin } = tap
+    let path = catch_up::<DeliveryLifecycle>(delivery.state, progress.reached(), progress.permitted())
+        .ok_or_else(|| refused(&delivery, progress))?;
+    if let Progress::Delivered { pin } = progress
         && !path.is_empty()
         && pin::hash(delivery.order_id, pin) != delivery.pin_hash
     {
@@ -92,22 +104,13 @@ pub async fn tap(
         });
     }
     for trigger in path {
-        delivery = advance(conn, cause, &delivery, trigger, How { occurred_at, ..How::at(now) }).await?;
+        let details = TransitionDetails { occurred_at: *occurred_at, ..TransitionDetails::at(now) };
+        delivery = apply_trigger(conn, cause, &delivery, trigger, details).await?;
     }
     Ok(delivery)
 }
 
-/// Somebody else carries it, or shall.
-pub(super) fn reassigned(delivery: &Delivery) -> Refusal {
-    Refusal::Illegal {
-        code: "reassigned",
-        detail: "this delivery was given to somebody else".to_owned(),
-        state: delivery.state.to_string(),
-        allowed: Vec::new(),
-    }
-}
-
-fn refused(delivery: &Delivery, tap: &Tap) -> Refusal {
+fn refused(delivery: &Delivery, progress: &Progress) -> Refusal {
     let allowed = actions::owned(actions::of_carried(delivery.state));
     if delivery.state == DeliveryState::Cancelled {
         return Refusal::Illegal {
@@ -120,7 +123,7 @@ fn refused(delivery: &Delivery, tap: &Tap) -> Refusal {
     let e = IllegalTransition {
         lifecycle: "delivery",
         from: delivery.state.to_string(),
-        trigger: tap.trigger().to_string(),
+        trigger: progress.trigger().to_string(),
     };
     Refusal::illegal(&e, allowed)
 }
@@ -130,15 +133,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_and_every_tap() {
+    fn every_state_and_every_report() {
         let pin = String::new();
-        let taps = [Tap::AtPickup, Tap::PickedUp, Tap::AtDropoff, Tap::Delivered { pin }, Tap::Returned];
+        let reports = [
+            Progress::AtPickup,
+            Progress::PickedUp,
+            Progress::AtDropoff,
+            Progress::Delivered { pin },
+            Progress::Returned,
+        ];
         let mut out = String::new();
         for state in DeliveryState::ALL {
-            for tap in &taps {
-                let path = catch_up::<DeliveryLifecycle>(*state, tap.wanted(), tap.may());
-                let told = path.map_or("refused".to_owned(), |path| format!("{path:?}"));
-                out.push_str(&format!("{state:<14} {:<28} {told}\n", tap.trigger()));
+            for progress in &reports {
+                let path = catch_up::<DeliveryLifecycle>(*state, progress.reached(), progress.permitted());
+                let result = path.map_or("refused".to_owned(), |path| format!("{path:?}"));
+                out.push_str(&format!("{state:<14} {:<28} {result}\n", progress.trigger()));
             }
         }
         insta::assert_snapshot!(out);

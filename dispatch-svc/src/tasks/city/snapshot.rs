@@ -1,4 +1,4 @@
-//! One zone as the engine looks at it.
+//! One zone as the engine gets it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,73 +7,81 @@ use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::rider::RiderStatus;
 use pannier_contracts::zone::Policy;
-use pannier_contracts::{Area, DeliveryId, Place, RiderId, ZoneId};
+use pannier_contracts::{Area, DeliveryId, RiderId, ZoneId};
 use pannier_engine::{self as engine, Plane, Ready, TravelModel};
 
-use super::Seen;
-use crate::domain::route::{Ahead, Leg, ahead};
+use super::cache::CityView;
+use super::positions::{Position, Positions};
+use crate::domain::workload::{CarriedDelivery, Workload, workload};
 use crate::fleet::Fleet;
 use crate::store::{Delivery, Offer, Rider};
-use crate::tasks::kitchens;
-use crate::tasks::outlook::Lately;
+use crate::tasks::kitchen_model::stated_ready;
+use crate::tasks::recent_orders::RecentOrders;
 
-/// A rider who did not answer is not asked again for so long. Who declined is not asked again in this attempt.
-/// They may just not have looked, and a small town has no other.
-const SILENT_FOR: TimeDelta = TimeDelta::minutes(2);
-/// Riders stand so long at a counter and at a door, minutes of the city.
+/// A rider who let an offer expire is not asked again for so long: they may not have seen it, and there may be no other
+/// rider. One who declined is not asked again in the same attempt.
+const AFTER_EXPIRY: TimeDelta = TimeDelta::minutes(2);
+/// The service time at a counter and at a door, minutes of the city.
 const SERVICE_MIN: i64 = 2;
-/// Nobody here knows when a shift will end.
+/// Ends of shifts are not known here.
 const NEVER_MS: i64 = i64::MAX / 4;
 
-/// Travel and service times where a minute of the city takes `minute_ms`.
+/// The travel and service times of a city whose minute takes `minute_ms`.
 fn travel_model(minute_ms: i64) -> TravelModel {
     TravelModel { counter_ms: SERVICE_MIN * minute_ms, door_ms: SERVICE_MIN * minute_ms, ..TravelModel::default() }
 }
 
-impl Seen {
-    /// One zone as the engine looks at it: its deliveries that are not picked up, the riders around them, and whatever
-    /// else those riders have to fetch or were asked for, so that nobody takes them for free. `None` without a delivery
-    /// that wants a rider. With it, whether positions are Redis's.
+/// What the engine plans a zone with.
+#[derive(Debug)]
+pub struct EngineInput {
+    /// The zone.
+    pub snapshot: engine::Snapshot,
+    /// Do all positions come from Redis?
+    pub has_exact_positions: bool,
+}
+
+impl CityView {
+    /// One zone as the engine gets it: its deliveries before pickup, the riders around them, and the deliveries of other
+    /// zones that those riders fetch or have offers of. None when no delivery of the zone is without a rider.
     pub async fn snapshot(
         &self,
         fleet: &Fleet,
         zone: &ZoneId,
         policy: &Policy,
-        lately: &Lately,
-    ) -> Option<(engine::Snapshot, bool)> {
+        recent: &RecentOrders,
+    ) -> Option<EngineInput> {
         let here: Vec<&Delivery> = self.deliveries.values().filter(|d| d.zone_id == *zone).collect();
-        // Any place of the zone will do, if it is the same for everything in the snapshot.
+        // The plane may lie around any place of the zone.
         let plane = Plane::around(&here.first()?.pickup);
         let minute_ms = policy.minute_ms;
         let travel = travel_model(minute_ms);
 
-        let asked = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);
+        let offered = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);
         let busy = self.carried.values().filter(|d| d.zone_id == *zone).filter_map(|d| d.rider_id);
-        let pickups = here.iter().map(|d| d.pickup);
-        let (fixes, is_exact) = self.fixes(fleet, pickups, f64::from(policy.radius_m), asked.chain(busy)).await;
+        let (shops, radius_m) = (here.iter().map(|d| d.pickup), f64::from(policy.radius_m));
+        let Positions { of: positions, are_exact } = self.positions(fleet, shops, radius_m, offered.chain(busy)).await;
 
-        let legs = self.legs();
-        let riders: Vec<engine::Rider> = fixes
+        let carried = self.carried_by_rider();
+        let riders: Vec<engine::Rider> = positions
             .iter()
-            .filter_map(|(id, fix)| {
+            .filter_map(|(id, position)| {
                 let rider = self.riders.get(id)?;
-                let legs = legs.get(id).map_or(&[][..], Vec::as_slice);
-                Some(self.rider(rider, *fix, legs, &plane, &travel))
+                let carried = carried.get(id).map_or(&[][..], Vec::as_slice);
+                Some(self.engine_rider(rider, *position, carried, &plane, &travel))
             })
             .collect();
 
         let to_fetch = |d: &&Delivery| matches!(d.state, DeliveryState::Assigned | DeliveryState::AtPickup);
         let in_kitchens = here.iter().copied().chain(self.carried.values().filter(to_fetch));
         let in_kitchens = in_kitchens.filter(|d| d.zone_id == *zone);
-        // Without anything to go by, what the shop says.
-        let word = lately.word(zone, minute_ms);
-        let ready = word.map(|word| word.ready(in_kitchens, self.now)).unwrap_or_default();
+        let kitchens = recent.kitchens(zone, minute_ms);
+        let ready = kitchens.map(|kitchens| kitchens.ready(in_kitchens, self.now)).unwrap_or_default();
 
         let listed: HashSet<RiderId> = riders.iter().map(|r| r.id).collect();
         let mut deliveries: BTreeMap<DeliveryId, engine::Delivery> = BTreeMap::new();
         for d in self.deliveries.values() {
             if d.zone_id == *zone || self.open_offers(d).any(|o| listed.contains(&o.rider_id)) {
-                // Those of another zone are decided there.
+                // Offers of another zone are decided there.
                 let wanted = if d.zone_id == *zone { policy.offers_per_delivery } else { 0 };
                 deliveries.insert(d.id, self.engine_delivery(d, wanted, &plane, &ready));
             }
@@ -88,13 +96,13 @@ impl Seen {
             travel,
             deliveries: deliveries.into_values().collect(),
             riders,
-            forecast: lately.outlook(zone, &plane, self.now, minute_ms, self.riders_on_shift(zone)),
+            forecast: recent.forecast(zone, &plane, self.now, minute_ms, self.riders_on_shift(zone)),
             previous: Vec::new(),
         };
-        Some((snapshot, is_exact))
+        Some(EngineInput { snapshot, has_exact_positions: are_exact })
     }
 
-    /// Offers of a delivery that are not answered.
+    /// The open offers of a delivery.
     fn open_offers(&self, d: &Delivery) -> impl Iterator<Item = &Offer> {
         self.offers.get(&d.id).into_iter().flatten().filter(|o| o.state == OfferState::Sent)
     }
@@ -116,7 +124,7 @@ impl Seen {
             shop: d.merchant_id,
             pickup: plane.point(&d.pickup),
             dropoff: plane.point(&d.dropoff),
-            ready: ready.get(&d.id).cloned().unwrap_or_else(|| kitchens::said(d)),
+            ready: ready.get(&d.id).cloned().unwrap_or_else(|| stated_ready(d)),
             promise_at_ms: d.promise_at.timestamp_millis(),
             opened_at_ms: d.opened_at.timestamp_millis(),
             excluded: excluded.into_iter().collect(),
@@ -125,18 +133,18 @@ impl Seen {
         }
     }
 
-    fn legs(&self) -> HashMap<RiderId, Vec<Leg>> {
-        let mut legs: HashMap<RiderId, Vec<Leg>> = HashMap::new();
+    fn carried_by_rider(&self) -> HashMap<RiderId, Vec<CarriedDelivery>> {
+        let mut by_rider: HashMap<RiderId, Vec<CarriedDelivery>> = HashMap::new();
         for d in self.carried.values() {
             let Some(rider) = d.rider_id else { continue };
-            // When the rider says that it happened: a tap made offline comes late.
+            // As the rider reported it: a report may come later than what it reports.
             let since = match d.state {
                 DeliveryState::AtPickup => d.at_pickup_at,
                 DeliveryState::PickedUp => d.picked_up_at,
                 DeliveryState::AtDropoff => d.at_dropoff_at,
                 _ => None,
             };
-            legs.entry(rider).or_default().push(Leg {
+            by_rider.entry(rider).or_default().push(CarriedDelivery {
                 id: d.id,
                 shop: d.merchant_id,
                 state: d.state,
@@ -146,23 +154,25 @@ impl Seen {
                 ready_at_ms: d.ready_at.timestamp_millis(),
             });
         }
-        legs
+        by_rider
     }
 
-    fn rider(
+    fn engine_rider(
         &self,
         r: &Rider,
-        (place, seen_ms): (Place, i64),
-        legs: &[Leg],
+        position: Position,
+        carried: &[CarriedDelivery],
         plane: &Plane,
         travel: &TravelModel,
     ) -> engine::Rider {
         let now_ms = self.now.timestamp_millis();
-        let Ahead { free_at_ms, free_place, at_counter, committed } = ahead(legs, place, r.speed_mps, now_ms, travel);
+        let Position { place, seen_ms } = position;
+        let Workload { free_at_ms, free_place, at_counter, committed } =
+            workload(carried, place, r.speed_mps, now_ms, travel);
         engine::Rider {
             id: r.id,
             place: plane.point(&place),
-            // Two clocks, ours and the database's: never from the future.
+            // This process saw the position, and `now` is the database's: their clocks may differ.
             fix_age_ms: now_ms.saturating_sub(seen_ms).max(0),
             speed_mps: r.speed_mps,
             available: r.status == RiderStatus::Available,
@@ -180,11 +190,12 @@ impl Seen {
         }
     }
 
-    /// How many riders are on shift in a zone, by where they were last heard of; all of them where nobody has drawn it.
+    /// The number of riders on shift in a zone, by their coarse positions; all riders where the zone does not exist.
     fn riders_on_shift(&self, zone: &ZoneId) -> usize {
         match self.zones.get(zone) {
-            Some((_, outline)) => {
-                let (area, places) = (Area::inside(outline), self.riders.values().filter_map(|rider| rider.last_place));
+            Some(zone) => {
+                let area = Area::inside(&zone.polygon);
+                let places = self.riders.values().filter_map(|rider| rider.last_place);
                 places.filter(|place| area.contains(place)).count()
             }
             None => self.riders.len(),
@@ -192,12 +203,12 @@ impl Seen {
     }
 }
 
-/// Does this offer keep its rider from being asked again?
+/// Does this offer exclude its rider from new ones of the same delivery?
 fn excludes(offer: &Offer, attempt: i32, now: DateTime<Utc>) -> bool {
     match offer.state {
         OfferState::Declined => offer.attempt == attempt,
-        OfferState::Expired => offer.attempt == attempt && offer.ended_at.is_none_or(|at| now - at < SILENT_FOR),
-        // It was just taken from them.
+        OfferState::Expired => offer.attempt == attempt && offer.ended_at.is_none_or(|at| now - at < AFTER_EXPIRY),
+        // The delivery was withdrawn from them.
         OfferState::Accepted => offer.attempt == attempt - 1,
         OfferState::Sent | OfferState::Revoked => false,
     }

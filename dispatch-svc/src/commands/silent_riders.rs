@@ -1,4 +1,4 @@
-//! Riders who are not heard of, and riders who are heard of again.
+//! Riders who send no positions, and riders who send some again.
 
 use pannier_contracts::rider::RiderStatus;
 use pannier_contracts::{DeliveryId, RiderId};
@@ -9,56 +9,51 @@ use crate::domain::actions;
 use crate::domain::lifecycle::is_carried;
 use crate::store;
 
-/// Nobody knows where they are: no offers, if they are still silent.
+/// Marks a rider on shift as stale, if they have been silent for `seconds`: they get no offers.
 ///
 /// # Errors
-/// `Conflict` when the rider changed in this moment.
-pub async fn mark_stale(conn: &mut Conn, cause: &Cause, id: RiderId, silent_s: i64) -> Result<(), Refusal> {
+/// [`Refusal::NotFound`].
+pub async fn mark_stale(conn: &mut Conn, cause: &Cause, id: RiderId, seconds: i64) -> Result<(), Refusal> {
     let rider = store::riders::load(conn, id).await?;
-    if rider.stale || rider.status == RiderStatus::Offline || !store::riders::is_silent(conn, id, silent_s).await? {
+    if rider.stale || rider.status == RiderStatus::Offline || !store::riders::is_silent(conn, id, seconds).await? {
         return Ok(());
     }
-    store::riders::advance(conn, cause, "status_changed", &rider, |r| r.stale = true).await?;
+    store::riders::update(conn, cause, "status_changed", &rider, |r| r.stale = true).await?;
     tracing::info!(rider.id = %id, "Rider {id} is silent");
     Ok(())
 }
 
-/// Heard of again.
+/// Ends the staleness of a rider who has sent a position, and their alarms.
 ///
 /// # Errors
-/// `Conflict` when the rider changed in this moment.
+/// [`Refusal::NotFound`].
 pub async fn mark_fresh(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<(), Refusal> {
     let rider = store::riders::load(conn, id).await?;
     if rider.stale {
-        store::riders::advance(conn, cause, "status_changed", &rider, |r| r.stale = false).await?;
+        store::riders::update(conn, cause, "status_changed", &rider, |r| r.stale = false).await?;
     }
     alarms::resolve(conn, id.0).await
 }
 
-/// A rider silent for long: somebody should call them.
-///
-/// # Errors
-/// What the database says.
+/// Raises the alarm that operations should call a rider who has been silent for five minutes.
 pub async fn raise_alarm(conn: &mut Conn, id: RiderId) -> Result<(), Refusal> {
     let detail = format!("rider {id} has not been heard of for five minutes");
     alarms::raise(conn, "rider_silent", "rider", id.0, &detail).await
 }
 
-/// What a rider silent for long has not picked up goes to somebody else; what they have is an alarm.
+/// Reassigns a delivery whose rider has been silent for `seconds`. From pickup on it becomes an alarm instead.
 ///
 /// # Errors
-/// `Conflict` when the delivery changed in this moment.
-pub async fn rescue(conn: &mut Conn, cause: &Cause, id: DeliveryId, silent_s: i64) -> Result<(), Refusal> {
+/// [`Refusal::NotFound`].
+pub async fn reassign_or_alarm(conn: &mut Conn, cause: &Cause, id: DeliveryId, seconds: i64) -> Result<(), Refusal> {
     let delivery = store::deliveries::lock(conn, id).await?;
     let Some(rider) = delivery.rider_id else { return Ok(()) };
-    if !store::riders::is_silent(conn, rider, silent_s).await? {
+    if !store::riders::is_silent(conn, rider, seconds).await? {
         return Ok(());
     }
     if actions::of_ops(delivery.state).contains(&"reassign") {
         reassign(conn, cause, id, None, "rider_silent").await?;
-        return Ok(());
-    }
-    if is_carried(delivery.state) {
+    } else if is_carried(delivery.state) {
         let detail = format!("rider {rider} has the food and has not been heard of for five minutes");
         alarms::raise(conn, "carrier_silent", "delivery", id.0, &detail).await?;
     }

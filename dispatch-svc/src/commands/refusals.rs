@@ -1,0 +1,41 @@
+//! Why a rider's answer or report comes too late, with a code for their app.
+
+use pannier_contracts::IllegalTransition;
+use pannier_contracts::offer::OfferState;
+use pannier_platform::Refusal;
+
+use crate::domain::lifecycle::OfferTrigger;
+use crate::store::{Delivery, Offer};
+
+/// The delivery was given to another rider, or a rider is searched for.
+pub(super) fn reassigned(delivery: &Delivery) -> Refusal {
+    Refusal::Illegal {
+        code: "reassigned",
+        detail: "this delivery was given to somebody else".to_owned(),
+        state: delivery.state.to_string(),
+        allowed: Vec::new(),
+    }
+}
+
+/// The offer cannot be answered any more.
+pub(super) fn offer_closed(offer: &Offer, tried: OfferTrigger) -> Refusal {
+    let (code, detail, state) = match offer.state {
+        // Open by its row: it expired, and its timer has not fired yet.
+        OfferState::Sent | OfferState::Expired => {
+            ("offer_expired", "the offer was not answered in time".to_owned(), OfferState::Expired)
+        }
+        OfferState::Revoked => {
+            let detail = match offer.reason.as_deref() {
+                Some("already_assigned") => "another rider took it".to_owned(),
+                Some(reason) => format!("the offer was taken back: {reason}"),
+                None => "the offer was taken back".to_owned(),
+            };
+            ("offer_revoked", detail, OfferState::Revoked)
+        }
+        state @ (OfferState::Accepted | OfferState::Declined) => {
+            let e = IllegalTransition { lifecycle: "offer", from: state.to_string(), trigger: tried.to_string() };
+            ("illegal_transition", e.to_string(), state)
+        }
+    };
+    Refusal::Illegal { code, detail, state: state.to_string(), allowed: Vec::new() }
+}
