@@ -126,6 +126,7 @@ impl Instance {
         let name = self.0.name.clone();
         db.read(move |conn| {
             async move {
+                // Raw: advisory locks are functions and rows of the catalogue.
                 Ok(diesel::sql_query(
                     "WITH held AS (
                          SELECT objid, pid FROM pg_locks
@@ -210,6 +211,7 @@ async fn end_session(db: &Db, session: i32) -> Result<(), Refusal> {
     use diesel_async::RunQueryDsl as _;
     db.read(move |conn| {
         async move {
+            // Raw, as above.
             diesel::sql_query(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks
                  WHERE locktype = 'advisory' AND classid = hashtext(current_schema())::oid AND pid = $1",

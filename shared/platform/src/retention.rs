@@ -76,6 +76,7 @@ pub struct Forgotten {
     pub what: &'static str,
     /// After how long.
     pub after: After,
+    /// Raw, because each table has its own way to find its oldest rows by an index, and many rows have only a `ctid`.
     /// A DELETE of at most `$1` rows that are older than `$2` seconds: the oldest by an index.
     pub sql: &'static str,
 }
@@ -89,7 +90,7 @@ pub struct Forgets {
     pub is_open: Option<&'static str>,
 }
 
-/// What every service forgets.
+/// What every service forgets. Raw: diesel does not know `ctid`, by which rows without a short key are deleted.
 const EVERYWHERE: [Forgotten; 5] = [
     Forgotten {
         what: "stored answers",

@@ -109,6 +109,7 @@ async fn apply_newest<H: Handler>(
         aggregate_id: Uuid,
     }
     // Locks the rows of these aggregates, so two deliveries of their news take turns.
+    // Raw: with `unnest` the text is the same for every size of a batch, so it stays prepared.
     let newer: Vec<Newer> = diesel::sql_query(
         "INSERT INTO applied (consumer, aggregate, aggregate_id, version)
          SELECT $1, $2, id, version FROM unnest($3, $4) AS news (id, version)

@@ -206,7 +206,7 @@ pub(super) async fn flush(conn: &mut Conn) -> Result<(Flushed, BTreeSet<Bell>), 
     Ok((write(conn, collected).await?, bells))
 }
 
-/// What a statement may consist of. There are few combinations, and each is parsed once per connection.
+/// What a statement may consist of. Raw: diesel writes neither `WITH` nor `unnest`. There are few combinations, and each is parsed once per connection.
 const REMOVE_TIMERS: &str = "
     DELETE FROM timers USING unnest($1, $2) AS gone (id, kind)
     WHERE timers.aggregate_id = gone.id AND timers.kind = gone.kind";

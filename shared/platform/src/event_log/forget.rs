@@ -1,4 +1,6 @@
 //! Events that nobody can ask for any more: old, published, and of nothing that is open.
+//!
+//! Raw: diesel has no `WITH`, no types for `xid8` and `pg_snapshot`, and `is_open` is SQL of the service.
 
 use std::time::Duration;
 

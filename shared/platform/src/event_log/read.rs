@@ -1,4 +1,6 @@
 //! The event log's SQL. Nobody reads it by `seq` or time alone: what commits late would be lost.
+//!
+//! Raw: diesel has no types for `xid8` and `pg_snapshot`, no functions on them, and no LATERAL.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

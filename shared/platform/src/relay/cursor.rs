@@ -1,4 +1,4 @@
-//! How far the relay is: one row.
+//! How far the relay is: one row. Its SQL is raw: diesel has no types for `xid8` and `pg_snapshot`.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

@@ -39,6 +39,7 @@ impl SetAside {
         self.db
             .read(move |conn| {
                 async move {
+                    // Raw: with `unnest` the text is the same for any number of rows, so it stays prepared.
                     diesel::sql_query(
                         "INSERT INTO set_aside (seq, attempts, last_error, next_attempt_at)
                          SELECT seq, 1, why, clock_timestamp() + interval '1 s' FROM unnest($1, $2) AS refused (seq, why)
