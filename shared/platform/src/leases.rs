@@ -3,28 +3,28 @@
 use std::future::Future;
 use std::time::Duration;
 
+use diesel::dsl::IntervalDsl as _;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::db::Prepare as _;
+use crate::db::functions::{add_interval, clock_timestamp};
+use crate::schema::leases;
 use crate::{Db, Instance, Refusal, Stop};
 
+/// How long a lease lasts without being renewed, by the database's clock.
+const DURATION_S: i32 = 10;
+/// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(3);
-/// Shorter than the lease itself (10 s, by the database's clock): a holder that cannot renew stops before another may start.
+/// Shorter than the lease itself: a holder that cannot renew stops before another may start.
 const TRUST: Duration = Duration::from_secs(8);
 /// After giving a lease back: longer than anybody who wants it takes to ask.
 const OTHERS_FIRST: Duration = Duration::from_secs(5);
 /// A lease that nobody took when it was given back is kept for so long before it is offered again.
 const OFFERED_AGAIN: Duration = Duration::from_secs(600);
-
-#[derive(QueryableByName)]
-struct Epoch {
-    #[diesel(sql_type = BigInt)]
-    epoch: i64,
-}
 
 /// A named job, and the instance that would do it.
 ///
@@ -49,52 +49,53 @@ impl Lease {
         self.db
             .read(move |conn| {
                 async move {
-                    let row: Option<Epoch> = diesel::sql_query(
-                        "INSERT INTO leases (name, holder, epoch, until)
-                         VALUES ($1, $2, 1, clock_timestamp() + interval '10 s')
-                         ON CONFLICT (name) DO UPDATE
-                             SET holder = excluded.holder, epoch = leases.epoch + 1, until = excluded.until
-                             WHERE leases.until < clock_timestamp() OR leases.holder = excluded.holder
-                         RETURNING epoch",
-                    )
-                    .bind::<Text, _>(name)
-                    .bind::<Text, _>(holder)
-                    .prepared()
-                    .get_result(conn)
-                    .await
-                    .optional()?;
-                    Ok(row.map(|r| r.epoch))
+                    use diesel::query_dsl::methods::FilterDsl as _;
+                    // Expired, or this instance's own from before a restart.
+                    let is_free = leases::until.lt(clock_timestamp()).or(leases::holder.eq(excluded(leases::holder)));
+                    Ok(diesel::insert_into(leases::table)
+                        .values((
+                            leases::name.eq(name),
+                            leases::holder.eq(holder),
+                            leases::epoch.eq(1),
+                            leases::until.eq(add_interval(clock_timestamp(), DURATION_S.seconds())),
+                        ))
+                        .on_conflict(leases::name)
+                        .do_update()
+                        .set((
+                            leases::holder.eq(excluded(leases::holder)),
+                            leases::epoch.eq(leases::epoch + 1),
+                            leases::until.eq(excluded(leases::until)),
+                        ))
+                        .filter(is_free)
+                        .returning(leases::epoch)
+                        .prepared()
+                        .get_result(conn)
+                        .await
+                        .optional()?)
                 }
                 .boxed()
             })
             .await
     }
 
-    async fn set_until(&self, epoch: i64, sql: &'static str) -> Result<bool, Refusal> {
+    /// Sets the end of the lease to `seconds` from now. False when another holder has it.
+    async fn set_until(&self, epoch: i64, seconds: i32) -> Result<bool, Refusal> {
         let (name, holder) = (self.name.clone(), self.holder.name().to_owned());
         self.db
             .read(move |conn| {
                 async move {
-                    let rows = diesel::sql_query(sql)
-                        .bind::<Text, _>(name)
-                        .bind::<Text, _>(holder)
-                        .bind::<BigInt, _>(epoch)
+                    let held =
+                        leases::table.find(name).filter(leases::holder.eq(holder)).filter(leases::epoch.eq(epoch));
+                    let updated = diesel::update(held)
+                        .set(leases::until.eq(add_interval(clock_timestamp(), seconds.seconds())))
                         .prepared()
                         .execute(conn)
                         .await?;
-                    Ok(rows == 1)
+                    Ok(updated == 1)
                 }
                 .boxed()
             })
             .await
-    }
-
-    async fn renew(&self, epoch: i64) -> Result<bool, Refusal> {
-        self.set_until(
-            epoch,
-            "UPDATE leases SET until = clock_timestamp() + interval '10 s' WHERE name = $1 AND holder = $2 AND epoch = $3",
-        )
-        .await
     }
 
     /// Does `job` whenever this process holds the lease, until `stop`. The job gets a signal of its own: lost, given back
@@ -129,12 +130,7 @@ impl Lease {
                         },
                         self.keep(epoch, held.clone(), may_give_back),
                     );
-                    let _ = self
-                        .set_until(
-                            epoch,
-                            "UPDATE leases SET until = clock_timestamp() WHERE name = $1 AND holder = $2 AND epoch = $3",
-                        )
-                        .await;
+                    let _ = self.set_until(epoch, 0).await;
                     if is_given_back {
                         tracing::info!(lease = %self.name, epoch, "gave the {} lease back", self.name);
                         given_back = Some(Instant::now());
@@ -167,7 +163,7 @@ impl Lease {
                 held.cancel();
                 return true;
             }
-            match self.renew(epoch).await {
+            match self.set_until(epoch, DURATION_S).await {
                 Ok(true) => trusted_until = Instant::now() + TRUST,
                 Ok(false) => {
                     tracing::warn!(lease = %self.name, epoch, "lost the {} lease", self.name);

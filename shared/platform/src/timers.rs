@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use diesel::dsl::IntervalDsl as _;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::db::functions::{add_interval, clock_timestamp, statement_timestamp};
 use crate::db::{self, Bell, FireAt, Prepare as _};
 use crate::schema::timers;
 use crate::{Cause, Conn, Db, Refusal, Stop};
@@ -36,6 +38,9 @@ pub struct Due {
     /// When it was to fire. Unchanged when it has fired, it is deleted.
     #[diesel(sql_type = Timestamptz)]
     pub fire_at: DateTime<Utc>,
+    /// How often it has failed.
+    #[diesel(sql_type = Integer)]
+    pub attempts: i32,
 }
 
 /// What a service does when its timers fire.
@@ -87,15 +92,10 @@ pub async fn clear(conn: &mut Conn, id: Uuid, kinds: &[&str]) -> Result<(), Refu
 /// # Errors
 /// What the database says.
 pub async fn now(conn: &mut Conn) -> Result<DateTime<Utc>, Refusal> {
-    #[derive(QueryableByName)]
-    struct Now {
-        #[diesel(sql_type = Timestamptz)]
-        now: DateTime<Utc>,
-    }
     if let Some(now) = db::known_time() {
         return Ok(now);
     }
-    Ok(diesel::sql_query("SELECT clock_timestamp() AS now").prepared().get_result::<Now>(conn).await?.now)
+    Ok(diesel::select(clock_timestamp()).get_result(conn).await?)
 }
 
 /// Fires due timers until `stop`. Any number of processes may do so at once.
@@ -146,6 +146,7 @@ pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<Fired, Refusal>
     let due = db
         .read(|conn| {
             async move {
+                // Raw: diesel has no `IN` of two columns over a subquery that locks its rows.
                 Ok(diesel::sql_query(
                     "UPDATE timers SET claimed_until = clock_timestamp() + interval '30 s'
                      WHERE (aggregate_id, kind) IN (
@@ -153,7 +154,7 @@ pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<Fired, Refusal>
                          WHERE fire_at <= statement_timestamp()
                              AND (claimed_until IS NULL OR claimed_until < statement_timestamp())
                          ORDER BY fire_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-                     RETURNING aggregate, aggregate_id, kind, fire_at",
+                     RETURNING aggregate, aggregate_id, kind, fire_at, attempts",
                 )
                 .bind::<BigInt, _>(BATCH)
                 .prepared()
@@ -172,21 +173,15 @@ pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<Fired, Refusal>
 
 /// When the next timer is due that nobody has claimed: usually the first row of an index.
 async fn next_due(conn: &mut Conn) -> Result<(Duration, bool), Refusal> {
-    #[derive(QueryableByName)]
-    struct Next {
-        #[diesel(sql_type = diesel::sql_types::Double)]
-        seconds: f64,
-    }
-    let next: Option<Next> = diesel::sql_query(
-        "SELECT extract(epoch FROM fire_at - clock_timestamp())::float8 AS seconds FROM timers
-         WHERE claimed_until IS NULL OR claimed_until < clock_timestamp() ORDER BY fire_at LIMIT 1",
-    )
-    .prepared()
-    .get_result(conn)
-    .await
-    .optional()?;
-    let seconds = next.map_or(f64::MAX, |next| next.seconds);
-    Ok((Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(LOOK), seconds <= 0.0))
+    let next: Option<(DateTime<Utc>, DateTime<Utc>)> = timers::table
+        .filter(timers::claimed_until.is_null().or(timers::claimed_until.lt(statement_timestamp().nullable())))
+        .order(timers::fire_at)
+        .select((timers::fire_at, clock_timestamp()))
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((fire_at, now)) = next else { return Ok((LOOK, false)) };
+    Ok(((fire_at - now).to_std().unwrap_or_default(), fire_at <= now))
 }
 
 async fn fire(db: &Db, on: &Arc<impl OnTimer>, due: Due) {
@@ -197,14 +192,9 @@ async fn fire(db: &Db, on: &Arc<impl OnTimer>, due: Due) {
             let (on, due, cause) = (Arc::clone(&on), due.clone(), cause.clone());
             async move {
                 on.fire(conn, &cause, &due).await?;
-                diesel::delete(
-                    timers::table
-                        .filter(timers::aggregate_id.eq(due.aggregate_id))
-                        .filter(timers::kind.eq(&due.kind))
-                        .filter(timers::fire_at.eq(due.fire_at)),
-                )
-                .execute(conn)
-                .await?;
+                let unchanged =
+                    timers::table.find((due.aggregate_id, &due.kind)).filter(timers::fire_at.eq(due.fire_at));
+                diesel::delete(unchanged).execute(conn).await?;
                 Ok(())
             }
             .boxed()
@@ -217,19 +207,19 @@ async fn fire(db: &Db, on: &Arc<impl OnTimer>, due: Due) {
         .transaction(move |conn| {
             let (due, error) = (subject.clone(), error.clone());
             async move {
+                let unchanged =
+                    timers::table.find((due.aggregate_id, &due.kind)).filter(timers::fire_at.eq(due.fire_at));
                 // 1 s, 2 s, 4 s … 64 s until it is tried again; it stays due, so it shows as overdue.
-                diesel::sql_query(
-                    "UPDATE timers SET attempts = attempts + 1, last_error = $4,
-                            claimed_until = clock_timestamp() + power(2, least(attempts, 6)) * interval '1 s'
-                     WHERE aggregate_id = $1 AND kind = $2 AND fire_at = $3",
-                )
-                .bind::<SqlUuid, _>(due.aggregate_id)
-                .bind::<Text, _>(due.kind)
-                .bind::<Timestamptz, _>(due.fire_at)
-                .bind::<Text, _>(error)
-                .prepared()
-                .execute(conn)
-                .await?;
+                let pause = (1 << due.attempts.clamp(0, 6)).seconds();
+                diesel::update(unchanged)
+                    .set((
+                        timers::attempts.eq(timers::attempts + 1),
+                        timers::last_error.eq(error),
+                        timers::claimed_until.eq(add_interval(clock_timestamp(), pause).nullable()),
+                    ))
+                    .prepared()
+                    .execute(conn)
+                    .await?;
                 Ok(())
             }
             .boxed()

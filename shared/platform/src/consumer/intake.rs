@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel_async::RunQueryDsl;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
 use lapin::types::FieldTable;
@@ -15,7 +14,6 @@ use super::apply::{apply, read};
 use super::park::park;
 use super::{Handler, Processed};
 use crate::broker::{self, Broker};
-use crate::db::Prepare as _;
 use crate::retention::Kept;
 use crate::{Db, Refusal, Stop};
 
@@ -208,9 +206,7 @@ async fn until_database_answers(db: &Db, stop: &Stop) -> bool {
             () = stop.cancelled() => return false,
             () = tokio::time::sleep(wait) => {}
         }
-        let probe =
-            db.read(|conn| async move { Ok(diesel::sql_query("SELECT 1").prepared().execute(conn).await?) }.boxed());
-        if probe.await.is_ok() {
+        if db.ping().await.is_ok() {
             return true;
         }
         wait = (wait * 2).min(Duration::from_secs(2));

@@ -12,6 +12,9 @@ extern "SQL" {
     /// `time - interval`.
     #[sql_name = "timestamptz_mi_interval"]
     fn subtract_interval(time: Timestamptz, interval: Interval) -> Timestamptz;
+    /// `time + interval`.
+    #[sql_name = "timestamptz_pl_interval"]
+    fn add_interval(time: Timestamptz, interval: Interval) -> Timestamptz;
     /// The greater of two numbers.
     fn greatest(a: Integer, b: Integer) -> Integer;
 }

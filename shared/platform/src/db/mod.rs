@@ -13,7 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{Object, Pool, QueueMode};
-use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
+use diesel::IntoSql as _;
+use diesel::sql_types::Integer;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl as _, TransactionManager};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -122,6 +125,21 @@ impl Db {
 
     async fn pooled(&self) -> Result<Object<Manager>, Refusal> {
         self.pool.get().await.map_err(|e| away(anyhow::Error::new(e)))
+    }
+
+    /// Whether the database answers a statement at all.
+    ///
+    /// # Errors
+    /// `Away` when it does not.
+    pub(crate) async fn ping(&self) -> Result<(), Refusal> {
+        self.read(|conn| {
+            async move {
+                diesel::select(1.into_sql::<Integer>()).execute(conn).await?;
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// Reads, outside a transaction. Also the place for a single statement that writes: it commits by itself.

@@ -1,8 +1,6 @@
 //! `/livez`: the process runs. `/readyz?verbose`: it can do its work.
 
 use actix_web::{HttpResponse, web};
-use diesel_async::RunQueryDsl;
-use futures::FutureExt as _;
 use serde_json::json;
 
 use crate::broker::Broker;
@@ -31,11 +29,7 @@ async fn ready(
     health: web::Data<Health>,
     query: web::Query<std::collections::HashMap<String, String>>,
 ) -> HttpResponse {
-    let database = health
-        .db
-        .read(|conn| async move { Ok(diesel::sql_query("SELECT 1").execute(conn).await?) }.boxed())
-        .await
-        .is_ok();
+    let database = health.db.ping().await.is_ok();
     let stopping = health.stop.is_cancelled();
     let is_ready = database && !stopping;
     let mut body = json!({"status": if is_ready { "ready" } else { "not_ready" }});

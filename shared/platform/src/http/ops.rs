@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use actix_web::web::{self, Data, Json, Path, Query};
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::count_star;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use pannier_contracts::topology;
@@ -18,7 +19,7 @@ use crate::db::Prepare as _;
 use crate::dead_letters::{self, DeadLetter};
 use crate::relay::{self, Blocked};
 use crate::retention::Kept;
-use crate::schema::events;
+use crate::schema::{events, set_aside};
 use crate::{Db, Refusal};
 
 /// Adds `/v1/ops/{stuck, dead-letters, outbox}`. Needs `Data<Db>` and `Data<Broker>`.
@@ -49,6 +50,7 @@ async fn stuck(_who: Ops, db: Data<Db>) -> Result<Json<Page<Stuck>>, Problem> {
     let data = db
         .read(|conn| {
             async move {
+                // Raw: diesel can neither order nor limit a UNION.
                 let mut stuck = diesel::sql_query(
                     "SELECT kind, aggregate, aggregate_id AS id, raised_at AS since, detail FROM alarms WHERE resolved_at IS NULL
                      UNION ALL
@@ -138,25 +140,18 @@ struct Outbox {
     set_aside: Vec<Aside>,
 }
 
-#[derive(Debug, Serialize, QueryableByName)]
+#[derive(Debug, Serialize, Queryable, Selectable)]
+#[diesel(table_name = set_aside)]
 struct Aside {
-    #[diesel(sql_type = SqlUuid)]
+    #[diesel(select_expression = events::event_id)]
     event_id: Uuid,
     #[serde(rename = "type")]
-    #[diesel(sql_type = Text)]
+    #[diesel(select_expression = events::kind)]
     kind: String,
-    #[diesel(sql_type = Integer)]
     attempts: i32,
-    #[diesel(sql_type = Timestamptz)]
     since: DateTime<Utc>,
-    #[diesel(sql_type = Timestamptz)]
     next_attempt_at: DateTime<Utc>,
-    #[diesel(sql_type = Text)]
     last_error: String,
-    /// How many there are altogether.
-    #[serde(skip)]
-    #[diesel(sql_type = BigInt)]
-    all: i64,
 }
 
 async fn outbox(_who: Ops, db: Data<Db>, blocked: Data<Blocked>) -> Result<Json<Outbox>, Problem> {
@@ -165,18 +160,19 @@ async fn outbox(_who: Ops, db: Data<Db>, blocked: Data<Blocked>) -> Result<Json<
         .read(move |conn| {
             async move {
                 let backlog = relay::backlog(conn, topology::subscribed_patterns()).await?;
-                let set_aside: Vec<Aside> = diesel::sql_query(
-                    "SELECT e.event_id, e.type AS kind, s.attempts, s.since, s.next_attempt_at, s.last_error, count(*) OVER () AS all
-                     FROM set_aside s JOIN events e ON e.seq = s.seq ORDER BY s.seq LIMIT 20",
-                )
-                .prepared()
-                .load(conn)
-                .await?;
+                let oldest: Vec<(Aside, i64)> = set_aside::table
+                    .inner_join(events::table.on(events::seq.eq(set_aside::seq)))
+                    .order(set_aside::seq)
+                    .limit(20)
+                    .select((Aside::as_select(), count_star().over()))
+                    .load(conn)
+                    .await?;
                 let last: Option<i64> = events::table.select(diesel::dsl::max(events::seq)).get_result(conn).await?;
-                let aside = set_aside.iter().map(|aside| aside.all).max().unwrap_or(0);
+                let all_aside = oldest.iter().map(|(_, all)| *all).max().unwrap_or(0);
+                let set_aside: Vec<_> = oldest.into_iter().map(|(aside, _)| aside).collect();
                 let oldest_aside = set_aside.iter().map(|aside| aside.since).min();
                 Ok::<_, Refusal>(Outbox {
-                    unpublished: backlog.events + aside,
+                    unpublished: backlog.events + all_aside,
                     oldest_unpublished_at: backlog.since.into_iter().chain(oldest_aside).min(),
                     last_position: last.unwrap_or(0),
                     blocked,
