@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Bytes;
 use futures::StreamExt as _;
 use tokio::sync::mpsc;
-use tokio_stream_free::receiver_stream;
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::Stop;
 use crate::auth::Claims;
@@ -59,7 +59,7 @@ where
     });
     let hello = futures::stream::once(async { Bytes::from_static(b"retry: 1000\n\n") });
     // The records end the stream when their producer does; the heartbeat alone must not keep it open.
-    let records = receiver_stream(frames).map(|f| Some(f.bytes())).chain(futures::stream::once(async { None }));
+    let records = ReceiverStream::new(frames).map(|f| Some(f.bytes())).chain(futures::stream::once(async { None }));
     let body = hello
         .chain(
             futures::stream::select(records, heartbeat.map(Some))
@@ -95,14 +95,4 @@ pub fn cursor(request: &actix_web::HttpRequest) -> Option<String> {
             actix_web::web::Query::<std::collections::HashMap<String, String>>::from_query(request.query_string());
         query.ok()?.into_inner().remove("cursor")
     })
-}
-
-/// The one adapter that tokio-stream would be a dependency for.
-mod tokio_stream_free {
-    use futures::Stream;
-    use tokio::sync::mpsc::Receiver;
-
-    pub fn receiver_stream<T>(receiver: Receiver<T>) -> impl Stream<Item = T> {
-        futures::stream::unfold(receiver, |mut r| async move { r.recv().await.map(|item| (item, r)) })
-    }
 }
