@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
-
 use lapin::types::{AMQPValue, FieldTable, LongString};
+use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use pannier_contracts::topology::{RETRY_LADDER_S, ROUTES, dead_queue, retry_queue};
 
@@ -62,10 +62,10 @@ impl Broker {
     pub async fn connect(&self, role: &str) -> anyhow::Result<Connection> {
         let properties =
             ConnectionProperties::default().with_connection_name(format!("{}/{role}", self.namespace.as_str()).into());
-        // Ten seconds of silence mean a dead peer; with the usual sixty we would hang for two minutes.
-        let separator = if self.url.contains('?') { '&' } else { '?' };
-        let url = format!("{}{separator}heartbeat=10", self.url);
-        in_time("connect to the broker", Connection::connect(&url, properties)).await
+        let mut url: AMQPUri = self.url.parse().map_err(|e| anyhow::anyhow!("the broker's URL cannot be read: {e}"))?;
+        // A peer that is silent for ten seconds is dead; with the usual sixty a lost one is noticed after two minutes.
+        url.query.heartbeat = Some(10);
+        in_time("connect to the broker", Connection::connect_uri(url, properties)).await
     }
 
     /// A channel on which the whole topology has been declared: whoever comes first makes it, the others find it.
