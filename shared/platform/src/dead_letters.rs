@@ -1,7 +1,5 @@
 //! Messages that no retry helped: from the `.dead` queues into a table where people can read, replay and drop them.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -17,7 +15,7 @@ use uuid::Uuid;
 use crate::broker::{self, Broker, REASON};
 use crate::retention::Kept;
 use crate::schema::{applied, dead_letters};
-use crate::{Conn, Db, Refusal, Stop};
+use crate::{Conn, Db, Refusal, Stop, retry};
 
 /// A dead letter, as people see it.
 #[derive(Debug, Clone, Serialize, Queryable, Selectable)]
@@ -48,27 +46,11 @@ pub struct DeadLetter {
 
 /// Collects dead letters of `consumer`'s queues (`merchant`: all of `merchant.*`) until `stop`.
 pub async fn collect(db: Db, broker: Broker, consumer: &'static str, stop: Stop) {
-    let mut wait = Duration::from_millis(200);
-    while !stop.is_cancelled() {
-        match collect_until_broken(&db, &broker, consumer, &stop, &mut wait).await {
-            Ok(()) => return,
-            Err(e) => tracing::warn!(error = format!("{e:#}"), "the collector of dead letters starts again"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-        wait = (wait * 2).min(Duration::from_secs(5));
-    }
+    retry::until_ok(&stop, "the collector of dead letters", || collect_until_broken(&db, &broker, consumer, &stop))
+        .await;
 }
 
-async fn collect_until_broken(
-    db: &Db,
-    broker: &Broker,
-    consumer: &str,
-    stop: &Stop,
-    wait: &mut Duration,
-) -> anyhow::Result<()> {
+async fn collect_until_broken(db: &Db, broker: &Broker, consumer: &str, stop: &Stop) -> anyhow::Result<()> {
     let connection = broker.connect("dead-letters").await?;
     let channel = broker.channel(&connection).await?;
     broker::in_time("set prefetch", channel.basic_qos(8, BasicQosOptions::default())).await?;
@@ -88,7 +70,6 @@ async fn collect_until_broken(
         .await?;
         streams.push(stream.map(|message| (route.queue, message)));
     }
-    *wait = Duration::from_millis(200);
     let mut messages = futures::stream::select_all(streams);
     loop {
         let next = tokio::select! {

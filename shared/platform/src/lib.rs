@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod refusal;
 pub mod relay;
 pub mod retention;
+mod retry;
 pub mod schema;
 pub mod service;
 pub mod stop;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
@@ -15,7 +16,7 @@ use super::park::park;
 use super::{Handler, Processed};
 use crate::broker::{self, Broker};
 use crate::retention::Kept;
-use crate::{Db, Refusal, Stop};
+use crate::{Db, Refusal, Stop, retry};
 
 /// Messages in hand per consumer.
 const PREFETCH: u16 = 32;
@@ -25,37 +26,22 @@ const BATCH: usize = 16;
 /// return counts towards the broker's delivery limit, and the broker closes channels that hold messages longer.
 const HELD_AT_MOST: Duration = Duration::from_secs(20 * 60);
 
+/// When the database is asked whether it answers again: after 100 ms, 200 ms … 2 s, for ever.
+const PROBES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(100))
+    .with_max_delay(Duration::from_secs(2))
+    .without_max_times();
+
 /// Consumes `H`'s queue until `stop`, reconnecting as long as it takes.
 pub async fn run<H: Handler>(db: Db, broker: Broker, kept: Kept, handler: H, stop: Stop) {
     let handler = Arc::new(handler);
-    let mut wait = Duration::from_millis(200);
-    while !stop.is_cancelled() {
-        match Intake::open(&db, &broker, kept, &handler).await {
-            Ok(mut intake) => {
-                wait = Duration::from_millis(200);
-                match intake.consume(&stop).await {
-                    Ok(()) => return intake.close().await,
-                    Err(e) => {
-                        tracing::warn!(
-                            queue = H::QUEUE,
-                            error = format!("{e:#}"),
-                            "consumer of {} starts again",
-                            H::QUEUE
-                        );
-                        intake.close().await;
-                    }
-                }
-            }
-            Err(e) => {
-                tracing::warn!(queue = H::QUEUE, error = format!("{e:#}"), "cannot consume {}; trying again", H::QUEUE)
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-        wait = (wait * 2).min(Duration::from_secs(2));
-    }
+    retry::until_ok(&stop, &format!("consumer of {}", H::QUEUE), || async {
+        let mut intake = Intake::open(&db, &broker, kept, &handler).await?;
+        let ended = intake.consume(&stop).await;
+        intake.close().await;
+        ended
+    })
+    .await;
 }
 
 struct Intake<H> {
@@ -200,15 +186,14 @@ enum Held {
 
 /// Waits a moment, then until the database answers; false when the process stops.
 async fn until_database_answers(db: &Db, stop: &Stop) -> bool {
-    let mut wait = Duration::from_millis(100);
-    loop {
+    for delay in PROBES.build() {
         tokio::select! {
-            () = stop.cancelled() => return false,
-            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(delay) => {}
         }
         if db.ping().await.is_ok() {
             return true;
         }
-        wait = (wait * 2).min(Duration::from_secs(2));
     }
+    false
 }

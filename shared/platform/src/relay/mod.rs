@@ -22,7 +22,7 @@ use self::set_aside::SetAside;
 use crate::broker::Broker;
 use crate::event_log::{self, Batch, EventLog, LoggedEvent, TxSnapshot};
 use crate::leases::Lease;
-use crate::{Db, Instance, Refusal, Stop};
+use crate::{Db, Instance, Refusal, Stop, retry};
 
 /// Outstanding confirms: measured, a window of 256 publishes thirty times what one by one does.
 const WINDOW: usize = 256;
@@ -91,27 +91,13 @@ impl Relay {
     }
 
     async fn lead(self, held: Stop) {
-        let mut wait = Duration::from_millis(200);
-        while !held.is_cancelled() {
-            let led = Leading::start(&self, &held, &mut wait).await;
-            let ended = match led {
-                Ok(mut leading) => {
-                    let ended = leading.publish_until_broken(&held).await;
-                    leading.leave().await;
-                    ended
-                }
-                Err(e) => Err(e),
-            };
-            match ended {
-                Ok(()) => return,
-                Err(e) => tracing::warn!(error = format!("{e:#}"), "the relay cannot publish; it tries again"),
-            }
-            tokio::select! {
-                () = held.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-            wait = (wait * 2).min(Duration::from_secs(2));
-        }
+        retry::until_ok(&held, "the relay", || async {
+            let mut leading = Leading::start(&self, &held).await?;
+            let ended = leading.publish_until_broken(&held).await;
+            leading.leave().await;
+            ended
+        })
+        .await;
     }
 }
 
@@ -135,10 +121,9 @@ struct Leading<'a> {
 }
 
 impl<'a> Leading<'a> {
-    async fn start(relay: &'a Relay, held: &Stop, wait: &mut Duration) -> anyhow::Result<Self> {
+    async fn start(relay: &'a Relay, held: &Stop) -> anyhow::Result<Self> {
         let publisher = Publisher::connect(&relay.broker, relay.exchange, relay.blocked.clone(), held.clone()).await?;
         let cursor = cursor::load(&relay.db).await?;
-        *wait = Duration::from_millis(200);
         tracing::info!("the relay publishes into {}", relay.exchange);
         Ok(Self {
             relay,
