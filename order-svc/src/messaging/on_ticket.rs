@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pannier_contracts::ticket::TicketSnapshot;
-use pannier_platform::consumer::{Effect, Handler, News};
+use pannier_platform::consumer::{Effect, Handler, Message};
 use pannier_platform::{Cause, Conn, Refusal};
 
 use crate::commands::follow::follow_tickets;

@@ -12,7 +12,7 @@ use pannier_contracts::event::Snapshot as _;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Effect, Handler, News, Processed};
+use super::{Effect, Handler, Message, Processed};
 use crate::db::Prepare as _;
 use crate::retention::Kept;
 use crate::schema::late_events;
@@ -129,9 +129,9 @@ async fn apply_newest<H: Handler>(
     if events.is_empty() {
         return Ok(newer);
     }
-    let news: Vec<_> =
-        events.iter().map(|event| News { cause: &event.cause, snapshot: &event.envelope.data }).collect();
-    let effects = handler.handle_all(conn, &news).await?;
+    let messages: Vec<_> =
+        events.iter().map(|event| Message { cause: &event.cause, snapshot: &event.envelope.data }).collect();
+    let effects = handler.handle_all(conn, &messages).await?;
     for (event, effect) in events.iter().zip(effects) {
         let Effect::Late(detail) = effect else { continue };
         tracing::info!(aggregate_id = %event.envelope.data.aggregate_id(), detail, "late news");

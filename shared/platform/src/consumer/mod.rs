@@ -37,18 +37,22 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Self::handle`]; then each is handled by itself.
-    async fn handle_all(&self, conn: &mut Conn, news: &[News<'_, Self::Snapshot>]) -> Result<Vec<Effect>, Refusal> {
-        let mut effects = Vec::with_capacity(news.len());
-        for news in news {
-            effects.push(self.handle(conn, news.cause, news.snapshot).await?);
+    async fn handle_all(
+        &self,
+        conn: &mut Conn,
+        messages: &[Message<'_, Self::Snapshot>],
+    ) -> Result<Vec<Effect>, Refusal> {
+        let mut effects = Vec::with_capacity(messages.len());
+        for message in messages {
+            effects.push(self.handle(conn, message.cause, message.snapshot).await?);
         }
         Ok(effects)
     }
 }
 
-/// One aggregate's news inside a batch.
+/// A message that is newer than what was applied, inside a batch.
 #[derive(Debug)]
-pub struct News<'a, S> {
+pub struct Message<'a, S> {
     /// Who does this, in which trace.
     pub cause: &'a Cause,
     /// The aggregate after its newest change.
