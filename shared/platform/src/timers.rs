@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::db::functions::{add_interval, clock_timestamp, statement_timestamp};
-use crate::db::{self, Bell, FireAt, Prepare as _};
+use crate::db::{self, FireAt, Prepare as _, Wakeup};
 use crate::schema::timers;
 use crate::{Cause, Conn, Db, Refusal, Stop};
 
@@ -100,10 +100,10 @@ pub async fn now(conn: &mut Conn) -> Result<DateTime<Utc>, Refusal> {
 
 /// Fires due timers until `stop`. Any number of processes may do so at once.
 ///
-/// Sleeps until the next timer is due, as far as is known: one that is set meanwhile and due soon rings [`Bell::Timers`],
+/// Sleeps until the next timer is due, as far as is known: one that is set meanwhile and due soon wakes it ([`Wakeup::Timers`]),
 /// others are seen by the look at the end of `LOOK`. `nudge` makes it look at once.
 pub async fn run(db: Db, on: Arc<impl OnTimer>, nudge: Arc<Notify>, stop: Stop) {
-    let soon = db.bell(Bell::Timers);
+    let soon = db.wakeup(Wakeup::Timers);
     loop {
         let woken = nudge.notified();
         let wait = match fire_due(&db, &on).await {

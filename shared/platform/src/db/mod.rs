@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 
 pub use self::json::Json;
 pub use self::prepared::{Prepare, Prepared};
-pub use self::scope::ring_after_commit;
+pub use self::scope::wake_after_commit;
 pub(crate) use self::scope::{
     FireAt, NewEvent, add_event, change_timer, keep_answer, known_time, last_sqlstate, resolve_alarms,
     resolve_alarms_now,
@@ -45,24 +45,24 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// A timer that is due sooner than this wakes the task that fires timers.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
 
-/// Who has something to do after a commit. A nudge, not news: look at the tables.
+/// A task that a commit wakes. It carries no data: the task reads the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Bell {
-    /// Events were written: the event log.
-    Log,
-    /// A timer is due soon: whoever fires timers.
+pub enum Wakeup {
+    /// The event log: events were written.
+    EventLog,
+    /// The task that fires timers: one is due soon.
     Timers,
-    /// A payment should be looked at: the reconciler.
+    /// The payment reconciler: a payment has work.
     Payments,
 }
 
-/// One listener each; a ring while it is busy is kept.
+/// One listener each. A wake-up while it is busy is kept: it runs once more.
 #[derive(Debug, Default)]
-struct Bells([Arc<Notify>; 3]);
+struct Wakeups([Arc<Notify>; 3]);
 
-impl Bells {
-    fn of(&self, bell: Bell) -> &Arc<Notify> {
-        &self.0[bell as usize]
+impl Wakeups {
+    fn of(&self, wakeup: Wakeup) -> &Arc<Notify> {
+        &self.0[wakeup as usize]
     }
 }
 
@@ -71,7 +71,7 @@ impl Bells {
 pub struct Db {
     pool: Pool<Manager>,
     runtime: Handle,
-    bells: Arc<Bells>,
+    wakeups: Arc<Wakeups>,
     clock: Arc<Clock>,
 }
 
@@ -109,13 +109,13 @@ impl Db {
             .recycle_timeout(patience)
             .runtime(deadpool::Runtime::Tokio1)
             .build()?;
-        Ok(Self { pool, runtime: Handle::try_current()?, bells: Arc::default(), clock: Arc::default() })
+        Ok(Self { pool, runtime: Handle::try_current()?, wakeups: Arc::default(), clock: Arc::default() })
     }
 
-    /// Rings after commits that concern its listener. There is one listener per bell and process.
+    /// Notified after commits that called [`wake_after_commit`]. Each has one listener per process.
     #[must_use]
-    pub fn bell(&self, bell: Bell) -> Arc<Notify> {
-        Arc::clone(self.bells.of(bell))
+    pub fn wakeup(&self, of: Wakeup) -> Arc<Notify> {
+        Arc::clone(self.wakeups.of(of))
     }
 
     /// What is known of the database's clock.
@@ -178,8 +178,8 @@ impl Db {
             let scope = Scope::of_transaction(Arc::clone(&pooled.last_error), Arc::clone(&db.clock));
             let work = scope.run(run(&mut pooled.conn, body, &mut committing));
             match tokio::time::timeout(DEADLINE, work).await {
-                Ok(Ok((outcome, bells))) => {
-                    bells.into_iter().for_each(|bell| db.bells.of(bell).notify_one());
+                Ok(Ok((outcome, wakeups))) => {
+                    wakeups.into_iter().for_each(|wakeup| db.wakeups.of(wakeup).notify_one());
                     Ok(outcome)
                 }
                 Ok(Err(refusal)) => Err(refusal),
@@ -248,7 +248,7 @@ type Transactions = <Conn as AsyncConnection>::TransactionManager;
 
 /// The body, then what it collected, then COMMIT. Every result is looked at: after a failed statement the server
 /// answers COMMIT with a rollback and no error.
-async fn run<T, F>(conn: &mut Conn, body: F, committing: &mut bool) -> Result<(Outcome<T>, BTreeSet<Bell>), Refusal>
+async fn run<T, F>(conn: &mut Conn, body: F, committing: &mut bool) -> Result<(Outcome<T>, BTreeSet<Wakeup>), Refusal>
 where
     F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, Refusal>>,
 {
@@ -256,8 +256,8 @@ where
         Ok(value) => scope::flush(conn).await.map(|flushed| (value, flushed)),
         Err(refusal) => Err(refusal),
     };
-    let (value, bells) = match written {
-        Ok((value, (Flushed::Written, bells))) => (value, bells),
+    let (value, wakeups) = match written {
+        Ok((value, (Flushed::Written, wakeups))) => (value, wakeups),
         Ok((_, (Flushed::AnsweredByTwin, _))) => {
             roll_back(conn).await;
             return Ok((Outcome::AnsweredByTwin, BTreeSet::new()));
@@ -269,8 +269,8 @@ where
     };
     *committing = true;
     match Transactions::commit_transaction(conn).await {
-        Ok(()) => Ok((Outcome::Committed(value), bells)),
-        Err(e) => Ok((Outcome::Unknown(e.into()), bells)),
+        Ok(()) => Ok((Outcome::Committed(value), wakeups)),
+        Err(e) => Ok((Outcome::Unknown(e.into()), wakeups)),
     }
 }
 

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::clock::Clock;
 use super::prepared::Prepare as _;
 use super::sqlstate::{LastError, SqlState};
-use super::{Bell, Conn};
+use super::{Conn, Wakeup};
 use crate::Refusal;
 use crate::idempotency::Claim;
 
@@ -84,7 +84,7 @@ pub(super) struct Pending {
     timers: BTreeMap<(Uuid, String), Option<(String, FireAt)>>,
     resolved_alarms: BTreeSet<Uuid>,
     answer: Option<(Claim, i16, serde_json::Value)>,
-    bells: BTreeSet<Bell>,
+    wakeups: BTreeSet<Wakeup>,
 }
 
 impl Pending {
@@ -116,10 +116,10 @@ fn collect(change: impl FnOnce(&mut Pending)) -> bool {
         .unwrap_or(false)
 }
 
-/// Rings `bell` once this transaction is committed.
-pub fn ring_after_commit(bell: Bell) {
+/// Wakes a task once this transaction is committed; nothing happens when it is rolled back.
+pub fn wake_after_commit(wakeup: Wakeup) {
     collect(|pending| {
-        pending.bells.insert(bell);
+        pending.wakeups.insert(wakeup);
     });
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn add_event(conn: &mut Conn, event: NewEvent) -> Result<(), Re
     let mut event = Some(event);
     let collected = collect(|pending| {
         pending.events.extend(event.take());
-        pending.bells.insert(Bell::Log);
+        pending.wakeups.insert(Wakeup::EventLog);
     });
     if collected {
         Ok(())
@@ -155,7 +155,7 @@ pub(crate) async fn change_timer(
     let collected = collect(|pending| {
         pending.timers.insert(key.clone(), timer.take().flatten());
         if is_soon {
-            pending.bells.insert(Bell::Timers);
+            pending.wakeups.insert(Wakeup::Timers);
         }
     });
     if collected {
@@ -198,12 +198,12 @@ pub(super) enum Flushed {
     AnsweredByTwin,
 }
 
-/// Writes what this transaction has collected, and returns the bells to ring after the commit.
-pub(super) async fn flush(conn: &mut Conn) -> Result<(Flushed, BTreeSet<Bell>), Refusal> {
+/// Writes what this transaction has collected, and returns whom to wake after the commit.
+pub(super) async fn flush(conn: &mut Conn) -> Result<(Flushed, BTreeSet<Wakeup>), Refusal> {
     let mut collected = Pending::default();
     collect(|pending| collected = std::mem::take(pending));
-    let bells = std::mem::take(&mut collected.bells);
-    Ok((write(conn, collected).await?, bells))
+    let wakeups = std::mem::take(&mut collected.wakeups);
+    Ok((write(conn, collected).await?, wakeups))
 }
 
 /// What a statement may consist of. Raw: diesel writes neither `WITH` nor `unnest`. There are few combinations, and each is parsed once per connection.

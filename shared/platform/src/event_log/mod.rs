@@ -22,7 +22,7 @@ pub(crate) use self::read::{first_unseen, now, of_audience_since, page_between, 
 use self::topics::Topics;
 pub use self::topics::{Heard, Missed, Subscription};
 pub use self::tx_snapshot::TxSnapshot;
-use crate::db::Bell;
+use crate::db::Wakeup;
 use crate::{Db, Refusal, Stop};
 
 /// What became visible between two looks.
@@ -113,24 +113,24 @@ impl EventLog {
 
     /// Tells listeners what becomes visible, until `stop`.
     pub async fn run(self, stop: Stop) {
-        let bell = self.db.bell(Bell::Log);
+        let wakeup = self.db.wakeup(Wakeup::EventLog);
         let mut poll = IDLE_POLL;
-        let mut is_rung = false;
+        let mut is_woken = false;
         let mut is_sure = false;
         loop {
             let looked_at = Instant::now();
             match self.look(&mut is_sure).await {
-                // Events that no commit of ours rang for: another process writes.
-                Ok(true) if !is_rung => poll = BUSY_POLL,
+                // Found without a commit of this process: another one writes.
+                Ok(true) if !is_woken => poll = BUSY_POLL,
                 Ok(_) => poll = (poll * 5 / 4).min(IDLE_POLL),
                 Err(refusal) => {
                     is_sure = false;
                     tracing::warn!(error = ?refusal, "the event log cannot be read; trying again");
                 }
             }
-            is_rung = tokio::select! {
+            is_woken = tokio::select! {
                 () = stop.cancelled() => return,
-                () = bell.notified() => true,
+                () = wakeup.notified() => true,
                 () = tokio::time::sleep(poll) => false,
             };
             tokio::time::sleep_until(looked_at + LINGER).await;
