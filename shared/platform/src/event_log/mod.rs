@@ -20,7 +20,7 @@ pub(crate) use self::forget::{forget, has_all_since};
 pub use self::read::{LoggedEvent, newest_trace, timeline};
 pub(crate) use self::read::{first_unseen, now, of_audience_since, page_between, these};
 use self::topics::Topics;
-pub use self::topics::{Heard, Missed, Subscription};
+pub use self::topics::{Heard, Lagged, Subscription};
 pub use self::tx_snapshot::TxSnapshot;
 use crate::db::Wakeup;
 use crate::{Db, Refusal, Stop};

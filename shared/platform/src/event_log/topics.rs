@@ -24,7 +24,7 @@ pub struct Heard {
 
 /// The subscriber lagged behind, or the log began anew: what happened meanwhile is only in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missed;
+pub struct Lagged;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Topics(Arc<Mutex<HashMap<String, broadcast::Sender<Arc<Heard>>>>>);
@@ -63,7 +63,7 @@ impl Topics {
         }
     }
 
-    /// Ends every subscription with [`Missed`].
+    /// Ends every subscription with [`Lagged`].
     pub(super) fn forget(&self) {
         self.all().clear();
     }
@@ -88,15 +88,15 @@ impl Subscription {
     /// What is heard next.
     ///
     /// # Errors
-    /// [`Missed`]: look at the tables; then listening goes on.
-    pub async fn next(&mut self) -> Result<Arc<Heard>, Missed> {
-        let Some(heard) = &mut self.heard else { return Err(Missed) };
+    /// [`Lagged`]: look at the tables; then listening goes on.
+    pub async fn next(&mut self) -> Result<Arc<Heard>, Lagged> {
+        let Some(heard) = &mut self.heard else { return Err(Lagged) };
         match heard.recv().await {
             Ok(heard) => Ok(heard),
-            Err(RecvError::Lagged(_)) => Err(Missed),
+            Err(RecvError::Lagged(_)) => Err(Lagged),
             Err(RecvError::Closed) => {
                 *self = self.topics.subscribe(self.topic.clone());
-                Err(Missed)
+                Err(Lagged)
             }
         }
     }

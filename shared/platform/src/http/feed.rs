@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use serde::Serialize;
 
 use super::sse::{Frame, Sender};
-use crate::event_log::{self, EventLog, Heard, LoggedEvent, Missed, Place, TxSnapshot};
+use crate::event_log::{self, EventLog, Heard, LoggedEvent, Lagged, Place, TxSnapshot};
 use crate::{Conn, Db, Refusal};
 
 /// Who has missed more than this starts from the present: it is shorter.
@@ -99,7 +99,7 @@ impl<F: Feed> Reader<F> {
             tokio::select! {
                 heard = subscription.next() => match heard {
                     Ok(heard) => reached = self.show_heard(&place, reached, &heard).await?,
-                    Err(Missed) => {
+                    Err(Lagged) => {
                         // After a restore the cursors of this stream say nothing any more: its client begins anew.
                         if log.place().await?.epoch != place.epoch {
                             return Err(End::Gone);
