@@ -16,7 +16,7 @@ const WRITES: i64 = 25;
 async fn live(db: &Db, stop: &Stop) -> EventLog {
     let log = EventLog::new(db.clone());
     tokio::spawn(log.clone().run(stop.clone()));
-    log.place().await.unwrap();
+    log.position().await.unwrap();
     log
 }
 
@@ -102,7 +102,7 @@ async fn an_event_wakes_only_whom_it_concerns() {
     assert_eq!(about, [(mine, 1)]);
     // The place moves on with everybody's events: a cursor from here misses none of mine.
     let seen: TxSnapshot = (*heard.to).clone();
-    eventually("the log passes it", || async { (!seen.is_after(&log.place().await.unwrap().seen)).then_some(()) })
+    eventually("the log passes it", || async { (!seen.is_after(&log.position().await.unwrap().seen)).then_some(()) })
         .await;
     stop.cancel();
     db.remove(&servers).await;

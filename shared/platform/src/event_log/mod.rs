@@ -20,7 +20,7 @@ pub(crate) use self::forget::{forget, has_all_since};
 pub use self::read::{LoggedEvent, newest_trace, timeline};
 pub(crate) use self::read::{first_unseen, now, of_audience_since, page_between, these};
 use self::topics::Topics;
-pub use self::topics::{Heard, Lagged, Subscription};
+pub use self::topics::{Lagged, Subscription, TopicBatch};
 pub use self::tx_snapshot::TxSnapshot;
 use crate::db::Wakeup;
 use crate::{Db, Refusal, Stop};
@@ -38,7 +38,7 @@ pub struct Batch {
 
 /// Where the tail is.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct Position {
     /// What has been told to everybody.
     pub seen: Arc<TxSnapshot>,
     /// The cluster whose transaction ids these are: a cursor of another one says nothing.
@@ -53,7 +53,7 @@ pub struct EventLog {
     events: broadcast::Sender<Arc<LoggedEvent>>,
     batches: broadcast::Sender<Arc<Batch>>,
     topics: Topics,
-    place: watch::Sender<Option<Place>>,
+    position: watch::Sender<Option<Position>>,
 }
 
 /// Two looks are at least so far apart: commits come in crowds, and a look costs a statement.
@@ -72,7 +72,7 @@ impl EventLog {
             events: broadcast::channel(4096).0,
             batches: broadcast::channel(256).0,
             topics: Topics::default(),
-            place: watch::channel(None).0,
+            position: watch::channel(None).0,
         }
     }
 
@@ -98,11 +98,11 @@ impl EventLog {
     ///
     /// # Errors
     /// `Away` when it does not become live in time: the database cannot be read.
-    pub async fn place(&self) -> Result<Place, Refusal> {
-        let mut place = self.place.subscribe();
-        let live = tokio::time::timeout(Duration::from_secs(2), place.wait_for(Option::is_some)).await;
+    pub async fn position(&self) -> Result<Position, Refusal> {
+        let mut position = self.position.subscribe();
+        let live = tokio::time::timeout(Duration::from_secs(2), position.wait_for(Option::is_some)).await;
         match live {
-            Ok(Ok(place)) => Ok(place.clone().expect("waited for")),
+            Ok(Ok(position)) => Ok(position.clone().expect("waited for")),
             _ => Err(Refusal::Away {
                 what: "the event log",
                 code: "database_away",
@@ -139,13 +139,13 @@ impl EventLog {
 
     /// One look; true when there was something.
     async fn look(&self, is_sure: &mut bool) -> Result<bool, Refusal> {
-        let place = self.place.borrow().clone();
-        let Some(place) = (if *is_sure { place } else { self.same_cluster(place).await? }) else {
+        let position = self.position.borrow().clone();
+        let Some(position) = (if *is_sure { position } else { self.same_cluster(position).await? }) else {
             *is_sure = true;
             return Ok(false);
         };
         *is_sure = true;
-        let seen = Arc::clone(&place.seen);
+        let seen = Arc::clone(&position.seen);
         let db = self.db.clone();
         let read = self.db.read(move |conn| {
             async move {
@@ -161,26 +161,26 @@ impl EventLog {
         let to = Arc::new(next);
         if found {
             let events: Vec<_> = events.into_iter().map(Arc::new).collect();
-            let batch = Arc::new(Batch { events, from: Arc::clone(&place.seen), to: Arc::clone(&to) });
+            let batch = Arc::new(Batch { events, from: Arc::clone(&position.seen), to: Arc::clone(&to) });
             self.topics.tell(&batch);
             // Nobody listening is fine.
             batch.events.iter().for_each(|event| drop(self.events.send(Arc::clone(event))));
             let _ = self.batches.send(batch);
         }
-        self.place.send_replace(Some(Place { seen: to, ..place }));
+        self.position.send_replace(Some(Position { seen: to, ..position }));
         Ok(found)
     }
 
-    /// The place, if its transaction ids still mean something; otherwise the log begins anew, here. After a trouble we
+    /// The position, if its transaction ids still mean something; otherwise the log begins anew, here. After a trouble we
     /// may be talking to another server: a replica that was promoted, a backup that was restored.
-    async fn same_cluster(&self, place: Option<Place>) -> Result<Option<Place>, Refusal> {
+    async fn same_cluster(&self, position: Option<Position>) -> Result<Option<Position>, Refusal> {
         let (seen, epoch) = self.db.read(|conn| now(conn).boxed()).await?;
-        if let Some(place) = place.filter(|place| *place.epoch == *epoch) {
-            return Ok(Some(place));
+        if let Some(position) = position.filter(|position| *position.epoch == *epoch) {
+            return Ok(Some(position));
         }
         // Whoever listens has missed something that nobody can tell.
         self.topics.forget();
-        self.place.send_replace(Some(Place { seen: Arc::new(seen), epoch: epoch.into() }));
+        self.position.send_replace(Some(Position { seen: Arc::new(seen), epoch: epoch.into() }));
         Ok(None)
     }
 }

@@ -13,7 +13,7 @@ const WAITING: usize = 32;
 
 /// A topic's part of a batch.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct TopicBatch {
     /// Its events, in order; never none.
     pub events: Vec<Arc<LoggedEvent>>,
     /// What was visible before.
@@ -27,10 +27,10 @@ pub struct Heard {
 pub struct Lagged;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Topics(Arc<Mutex<HashMap<String, broadcast::Sender<Arc<Heard>>>>>);
+pub(super) struct Topics(Arc<Mutex<HashMap<String, broadcast::Sender<Arc<TopicBatch>>>>>);
 
 impl Topics {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, broadcast::Sender<Arc<Heard>>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, broadcast::Sender<Arc<TopicBatch>>>> {
         // Nobody panics in the middle of a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,7 +55,7 @@ impl Topics {
             }
         }
         for (topic, events) in parts {
-            let heard = Heard { events, from: Arc::clone(&batch.from), to: Arc::clone(&batch.to) };
+            let heard = TopicBatch { events, from: Arc::clone(&batch.from), to: Arc::clone(&batch.to) };
             if let Some(sender) = topics.get(topic) {
                 // A subscriber that left in this moment is fine.
                 let _ = sender.send(Arc::new(heard));
@@ -79,7 +79,7 @@ impl Topics {
 /// One listener of one topic. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    heard: Option<Receiver<Arc<Heard>>>,
+    heard: Option<Receiver<Arc<TopicBatch>>>,
     topic: String,
     topics: Topics,
 }
@@ -89,7 +89,7 @@ impl Subscription {
     ///
     /// # Errors
     /// [`Lagged`]: look at the tables; then listening goes on.
-    pub async fn next(&mut self) -> Result<Arc<Heard>, Lagged> {
+    pub async fn next(&mut self) -> Result<Arc<TopicBatch>, Lagged> {
         let Some(heard) = &mut self.heard else { return Err(Lagged) };
         match heard.recv().await {
             Ok(heard) => Ok(heard),

@@ -1,4 +1,4 @@
-//! Streams of many: everything that one audience may see, by its place in the event log.
+//! Streams of many: everything that one audience may see, by its position in the event log.
 //!
 //! A stream shows the present first, or what it missed since its cursor, then what changes. It never misses a change;
 //! it may show one twice, or a record and then an older event of it: a record's `version` tells.
@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use serde::Serialize;
 
 use super::sse::{Frame, Sender};
-use crate::event_log::{self, EventLog, Heard, LoggedEvent, Lagged, Place, TxSnapshot};
+use crate::event_log::{self, EventLog, Lagged, LoggedEvent, Position, TopicBatch, TxSnapshot};
 use crate::{Conn, Db, Refusal};
 
 /// Who has missed more than this starts from the present: it is shorter.
@@ -90,21 +90,21 @@ impl<F: Feed> Reader<F> {
     async fn follow(&self, log: &EventLog, cursor: Option<String>) -> Result<(), End> {
         // Listening begins before reading, so nothing can happen in between unheard.
         let mut subscription = log.subscribe(self.feed.audience());
-        let place = log.place().await?;
-        let mut reached = match self.resume(&place, cursor.as_deref()).await? {
+        let position = log.position().await?;
+        let mut reached = match self.resume(&position, cursor.as_deref()).await? {
             Some(reached) => reached,
-            None => self.show_present(&place).await?,
+            None => self.show_present(&position).await?,
         };
         loop {
             tokio::select! {
                 heard = subscription.next() => match heard {
-                    Ok(heard) => reached = self.show_heard(&place, reached, &heard).await?,
+                    Ok(heard) => reached = self.show_heard(&position, reached, &heard).await?,
                     Err(Lagged) => {
                         // After a restore the cursors of this stream say nothing any more: its client begins anew.
-                        if log.place().await?.epoch != place.epoch {
+                        if log.position().await?.epoch != position.epoch {
                             return Err(End::Gone);
                         }
-                        reached = self.show_missed(&place, reached).await?;
+                        reached = self.show_missed(&position, reached).await?;
                     }
                 },
                 () = self.sender.closed() => return Ok(()),
@@ -113,8 +113,8 @@ impl<F: Feed> Reader<F> {
     }
 
     /// Shows what came after the cursor; `None` when it is not ours or too old, then the present is shown instead.
-    async fn resume(&self, place: &Place, cursor: Option<&str>) -> Result<Option<TxSnapshot>, End> {
-        let Some(from) = cursor.and_then(|cursor| read_cursor(place, cursor)) else { return Ok(None) };
+    async fn resume(&self, position: &Position, cursor: Option<&str>) -> Result<Option<TxSnapshot>, End> {
+        let Some(from) = cursor.and_then(|cursor| read_cursor(position, cursor)) else { return Ok(None) };
         let seen = from.clone();
         let has_all =
             self.db.read(move |conn| async move { event_log::has_all_since(conn, &seen).await }.boxed()).await?;
@@ -125,16 +125,16 @@ impl<F: Feed> Reader<F> {
         if from.is_after(&now) || rows.len() as i64 > BACKLOG {
             return Ok(None);
         }
-        self.show_all(place, &rows, &from, &now).await?;
+        self.show_all(position, &rows, &from, &now).await?;
         Ok(Some(now))
     }
 
-    async fn show_missed(&self, place: &Place, from: TxSnapshot) -> Result<TxSnapshot, End> {
+    async fn show_missed(&self, position: &Position, from: TxSnapshot) -> Result<TxSnapshot, End> {
         let (rows, now) = self.missed(&from).await?;
         if rows.len() as i64 > BACKLOG {
             return Err(End::Gone);
         }
-        self.show_all(place, &rows, &from, &now).await?;
+        self.show_all(position, &rows, &from, &now).await?;
         Ok(now)
     }
 
@@ -150,22 +150,27 @@ impl<F: Feed> Reader<F> {
         Ok((rows.into_iter().map(Arc::new).collect(), now))
     }
 
-    async fn show_present(&self, place: &Place) -> Result<TxSnapshot, End> {
+    async fn show_present(&self, position: &Position) -> Result<TxSnapshot, End> {
         let feed = Arc::clone(&self.feed);
-        // The place was asked for first: what is committed after it shows up among the changes.
+        // The position was asked for first: what is committed after it shows up among the changes.
         let records = self.db.read(move |conn| async move { feed.present(conn).await }.boxed()).await?;
         let count = records.len();
         for (n, record) in records.into_iter().enumerate() {
             // Only the last one can be resumed from: whoever leaves in the middle gets the present again.
-            let cursor = if n + 1 == count { write_cursor(place, &place.seen) } else { IN_THE_MIDDLE.to_owned() };
+            let cursor = if n + 1 == count { write_cursor(position, &position.seen) } else { IN_THE_MIDDLE.to_owned() };
             self.send(cursor, record).await?;
         }
-        Ok((*place.seen).clone())
+        Ok((*position.seen).clone())
     }
 
-    async fn show_heard(&self, place: &Place, reached: TxSnapshot, heard: &Heard) -> Result<TxSnapshot, End> {
+    async fn show_heard(
+        &self,
+        position: &Position,
+        reached: TxSnapshot,
+        heard: &TopicBatch,
+    ) -> Result<TxSnapshot, End> {
         let unseen: Vec<_> = heard.events.iter().filter(|event| !reached.sees(event.tx())).cloned().collect();
-        self.show_all(place, &unseen, &reached, &heard.to).await?;
+        self.show_all(position, &unseen, &reached, &heard.to).await?;
         Ok(if heard.to.is_after(&reached) { (*heard.to).clone() } else { reached })
     }
 
@@ -173,12 +178,12 @@ impl<F: Feed> Reader<F> {
     /// sees some of them again.
     async fn show_all(
         &self,
-        place: &Place,
+        position: &Position,
         events: &[Arc<LoggedEvent>],
         from: &TxSnapshot,
         to: &TxSnapshot,
     ) -> Result<(), End> {
-        let (middle, end) = (write_cursor(place, from), write_cursor(place, to));
+        let (middle, end) = (write_cursor(position, from), write_cursor(position, to));
         for (n, event) in events.iter().enumerate() {
             if let Some(record) = self.feed.render(&self.db, event).await? {
                 let cursor = if n + 1 == events.len() { &end } else { &middle };
@@ -198,13 +203,13 @@ impl<F: Feed> Reader<F> {
 }
 
 /// Opaque to clients: what was visible, in which cluster.
-fn write_cursor(place: &Place, seen: &TxSnapshot) -> String {
-    format!("s{}/{seen}", place.epoch)
+fn write_cursor(position: &Position, seen: &TxSnapshot) -> String {
+    format!("s{}/{seen}", position.epoch)
 }
 
-fn read_cursor(place: &Place, cursor: &str) -> Option<TxSnapshot> {
+fn read_cursor(position: &Position, cursor: &str) -> Option<TxSnapshot> {
     let (epoch, seen) = cursor.strip_prefix('s')?.split_once('/')?;
-    (epoch == &*place.epoch).then(|| seen.parse().ok()).flatten()
+    (epoch == &*position.epoch).then(|| seen.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -214,10 +219,10 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_and_others_are_unknown() {
         let seen: TxSnapshot = "10:12:10".parse().unwrap();
-        let place = Place { seen: Arc::new(seen.clone()), epoch: "7-1".into() };
-        assert_eq!(read_cursor(&place, &write_cursor(&place, &seen)), Some(seen));
+        let position = Position { seen: Arc::new(seen.clone()), epoch: "7-1".into() };
+        assert_eq!(read_cursor(&position, &write_cursor(&position, &seen)), Some(seen));
         for other in ["", "s", "42", IN_THE_MIDDLE, "s7-1", "s7-1/", "s7-1/9:8:", "s7-2/10:12:10", "x7-1/10:12:10"] {
-            assert_eq!(read_cursor(&place, other), None, "{other}");
+            assert_eq!(read_cursor(&position, other), None, "{other}");
         }
     }
 }
