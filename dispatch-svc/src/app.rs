@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use pannier_platform::retention::Forgets;
+use pannier_platform::retention::RetentionRules;
 use pannier_platform::{Service, Stop, service, timers};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -54,7 +54,7 @@ impl App {
         let budget = Duration::from_millis(settings.plan_budget_ms);
         anyhow::ensure!((1..=10_000).contains(&settings.plan_budget_ms), "plan_budget_ms is 1 to 10000");
         let mut service = Service::build(&settings.service, stop.clone()).await?;
-        service.forgets = Forgets { tables: &[rounds::FORGOTTEN], is_open: Some(IS_OPEN) };
+        service.retention_rules = RetentionRules { tables: &[rounds::RETENTION], is_open: Some(IS_OPEN) };
         let db = service.db.clone();
         let holder = service.instance.clone();
         let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use actix_web::web::Data;
-use pannier_platform::retention::Forgets;
+use pannier_platform::retention::RetentionRules;
 use pannier_platform::{Service, Stop, service};
 use serde::Deserialize;
 
@@ -35,7 +35,7 @@ impl App {
     /// What is wrong with the settings, or that the port is taken.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let mut service = Service::build(&settings.service, stop).await?;
-        service.forgets = Forgets { tables: &[], is_open: Some(IS_OPEN) };
+        service.retention_rules = RetentionRules { tables: &[], is_open: Some(IS_OPEN) };
         let orders = OrderService::new(&settings.order_url)?;
         service.consume(messaging::on_order::OnOrder);
         service.consume(messaging::on_delivery::OnDelivery);

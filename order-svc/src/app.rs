@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::web::Data;
-use pannier_platform::retention::Forgets;
+use pannier_platform::retention::RetentionRules;
 use pannier_platform::{Service, Stop, service, timers};
 use serde::Deserialize;
 use tokio::sync::Notify;
@@ -41,7 +41,7 @@ impl App {
     /// A setting is wrong; the message names it.
     pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let mut service = Service::build(&settings.service, stop.clone()).await?;
-        service.forgets = Forgets { tables: &[quotes::FORGOTTEN], is_open: Some(IS_OPEN) };
+        service.retention_rules = RetentionRules { tables: &[quotes::RETENTION], is_open: Some(IS_OPEN) };
         let db = service.db.clone();
         let holder = service.instance.clone();
 

@@ -17,7 +17,7 @@ use super::schema::rounds;
 /// because retention runs it for every service.
 pub const FORGOTTEN: Forgotten = Forgotten {
     what: "rounds",
-    after: After::History,
+    period: Period::History,
     sql: "DELETE FROM rounds WHERE id = ANY(ARRAY(
               SELECT r.id FROM (SELECT id, delivery_id, at FROM rounds ORDER BY id LIMIT $1) AS r
               JOIN deliveries d ON d.id = r.delivery_id

@@ -38,7 +38,7 @@ pub struct Quote {
 /// with time, so the oldest quotes are found by the primary key.
 pub const FORGOTTEN: Forgotten = Forgotten {
     what: "quotes",
-    after: After::Answers,
+    period: Period::Answers,
     sql: "DELETE FROM quotes WHERE id = ANY(ARRAY(
               SELECT id FROM (SELECT id, expires_at FROM quotes ORDER BY id LIMIT $1) AS oldest
               WHERE expires_at < statement_timestamp() - $2 * interval '1 s'))",

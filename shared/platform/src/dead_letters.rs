@@ -13,7 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::broker::{self, Broker, REASON};
-use crate::retention::Kept;
+use crate::retention::RetentionPeriods;
 use crate::schema::{applied, dead_letters};
 use crate::{Conn, Db, Refusal, Stop, retry};
 
@@ -172,7 +172,13 @@ fn occurred_at(letter: &DeadLetter) -> Option<DateTime<Utc>> {
 ///
 /// # Errors
 /// `NotFound` when it is not open; `Away` when the broker is.
-pub async fn replay(db: &Db, broker: &Broker, kept: Kept, id: Uuid, dry_run: bool) -> Result<&'static str, Refusal> {
+pub async fn replay(
+    db: &Db,
+    broker: &Broker,
+    periods: RetentionPeriods,
+    id: Uuid,
+    dry_run: bool,
+) -> Result<&'static str, Refusal> {
     let (letter, obsolete) = db
         .read(move |conn| {
             async move {
@@ -191,7 +197,7 @@ pub async fn replay(db: &Db, broker: &Broker, kept: Kept, id: Uuid, dry_run: boo
         })
         .await?;
     let is_remembered =
-        occurred_at(&letter).is_none_or(|at| kept.remembers(letter.aggregate.as_deref().unwrap_or_default(), at));
+        occurred_at(&letter).is_none_or(|at| periods.may_apply(letter.aggregate.as_deref().unwrap_or_default(), at));
     let (outcome, would) = match (obsolete, is_remembered) {
         (true, _) => ("obsolete", "would_drop_obsolete"),
         (false, false) => ("forgotten", "would_drop_forgotten"),

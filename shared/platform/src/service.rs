@@ -14,7 +14,7 @@ use crate::event_log::EventLog;
 use crate::http::health::Health;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
-use crate::retention::{self, Forgets, Kept};
+use crate::retention::{self, RetentionPeriods, RetentionRules};
 use crate::{Db, Instance, Namespace, Stop, Tasks, consumer, dead_letters};
 
 /// Settings that every service has; flattened into its own. Secrets print as `[REDACTED]`.
@@ -59,9 +59,9 @@ pub struct Service {
     /// The long-lived tasks.
     pub tasks: Tasks,
     /// What it forgets beside what every service does.
-    pub forgets: Forgets,
+    pub retention_rules: RetentionRules,
     /// How long things are kept.
-    pub kept: Kept,
+    pub periods: RetentionPeriods,
     verifier: Verifier,
     listener: TcpListener,
     workers: usize,
@@ -88,7 +88,7 @@ impl Service {
         let log = EventLog::new(db.clone());
         let tasks = Tasks::new(stop.clone());
         let workers = settings.http_workers;
-        let kept = Kept::new(settings.keep_days, settings.keep_answers_hours)?;
+        let periods = RetentionPeriods::new(settings.keep_days, settings.keep_answers_hours)?;
         Ok(Self {
             instance,
             db,
@@ -96,8 +96,8 @@ impl Service {
             log,
             stop,
             tasks,
-            forgets: Forgets::default(),
-            kept,
+            retention_rules: RetentionRules::default(),
+            periods,
             verifier,
             listener,
             workers,
@@ -117,7 +117,7 @@ impl Service {
     pub fn consume<H: consumer::Handler>(&self, handler: H) {
         self.tasks.essential(
             H::QUEUE,
-            consumer::run(self.db.clone(), self.broker.clone(), self.kept, handler, self.stop.clone()),
+            consumer::run(self.db.clone(), self.broker.clone(), self.periods, handler, self.stop.clone()),
         );
     }
 
@@ -144,12 +144,12 @@ impl Service {
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
         let blocked = Data::new(relay.blocked());
         self.tasks.essential("relay", relay.run(instance.clone(), stop.clone()));
-        self.tasks.essential("retention", retention::run(db.clone(), self.kept, self.forgets, stop.clone()));
+        self.tasks.essential("retention", retention::run(db.clone(), self.periods, self.retention_rules, stop.clone()));
         self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
 
         let health = Data::new(Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() });
         let (db, broker, verifier) = (Data::new(db), Data::new(broker), Data::new(self.verifier));
-        let (stop_data, kept) = (Data::new(stop.clone()), Data::new(self.kept));
+        let (stop_data, periods) = (Data::new(stop.clone()), Data::new(self.periods));
         server::serve(self.listener, stop, self.workers, move |config| {
             config
                 .app_data(health.clone())
@@ -158,7 +158,7 @@ impl Service {
                 .app_data(blocked.clone())
                 .app_data(verifier.clone())
                 .app_data(stop_data.clone())
-                .app_data(kept.clone())
+                .app_data(periods.clone())
                 .configure(health::routes)
                 .configure(ops::routes)
                 .configure(routes.clone());

@@ -14,7 +14,7 @@ use pannier_load::city::{City, Tally};
 use pannier_load::staff::Staff;
 use pannier_load::{SystemUnderTest, applied, growth};
 use pannier_platform::auth::Role;
-use pannier_platform::retention::{self, Forgets, Kept};
+use pannier_platform::retention::{self, RetentionPeriods, RetentionRules};
 use pannier_platform::{Db, Stop};
 use pannier_testkit::eventually;
 use pannier_testkit::service::token;
@@ -106,10 +106,10 @@ async fn an_order_and_what_forgets_read_no_table_as_a_whole() {
     let before = reads(&platform).await;
     let orders = (0..8).map(|_| place_order(city.clone(), Instant::now(), WATCHED));
     futures::future::join_all(orders).await;
-    let kept = Kept::new(7, 24).expect("sensible");
+    let periods = RetentionPeriods::new(7, 24).expect("sensible");
     for url in [&platform.db.urls.order, &platform.db.urls.merchant, &platform.db.urls.dispatch] {
         let pool = Db::new(url, 1).expect("a pool");
-        retention::pass(&pool, kept, Forgets::default(), &Stop::new()).await;
+        retention::pass(&pool, periods, RetentionRules::default(), &Stop::new()).await;
     }
     // Each connection tells its figures when it has been idle for a while.
     let after = eventually("PostgreSQL knows of what was written", || async {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pannier_platform::Stop;
-use pannier_platform::retention::{self, Forgets, Kept};
+use pannier_platform::retention::{self, RetentionPeriods, RetentionRules};
 use pannier_testkit::eventually;
 use pannier_tests::TestCity;
 use pannier_tests::city::text;
@@ -60,8 +60,8 @@ async fn what_is_over_is_forgotten_as_a_whole_and_what_is_open_is_not() {
     days_pass(&city, 8).await;
     let pool = pannier_platform::Db::new(&city.db.urls.order, 2).unwrap();
     let stop = Stop::new();
-    let forgets = Forgets { tables: &[], is_open: Some(order_svc::store::IS_OPEN) };
-    let forgetting = tokio::spawn(retention::run(pool, Kept::new(7, 24).unwrap(), forgets, stop.clone()));
+    let rules = RetentionRules { tables: &[], is_open: Some(order_svc::store::IS_OPEN) };
+    let forgetting = tokio::spawn(retention::run(pool, RetentionPeriods::new(7, 24).unwrap(), rules, stop.clone()));
     eventually("what is over is forgotten", || async { (events(over).await == 0).then_some(()) }).await;
     assert_eq!(events(open).await, kept, "what is open keeps its events");
     let alarms =

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Effect, Handler, Message, Processed};
 use crate::db::Prepare as _;
-use crate::retention::Kept;
+use crate::retention::RetentionPeriods;
 use crate::schema::late_events;
 use crate::{Cause, Conn, Db, Refusal};
 
@@ -28,10 +28,10 @@ pub(super) struct Event<S> {
 ///
 /// # Errors
 /// `Invalid` when the bytes are no such event, or one from before what is remembered.
-pub(super) fn read<H: Handler>(bytes: &[u8], kept: Kept) -> Result<Event<H::Snapshot>, Refusal> {
+pub(super) fn read<H: Handler>(bytes: &[u8], periods: RetentionPeriods) -> Result<Event<H::Snapshot>, Refusal> {
     let envelope: Envelope<H::Snapshot> =
         serde_json::from_slice(bytes).map_err(|e| Refusal::invalid("unreadable_event", e.to_string()))?;
-    if !kept.remembers(&envelope.aggregate, envelope.occurred_at) {
+    if !periods.may_apply(&envelope.aggregate, envelope.occurred_at) {
         let detail = format!("{} of {} is older than what is remembered here", envelope.kind, envelope.occurred_at);
         return Err(Refusal::invalid("event_forgotten", detail));
     }
@@ -44,8 +44,8 @@ pub(super) fn read<H: Handler>(bytes: &[u8], kept: Kept) -> Result<Event<H::Snap
 /// # Errors
 /// As [`Handler::handle`]; `Invalid` when the bytes are no such event.
 pub async fn process<H: Handler>(db: &Db, handler: &Arc<H>, bytes: &[u8]) -> Result<Processed, Refusal> {
-    let kept = Kept::default();
-    let processed = apply(db, handler, vec![Arc::new(read::<H>(bytes, kept)?)]).await?;
+    let periods = RetentionPeriods::default();
+    let processed = apply(db, handler, vec![Arc::new(read::<H>(bytes, periods)?)]).await?;
     Ok(processed.into_iter().next().unwrap_or(Processed::Obsolete))
 }
 

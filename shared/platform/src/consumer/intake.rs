@@ -15,7 +15,7 @@ use super::apply::{apply, read};
 use super::park::park;
 use super::{Handler, Processed};
 use crate::broker::{self, Broker};
-use crate::retention::Kept;
+use crate::retention::RetentionPeriods;
 use crate::{Db, Refusal, Stop, retry};
 
 /// Messages in hand per consumer.
@@ -33,10 +33,10 @@ const PROBES: ExponentialBuilder = ExponentialBuilder::new()
     .without_max_times();
 
 /// Consumes `H`'s queue until `stop`, reconnecting as long as it takes.
-pub async fn run<H: Handler>(db: Db, broker: Broker, kept: Kept, handler: H, stop: Stop) {
+pub async fn run<H: Handler>(db: Db, broker: Broker, periods: RetentionPeriods, handler: H, stop: Stop) {
     let handler = Arc::new(handler);
     retry::until_ok(&stop, &format!("consumer of {}", H::QUEUE), || async {
-        let mut intake = Intake::open(&db, &broker, kept, &handler).await?;
+        let mut intake = Intake::open(&db, &broker, periods, &handler).await?;
         let ended = intake.consume(&stop).await;
         intake.close().await;
         ended
@@ -46,7 +46,7 @@ pub async fn run<H: Handler>(db: Db, broker: Broker, kept: Kept, handler: H, sto
 
 struct Intake<H> {
     db: Db,
-    kept: Kept,
+    periods: RetentionPeriods,
     handler: Arc<H>,
     connection: Connection,
     channel: Channel,
@@ -63,7 +63,7 @@ enum Handled {
 }
 
 impl<H: Handler> Intake<H> {
-    async fn open(db: &Db, broker: &Broker, kept: Kept, handler: &Arc<H>) -> anyhow::Result<Self> {
+    async fn open(db: &Db, broker: &Broker, periods: RetentionPeriods, handler: &Arc<H>) -> anyhow::Result<Self> {
         let connection = broker.connect(H::QUEUE).await?;
         let channel = broker.publishing_channel(&connection).await?;
         broker::in_time("set prefetch", channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
@@ -72,7 +72,7 @@ impl<H: Handler> Intake<H> {
         let consuming = channel.basic_consume(queue.as_str().into(), "".into(), options, arguments);
         let messages = broker::in_time("consume", consuming).await?;
         tracing::info!(queue = H::QUEUE, "consuming {}", H::QUEUE);
-        Ok(Self { db: db.clone(), kept, handler: Arc::clone(handler), connection, channel, queue, messages })
+        Ok(Self { db: db.clone(), periods, handler: Arc::clone(handler), connection, channel, queue, messages })
     }
 
     /// What is in hand and not acknowledged goes back to the queue with the connection.
@@ -113,7 +113,7 @@ impl<H: Handler> Intake<H> {
     async fn handle(&self, batch: &[Delivery], stop: &Stop) -> anyhow::Result<Handled> {
         let mut events = Vec::with_capacity(batch.len());
         for message in batch {
-            match read::<H>(&message.data, self.kept) {
+            match read::<H>(&message.data, self.periods) {
                 Ok(event) => events.push((message, Arc::new(event))),
                 Err(refusal) => park(&self.channel, &self.queue, message, &refusal).await?,
             }

@@ -4,7 +4,6 @@
 //! inside: nothing that commits late is lost, and no aggregate's order is broken. Streams, waits, the relay and the
 //! dispatcher live on batches in memory; only who was away for longer reads the table.
 
-mod forget;
 mod read;
 mod topics;
 mod tx_snapshot;
@@ -16,9 +15,8 @@ use futures::FutureExt as _;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
-pub(crate) use self::forget::{forget, has_all_since};
 pub use self::read::{LoggedEvent, newest_trace, timeline};
-pub(crate) use self::read::{first_unseen, now, of_audience_since, page_between, these};
+pub(crate) use self::read::{first_unseen, has_all_since, now, of_audience_since, page_between, these};
 use self::topics::Topics;
 pub use self::topics::{Lagged, Subscription, TopicBatch};
 pub use self::tx_snapshot::TxSnapshot;

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -299,4 +299,22 @@ pub async fn newest_trace(conn: &mut Conn, aggregate: &str, aggregate_id: Uuid) 
         .await
         .optional()?;
     Ok(newest.flatten())
+}
+
+/// Whether every event that `seen` does not see is still there: retention has deleted none of them.
+///
+/// # Errors
+/// What the database refuses.
+pub(crate) async fn has_all_since(conn: &mut Conn, seen: &TxSnapshot) -> Result<bool, Refusal> {
+    #[derive(QueryableByName)]
+    struct Has {
+        #[diesel(sql_type = Bool)]
+        has_all: bool,
+    }
+    let has: Has = diesel::sql_query("SELECT tx < pg_snapshot_xmin($1::pg_snapshot) AS has_all FROM forgotten_events")
+        .bind::<Text, _>(seen.to_string())
+        .prepared()
+        .get_result(conn)
+        .await?;
+    Ok(has.has_all)
 }

@@ -18,7 +18,7 @@ use crate::broker::Broker;
 use crate::db::Prepare as _;
 use crate::dead_letters::{self, DeadLetter};
 use crate::relay::{self, Blocked};
-use crate::retention::Kept;
+use crate::retention::RetentionPeriods;
 use crate::schema::{events, set_aside};
 use crate::{Db, Refusal};
 
@@ -118,13 +118,13 @@ async fn replay(
     _who: Ops,
     db: Data<Db>,
     broker: Data<Broker>,
-    kept: Data<Kept>,
+    periods: Data<RetentionPeriods>,
     id: Path<Uuid>,
     query: Query<HashMap<String, String>>,
     _key: Command<Nothing>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let dry_run = query.get("dry_run").is_some_and(|v| v != "false");
-    let outcome = dead_letters::replay(&db, &broker, **kept, id.into_inner(), dry_run).await?;
+    let outcome = dead_letters::replay(&db, &broker, **periods, id.into_inner(), dry_run).await?;
     Ok(Json(serde_json::json!({"outcome": outcome})))
 }
 

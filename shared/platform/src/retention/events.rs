@@ -1,6 +1,6 @@
-//! Events that nobody can ask for any more: old, published, and of nothing that is open.
+//! Deletes events that are old, published, and belong to nothing that is open.
 //!
-//! Raw: diesel has no `WITH`, no types for `xid8` and `pg_snapshot`, and `is_open` is SQL of the service.
+//! Raw: diesel has no `WITH`, no types for `xid8` and `pg_snapshot`, and `is_open` is a condition of the service.
 
 use std::time::Duration;
 
@@ -10,50 +10,52 @@ use diesel_async::RunQueryDsl as _;
 use futures::FutureExt as _;
 use pannier_contracts::topology::STANDING;
 
-use super::TxSnapshot;
-use crate::retention::{BREATH, STEP};
+use super::{PAUSE, STEP};
 use crate::{Conn, Db, Refusal, Stop};
 
 #[derive(Debug, QueryableByName)]
 struct Page {
-    /// Where the next page begins.
+    /// The last `seq` of the page; the next one begins after it.
     #[diesel(sql_type = Nullable<BigInt>)]
     last: Option<i64>,
     #[diesel(sql_type = BigInt)]
-    gone: i64,
+    deleted: i64,
+    /// Some of the page are younger than the age, so all that follow are.
     #[diesel(sql_type = Bool)]
     is_young: bool,
 }
 
-/// Removes events page by page, oldest first, up to the first young ones. An aggregate that ends goes as a whole, when its
-/// newest event is old and `is_open` says no; of one that never ends the newest event stays. Returns how many went.
+/// Deletes events page by page, oldest first, up to the first one that is younger than `age`. Returns their number.
+///
+/// All events of an aggregate that ends are deleted together, once its newest event is old and `is_open` is false. Of a
+/// standing aggregate the newest event stays.
 ///
 /// # Errors
-/// What the database refuses: the rest goes next time.
-pub(crate) async fn forget(db: &Db, age: Duration, is_open: Option<&'static str>, stop: &Stop) -> Result<i64, Refusal> {
-    let (mut after, mut gone) = (0, 0);
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database; the pages before are committed.
+pub(super) async fn delete(db: &Db, age: Duration, is_open: Option<&'static str>, stop: &Stop) -> Result<i64, Refusal> {
+    let (mut after, mut deleted) = (0, 0);
     while !stop.is_cancelled() {
-        let page = db.read(move |conn| async move { one_page(conn, age, is_open, after).await }.boxed()).await?;
-        gone += page.gone;
+        let page = db.read(move |conn| async move { delete_page(conn, age, is_open, after).await }.boxed()).await?;
+        deleted += page.deleted;
         match page.last {
             Some(last) if !page.is_young => after = last,
             _ => break,
         }
-        tokio::time::sleep(BREATH).await;
+        tokio::time::sleep(PAUSE).await;
     }
-    if gone > 0 {
-        tracing::info!(gone, "forgot {gone} events");
+    if deleted > 0 {
+        tracing::info!(deleted, "deleted {deleted} events");
     }
-    Ok(gone)
+    Ok(deleted)
 }
 
-async fn one_page(conn: &mut Conn, age: Duration, is_open: Option<&str>, after: i64) -> Result<Page, Refusal> {
+async fn delete_page(conn: &mut Conn, age: Duration, is_open: Option<&str>, after: i64) -> Result<Page, Refusal> {
     let is_open = is_open.unwrap_or("false");
     Ok(diesel::sql_query(format!(
         "WITH page AS MATERIALIZED (
              SELECT seq, tx, aggregate, aggregate_id, version, occurred_at < clock_timestamp() - $1 * interval '1 s' AS is_old
              FROM events WHERE seq > $2 ORDER BY seq LIMIT $3
-         ), gone AS (
+         ), deleted AS (
              DELETE FROM events e USING page p
              WHERE e.seq = p.seq AND p.is_old
                  AND pg_visible_in_snapshot(p.tx, (SELECT done FROM relay_cursor))
@@ -68,9 +70,9 @@ async fn one_page(conn: &mut Conn, age: Duration, is_open: Option<&str>, after: 
              RETURNING p.tx
          ), noted AS (
              UPDATE forgotten_events f SET tx = newest.tx
-             FROM (SELECT tx FROM gone ORDER BY tx DESC LIMIT 1) AS newest WHERE newest.tx > f.tx
+             FROM (SELECT tx FROM deleted ORDER BY tx DESC LIMIT 1) AS newest WHERE newest.tx > f.tx
          )
-         SELECT (SELECT max(seq) FROM page) AS last, (SELECT count(*) FROM gone) AS gone,
+         SELECT (SELECT max(seq) FROM page) AS last, (SELECT count(*) FROM deleted) AS deleted,
                 (SELECT coalesce(bool_or(NOT is_old), true) FROM page) AS is_young"
     ))
     .bind::<Double, _>(age.as_secs_f64())
@@ -79,21 +81,4 @@ async fn one_page(conn: &mut Conn, age: Duration, is_open: Option<&str>, after: 
     .bind::<Array<Text>, _>(STANDING.to_vec())
     .get_result(conn)
     .await?)
-}
-
-/// Is everything there that `seen` does not see?
-///
-/// # Errors
-/// What the database refuses.
-pub(crate) async fn has_all_since(conn: &mut Conn, seen: &TxSnapshot) -> Result<bool, Refusal> {
-    #[derive(QueryableByName)]
-    struct Has {
-        #[diesel(sql_type = Bool)]
-        has_all: bool,
-    }
-    let has: Has = diesel::sql_query("SELECT tx < pg_snapshot_xmin($1::pg_snapshot) AS has_all FROM forgotten_events")
-        .bind::<Text, _>(seen.to_string())
-        .get_result(conn)
-        .await?;
-    Ok(has.has_all)
 }
