@@ -10,7 +10,7 @@ async fn main() -> anyhow::Result<()> {
     let stop = Stop::new();
     let app = App::build(settings, stop.clone()).await?;
     tokio::spawn(async move {
-        stop::asked_to_stop().await;
+        stop::shutdown_requested().await;
         stop.cancel();
     });
     app.run().await

@@ -56,7 +56,7 @@ impl Tasks {
 }
 
 /// Resolves on SIGTERM or Ctrl-C.
-pub async fn asked_to_stop() {
+pub async fn shutdown_requested() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut term) => tokio::select! {
