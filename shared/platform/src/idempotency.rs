@@ -54,7 +54,7 @@ impl Answer {
 
 /// Why a claimed command gave no answer of its own.
 #[derive(Debug, thiserror::Error)]
-pub enum NotOnce {
+pub enum IdempotencyError {
     /// The command refused, and that refusal is not stored: the same key may try again.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -74,20 +74,20 @@ pub type Body = Arc<dyn for<'c> Fn(&'c mut Conn) -> BoxFuture<'c, Result<Answer,
 /// `refused` renders a deterministic refusal, so that it is stored and replayed like any other answer.
 ///
 /// # Errors
-/// See [`NotOnce`].
+/// See [`IdempotencyError`].
 pub async fn once(
     db: &Db,
     claim: Claim,
     body: Body,
     refused: fn(&Refusal) -> Answer,
     reload: bool,
-) -> Result<Answer, NotOnce> {
+) -> Result<Answer, IdempotencyError> {
     let tries = if reload { RELOADS } else { 1 };
     for _ in 0..tries {
         let (this, body) = (claim.clone(), Arc::clone(&body));
         let refusal = match db.try_transaction(move |conn| attempt(conn, this, body).boxed()).await {
             Ok(Outcome::Committed(answer)) => return Ok(answer),
-            Ok(Outcome::AnsweredByTwin) => Refusal::Conflict,
+            Ok(Outcome::AlreadyAnswered) => Refusal::Conflict,
             Ok(Outcome::Unknown(source)) => return after_unknown_commit(db, &claim, source).await,
             Err(refusal) => refusal,
         };
@@ -97,7 +97,7 @@ pub async fn once(
         match refusal {
             Refusal::Conflict => {}
             refusal if refusal.is_deterministic() => return store(db, &claim, refused(&refusal)).await,
-            Refusal::Away { ref source, .. } if waited_too_long(source) => return Err(NotOnce::InFlight),
+            Refusal::Away { ref source, .. } if waited_too_long(source) => return Err(IdempotencyError::InFlight),
             refusal => return Err(refusal.into()),
         }
     }
@@ -116,19 +116,19 @@ fn waited_too_long(source: &anyhow::Error) -> bool {
 }
 
 /// What this claim was answered before, if it was.
-async fn look_up(db: &Db, claim: &Claim) -> Result<Option<Result<Answer, NotOnce>>, NotOnce> {
+async fn look_up(db: &Db, claim: &Claim) -> Result<Option<Result<Answer, IdempotencyError>>, IdempotencyError> {
     let claim = claim.clone();
     Ok(db.read(move |conn| async move { find(conn, &claim).await }.boxed()).await?)
 }
 
 /// Keeps a refusal, unless a twin has kept an answer: then that one counts.
-async fn store(db: &Db, claim: &Claim, answer: Answer) -> Result<Answer, NotOnce> {
+async fn store(db: &Db, claim: &Claim, answer: Answer) -> Result<Answer, IdempotencyError> {
     let this = claim.clone();
     let body: Body = Arc::new(move |_| std::future::ready(Ok(answer.clone())).boxed());
     let stored = db.try_transaction(move |conn| attempt(conn, this, body).boxed()).await?;
     match stored {
         Outcome::Committed(answer) => Ok(answer),
-        Outcome::AnsweredByTwin => look_up(db, claim).await?.unwrap_or(Err(NotOnce::InFlight)),
+        Outcome::AlreadyAnswered => look_up(db, claim).await?.unwrap_or(Err(IdempotencyError::InFlight)),
         Outcome::Unknown(source) => after_unknown_commit(db, claim, source).await,
     }
 }
@@ -137,7 +137,7 @@ async fn store(db: &Db, claim: &Claim, answer: Answer) -> Result<Answer, NotOnce
 ///
 /// # Errors
 /// What the database refuses.
-pub async fn find(conn: &mut Conn, claim: &Claim) -> Result<Option<Result<Answer, NotOnce>>, Refusal> {
+pub async fn find(conn: &mut Conn, claim: &Claim) -> Result<Option<Result<Answer, IdempotencyError>>, Refusal> {
     let row: Option<(String, i16, serde_json::Value)> = idempotency::table
         .find((&claim.principal, &claim.route, &claim.key))
         .select((idempotency::fingerprint, idempotency::status, idempotency::body))
@@ -146,7 +146,7 @@ pub async fn find(conn: &mut Conn, claim: &Claim) -> Result<Option<Result<Answer
         .optional()?;
     Ok(row.map(|(fingerprint, status, body)| {
         if fingerprint != claim.fingerprint {
-            return Err(NotOnce::KeyReused);
+            return Err(IdempotencyError::KeyReused);
         }
         Ok(Answer { status: u16::try_from(status).unwrap_or(500), body, replayed: true })
     }))
@@ -160,7 +160,7 @@ const READ_BACK: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_times(4);
 
 /// COMMIT broke: the answer is in the database or it is not. Only the database can say; it may be restarting.
-async fn after_unknown_commit(db: &Db, claim: &Claim, source: anyhow::Error) -> Result<Answer, NotOnce> {
+async fn after_unknown_commit(db: &Db, claim: &Claim, source: anyhow::Error) -> Result<Answer, IdempotencyError> {
     tracing::warn!(error = format!("{source:#}"), key = claim.key, "a commit broke; reading back by idempotency key");
     if let Ok(Some(found)) = (|| look_up(db, claim)).retry(READ_BACK).await {
         return found;

@@ -87,7 +87,7 @@ pub enum Outcome<T> {
     /// It is in the database.
     Committed(T),
     /// Nothing was written: the answer that this transaction was to keep is there already.
-    AnsweredByTwin,
+    AlreadyAnswered,
     /// The connection broke while committing: it may be in the database. Read back before answering.
     Unknown(anyhow::Error),
 }
@@ -206,7 +206,7 @@ impl Db {
             match self.try_transaction(move |conn| body(conn)).await {
                 Ok(Outcome::Committed(value)) => return Ok(value),
                 Ok(Outcome::Unknown(source)) => return Err(away(source)),
-                Ok(Outcome::AnsweredByTwin) | Err(Refusal::Conflict) => {}
+                Ok(Outcome::AlreadyAnswered) | Err(Refusal::Conflict) => {}
                 Err(refusal) => return Err(refusal),
             }
         }
@@ -258,9 +258,9 @@ where
     };
     let (value, wakeups) = match written {
         Ok((value, (Flushed::Written, wakeups))) => (value, wakeups),
-        Ok((_, (Flushed::AnsweredByTwin, _))) => {
+        Ok((_, (Flushed::AlreadyAnswered, _))) => {
             roll_back(conn).await;
-            return Ok((Outcome::AnsweredByTwin, BTreeSet::new()));
+            return Ok((Outcome::AlreadyAnswered, BTreeSet::new()));
         }
         Err(refusal) => {
             roll_back(conn).await;

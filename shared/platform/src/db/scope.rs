@@ -195,7 +195,7 @@ pub(super) enum Flushed {
     /// All of it is written.
     Written,
     /// A twin's answer is there already: this transaction must not commit.
-    AnsweredByTwin,
+    AlreadyAnswered,
 }
 
 /// Writes what this transaction has collected, and returns whom to wake after the commit.
@@ -309,7 +309,7 @@ async fn write(conn: &mut Conn, pending: Pending) -> Result<Flushed, Refusal> {
         DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Refusal::Conflict,
         e => e.into(),
     })?;
-    Ok(if is_answer && written.answered == 0 { Flushed::AnsweredByTwin } else { Flushed::Written })
+    Ok(if is_answer && written.answered == 0 { Flushed::AlreadyAnswered } else { Flushed::Written })
 }
 
 type Timers = Vec<((Uuid, String), Option<(String, FireAt)>)>;

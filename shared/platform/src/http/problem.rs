@@ -6,7 +6,7 @@ use pannier_contracts::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
-use crate::idempotency::{Answer, NotOnce};
+use crate::idempotency::{Answer, IdempotencyError};
 
 /// One field that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,13 +160,13 @@ impl From<Refusal> for Problem {
     }
 }
 
-impl From<NotOnce> for Problem {
-    fn from(not_once: NotOnce) -> Self {
+impl From<IdempotencyError> for Problem {
+    fn from(not_once: IdempotencyError) -> Self {
         let detail = not_once.to_string();
         match not_once {
-            NotOnce::Refused(refusal) => refusal.into(),
-            NotOnce::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),
-            NotOnce::InFlight => Self { retryable: true, ..Self::new(StatusCode::CONFLICT, "in_flight", detail) },
+            IdempotencyError::Refused(refusal) => refusal.into(),
+            IdempotencyError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),
+            IdempotencyError::InFlight => Self { retryable: true, ..Self::new(StatusCode::CONFLICT, "in_flight", detail) },
         }
     }
 }
