@@ -13,7 +13,7 @@ use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use crate::db::{self, Outcome, RELOADS, SqlState};
+use crate::db::{self, MAX_RUNS, NewAnswer, Outcome, SqlState};
 use crate::schema::idempotency;
 use crate::{Conn, Db, Refusal};
 
@@ -82,7 +82,7 @@ pub async fn once(
     refused: fn(&Refusal) -> Answer,
     reload: bool,
 ) -> Result<Answer, IdempotencyError> {
-    let tries = if reload { RELOADS } else { 1 };
+    let tries = if reload { MAX_RUNS } else { 1 };
     for _ in 0..tries {
         let (this, body) = (claim.clone(), Arc::clone(&body));
         let refusal = match db.try_transaction(move |conn| attempt(conn, this, body).boxed()).await {
@@ -106,7 +106,9 @@ pub async fn once(
 
 async fn attempt(conn: &mut Conn, claim: Claim, body: Body) -> Result<Answer, Refusal> {
     let answer = body(conn).await?;
-    db::keep_answer(claim, i16::try_from(answer.status).unwrap_or(500), answer.body.clone());
+    let Claim { principal, route, key, fingerprint } = claim;
+    let (status, body) = (i16::try_from(answer.status).unwrap_or(500), answer.body.clone());
+    db::store_answer(NewAnswer { principal, route, key, fingerprint, status, body });
     Ok(answer)
 }
 
@@ -165,5 +167,5 @@ async fn after_unknown_commit(db: &Db, claim: &Claim, source: anyhow::Error) -> 
     if let Ok(Some(found)) = (|| look_up(db, claim)).retry(READ_BACK).await {
         return found;
     }
-    Err(Refusal::Away { what: "the database", code: "database_away", source }.into())
+    Err(db::away(source).into())
 }

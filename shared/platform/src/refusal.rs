@@ -1,9 +1,6 @@
 //! Why a command did not happen. Inside a service this is all that can go wrong; `http::problem` says it to the caller.
 
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use pannier_contracts::{IllegalTransition, Version};
-
-use crate::db;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -73,51 +70,5 @@ impl Refusal {
     #[must_use]
     pub fn is_deterministic(&self) -> bool {
         matches!(self, Self::Illegal { .. } | Self::Invalid { .. })
-    }
-}
-
-impl From<DieselError> for Refusal {
-    fn from(e: DieselError) -> Self {
-        match judge(&e) {
-            Judgement::Outage => Self::Away { what: "the database", code: "database_away", source: with_code(e) },
-            Judgement::Rollback => Self::Conflict,
-            Judgement::Bug => Self::Bug(with_code(e)),
-        }
-    }
-}
-
-enum Judgement {
-    /// The database is busy or gone.
-    Outage,
-    /// Two transactions got into each other's way: doing it again helps.
-    Rollback,
-    /// The statement is wrong.
-    Bug,
-}
-
-/// Judged by SQLSTATE, never by text: texts are in the server's language.
-fn judge(e: &DieselError) -> Judgement {
-    match e {
-        DieselError::DatabaseError(kind, _) => match kind {
-            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Judgement::Outage,
-            DatabaseErrorKind::ReadOnlyTransaction => Judgement::Outage,
-            DatabaseErrorKind::SerializationFailure => Judgement::Rollback,
-            _ => match db::last_sqlstate() {
-                Some(state) if state.is_outage() => Judgement::Outage,
-                Some(state) if state.is_rollback() => Judgement::Rollback,
-                _ => Judgement::Bug,
-            },
-        },
-        DieselError::BrokenTransactionManager => Judgement::Outage,
-        DieselError::RollbackErrorOnCommit { commit_error, .. } => judge(commit_error),
-        _ => Judgement::Bug,
-    }
-}
-
-/// The error with the code that diesel does not carry.
-fn with_code(e: DieselError) -> anyhow::Error {
-    match (&e, db::last_sqlstate()) {
-        (DieselError::DatabaseError(..), Some(state)) => anyhow::Error::new(e).context(state),
-        _ => e.into(),
     }
 }

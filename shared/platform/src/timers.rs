@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::db::functions::{add_interval, clock_timestamp, statement_timestamp};
-use crate::db::{self, FireAt, Prepare as _, Wakeup};
+use crate::db::{self, FireAt, NewTimer, Prepare as _, TimerKey, Wakeup};
 use crate::schema::timers;
 use crate::{Cause, Conn, Db, Refusal, Stop};
 
@@ -64,7 +64,7 @@ pub async fn set(
     kind: &str,
     fire_at: DateTime<Utc>,
 ) -> Result<(), Refusal> {
-    db::change_timer(conn, id, kind, Some((aggregate.to_owned(), FireAt::At(fire_at)))).await
+    change(conn, aggregate, id, kind, FireAt::At(fire_at)).await
 }
 
 /// [`set`], counted from the database's clock.
@@ -72,7 +72,12 @@ pub async fn set(
 /// # Errors
 /// As [`set`].
 pub async fn set_in(conn: &mut Conn, aggregate: &str, id: Uuid, kind: &str, wait: Duration) -> Result<(), Refusal> {
-    db::change_timer(conn, id, kind, Some((aggregate.to_owned(), FireAt::In(wait)))).await
+    change(conn, aggregate, id, kind, FireAt::In(wait)).await
+}
+
+async fn change(conn: &mut Conn, aggregate: &str, id: Uuid, kind: &str, fire_at: FireAt) -> Result<(), Refusal> {
+    let key = TimerKey { aggregate_id: id, kind: kind.to_owned() };
+    db::change_timer(conn, key, Some(NewTimer { aggregate: aggregate.to_owned(), fire_at })).await
 }
 
 /// Removes timers at the end of the transaction; the ones that are not there are no failure.
@@ -81,7 +86,7 @@ pub async fn set_in(conn: &mut Conn, aggregate: &str, id: Uuid, kind: &str, wait
 /// As [`set`].
 pub async fn clear(conn: &mut Conn, id: Uuid, kinds: &[&str]) -> Result<(), Refusal> {
     for kind in kinds {
-        db::change_timer(conn, id, kind, None).await?;
+        db::change_timer(conn, TimerKey { aggregate_id: id, kind: (*kind).to_owned() }, None).await?;
     }
     Ok(())
 }

@@ -1,37 +1,36 @@
-//! The database's clock, known without asking: the event log's looks bring its time along, several times a second.
+//! The database's time without a round trip: the event log reads it several times a second with its polls.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-/// An answer that took longer says too little about when it was true.
-const QUICK: Duration = Duration::from_millis(5);
-/// How long the clocks of two machines run alike: they drift apart by less than a millisecond.
-const ALIKE: Duration = Duration::from_secs(10);
+/// The longest round trip whose answer is used: the time in it may be that old.
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(5);
+/// How long an answer is used. The clocks of two machines drift apart by less than a millisecond meanwhile.
+const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// What the database's clock said when.
+/// The database's newest known time, and when it was received.
 #[derive(Debug, Default)]
 pub(crate) struct Clock(Mutex<Option<(Instant, DateTime<Utc>)>>);
 
 impl Clock {
-    /// The database said `time` in an answer to what was asked at `asked_at`.
-    pub(crate) fn heard(&self, asked_at: Instant, time: DateTime<Utc>) {
+    /// Takes `time`, which the database said in the answer to a statement that was sent at `sent_at`.
+    pub(crate) fn set(&self, sent_at: Instant, time: DateTime<Utc>) {
         let now = Instant::now();
-        if now - asked_at <= QUICK {
+        if now - sent_at <= MAX_ROUND_TRIP {
             *self.lock() = Some((now, time));
         }
     }
 
-    /// Its time now, if it was heard lately.
+    /// The database's time now; `None` when it was not [`set`](Self::set) in the last ten seconds.
     pub(crate) fn now(&self) -> Option<DateTime<Utc>> {
-        let (heard_at, time) = (*self.lock())?;
-        let passed = heard_at.elapsed();
-        (passed <= ALIKE).then(|| time + passed)
+        let (received_at, time) = (*self.lock())?;
+        let age = received_at.elapsed();
+        (age <= MAX_AGE).then(|| time + age)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Instant, DateTime<Utc>)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, DateTime<Utc>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -41,14 +40,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_answer_or_an_old_one_says_nothing() {
+    fn slow_and_old_answers_are_not_used() {
         let (clock, time) = (Clock::default(), Utc::now());
         assert_eq!(clock.now(), None);
-        clock.heard(Instant::now() - QUICK * 2, time);
+        clock.set(Instant::now() - MAX_ROUND_TRIP * 2, time);
         assert_eq!(clock.now(), None);
-        clock.heard(Instant::now(), time);
+        clock.set(Instant::now(), time);
         assert!(clock.now().is_some_and(|now| now >= time));
-        *clock.lock() = Some((Instant::now() - ALIKE * 2, time));
+        *clock.lock() = Some((Instant::now() - MAX_AGE * 2, time));
         assert_eq!(clock.now(), None);
     }
 }

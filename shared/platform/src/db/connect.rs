@@ -1,4 +1,4 @@
-//! Connections: how they are made, kept alive and given up.
+//! Connections: how they are made, probed and closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,31 +13,32 @@ use tokio::task::AbortHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Config, NoTls};
 
-use super::Conn;
 use super::sqlstate::{LastError, Tapped};
 
-/// Every connection gets these: nothing waits for ever, nobody keeps a transaction open, and the session of a machine that
-/// vanished ends, with all its locks. A prepared statement is planned once, not for each of its first five uses, and by
-/// index, row by row: all of ours find a few rows so, whatever the values, and a plan that was made while a table was empty,
-/// or that does not know how small a `LIMIT` is, must not read all of it. What is left to a scan then looks costly, which
-/// must not make the server compile it.
+/// A connection, inside or outside a transaction.
+pub type Conn = AsyncPgConnection;
+
+/// The settings of every connection. No statement, lock or idle transaction lasts without end, and the session of a machine
+/// that vanished ends with its locks. Prepared statements are planned once, by index and row by row: all of ours find few
+/// rows. A plan made while a table was empty, or without knowing how small a `LIMIT` is, must not read all of it (ADR 0028).
+/// The remaining scans look expensive to the planner, which must not make it compile them (`jit`).
 const SESSION: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
                        SET idle_in_transaction_session_timeout = '10s'; SET TIME ZONE 'UTC'; \
                        SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
                        SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
                        SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2";
 
-/// A silent peer is probed after so long, and every so often …
+/// How long a connection is silent before it is probed, and between two probes.
 const KEEPALIVE: Duration = Duration::from_secs(5);
-/// … and given up when what we sent is not acknowledged for so long.
+/// How long sent bytes may stay unacknowledged before the connection is closed.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
-/// Why there is no connection.
+/// Why no connection could be made.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 pub(super) struct NoConnection(anyhow::Error);
 
-/// Makes connections for the pool.
+/// Makes and checks connections for the pool.
 #[derive(Debug)]
 pub(super) struct Manager(Config);
 
@@ -51,7 +52,7 @@ impl Manager {
         let socket = Tapped::new(self.socket().await?, Arc::clone(&last_error));
         let (client, connection) = self.0.connect_raw(socket, NoTls).await?;
         let driver = tokio::spawn(async move {
-            // Its error shows at whoever uses the client.
+            // The client sees the same error.
             let _ = connection.await;
         })
         .abort_handle();
@@ -81,8 +82,8 @@ impl Manager {
 trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
 
-/// A connection of the pool. Dropping it closes its socket at once, also when the server does not answer: no
-/// goodbye, and never a cancel request that could overtake a COMMIT.
+/// A connection of the pool. Dropping it closes its socket at once, also when the server does not answer. Neither a
+/// terminate message nor a cancel request is sent: the latter could overtake a COMMIT.
 pub(super) struct Pooled {
     pub(super) conn: Conn,
     pub(super) last_error: Arc<LastError>,
@@ -103,8 +104,8 @@ impl managed::Manager for Manager {
         self.connect().await.map_err(NoConnection)
     }
 
-    /// No round trip: a connection whose socket is closed, or whose transaction was left open, is not used again. One
-    /// that died unnoticed shows at BEGIN, and then another one is taken.
+    /// Without a round trip: refuses a connection whose socket is closed or whose transaction was left open. One that died
+    /// unnoticed fails at BEGIN, and then another one is taken.
     async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<NoConnection> {
         if pooled.conn.is_broken() {
             return Err(RecycleError::message("the connection is closed, or was left inside a transaction"));

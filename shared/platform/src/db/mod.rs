@@ -1,12 +1,15 @@
-//! The database: a pool, and the one way to write.
+//! The database: a pool of connections, reads, and transactions.
 
 pub(crate) mod clock;
 mod connect;
+mod error;
 pub mod functions;
 mod json;
+mod pending;
 mod prepared;
 mod scope;
 mod sqlstate;
+mod wakeup;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,58 +18,37 @@ use std::time::Duration;
 use deadpool::managed::{Object, Pool, QueueMode};
 use diesel::IntoSql as _;
 use diesel::sql_types::Integer;
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl as _, TransactionManager};
+use diesel_async::{AsyncConnection, RunQueryDsl as _, TransactionManager};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+pub use self::connect::Conn;
+pub(crate) use self::error::away;
 pub use self::json::Json;
+pub(crate) use self::pending::{FireAt, NewAnswer, NewEvent, NewTimer, TimerKey};
 pub use self::prepared::{Prepare, Prepared};
 pub use self::scope::wake_after_commit;
-pub(crate) use self::scope::{
-    FireAt, NewEvent, add_event, change_timer, keep_answer, known_time, last_sqlstate, resolve_alarms,
-    resolve_alarms_now,
-};
+pub(crate) use self::scope::{add_event, change_timer, known_time, resolve_alarms, resolve_alarms_now, store_answer};
 pub use self::sqlstate::SqlState;
+pub use self::wakeup::Wakeup;
 
 use self::clock::Clock;
-use self::connect::{Manager, Pooled};
-use self::scope::{Flushed, Scope};
+use self::connect::Manager;
+use self::pending::Written;
+use self::scope::Scope;
+use self::wakeup::Wakeups;
 use crate::Refusal;
 
-/// A connection, inside or outside a transaction.
-pub type Conn = AsyncPgConnection;
-
-/// The longest that a transaction or a read may take, as this process sees it: longer than the server's own limits, so
-/// that its answer comes first if it still answers. Afterwards the socket is closed.
+/// The longest that a transaction or a read may take. It is longer than the server's own limits, so the server's error
+/// comes first while the server answers at all. Afterwards the connection is closed.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A timer that is due sooner than this wakes the task that fires timers.
-pub(crate) const SOON: Duration = Duration::from_secs(1);
+/// How often a transaction runs before its caller is told that concurrent updates won.
+pub(crate) const MAX_RUNS: usize = 5;
 
-/// A task that a commit wakes. It carries no data: the task reads the tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wakeup {
-    /// The event log: events were written.
-    EventLog,
-    /// The task that fires timers: one is due soon.
-    Timers,
-    /// The payment reconciler: a payment has work.
-    Payments,
-}
-
-/// One listener each. A wake-up while it is busy is kept: it runs once more.
-#[derive(Debug, Default)]
-struct Wakeups([Arc<Notify>; 3]);
-
-impl Wakeups {
-    fn of(&self, wakeup: Wakeup) -> &Arc<Notify> {
-        &self.0[wakeup as usize]
-    }
-}
-
-/// The pool and the runtime on which transactions run.
+/// A pool of connections, and the runtime that transactions run on. Clones share both.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<Manager>,
@@ -86,24 +68,24 @@ impl std::fmt::Debug for Db {
 pub enum Outcome<T> {
     /// It is in the database.
     Committed(T),
-    /// Nothing was written: the answer that this transaction was to keep is there already.
+    /// It was rolled back, because the answer that it was to store is there already.
     AlreadyAnswered,
-    /// The connection broke while committing: it may be in the database. Read back before answering.
+    /// The connection broke during COMMIT: the transaction may be in the database. Read back before answering.
     Unknown(anyhow::Error),
 }
 
 impl Db {
-    /// A pool of at most `size` connections. Connects when first used, so a database that starts later is no failure.
+    /// A pool of at most `size` connections. It connects when it is first used, so the database may start later.
     ///
     /// # Errors
-    /// When the URL is none, or when called outside a runtime.
+    /// When the URL cannot be read, or when called outside a tokio runtime.
     pub fn new(url: &str, size: usize) -> anyhow::Result<Self> {
         let patience = Some(Duration::from_secs(2));
         let pool = Pool::builder(Manager::new(url)?)
             .max_size(size)
-            // The one that was used last knows the statements: few connections stay warm, instead of all lukewarm.
+            // The connection that was used last has its statements prepared and its caches warm.
             .queue_mode(QueueMode::Lifo)
-            // Waiting longer than this helps nobody: the caller has given up by then.
+            // A request that waits longer than this has no time left to be answered.
             .wait_timeout(patience)
             .create_timeout(patience)
             .recycle_timeout(patience)
@@ -118,19 +100,14 @@ impl Db {
         Arc::clone(self.wakeups.of(of))
     }
 
-    /// What is known of the database's clock.
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    async fn pooled(&self) -> Result<Object<Manager>, Refusal> {
-        self.pool.get().await.map_err(|e| away(anyhow::Error::new(e)))
     }
 
     /// Whether the database answers a statement at all.
     ///
     /// # Errors
-    /// `Away` when it does not.
+    /// [`Refusal::Away`] when it does not.
     pub(crate) async fn ping(&self) -> Result<(), Refusal> {
         self.read(|conn| {
             async move {
@@ -142,66 +119,67 @@ impl Db {
         .await
     }
 
-    /// Reads, outside a transaction. Also the place for a single statement that writes: it commits by itself.
+    /// Runs `body` outside a transaction: reads, or a single statement that writes and commits by itself.
     ///
     /// # Errors
-    /// What `body` refuses, or `Away` when no connection can be had or no answer comes.
+    /// What `body` returns; [`Refusal::Away`] when there is no connection or no answer in time.
     pub async fn read<T, F>(&self, body: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, Refusal>> + Send + 'static,
     {
         let db = self.clone();
-        self.spawned(async move {
-            let mut pooled = db.pooled().await?;
+        self.in_own_task(async move {
+            let mut pooled = db.connection().await?;
             let scope = Scope::of_read(Arc::clone(&pooled.last_error), Arc::clone(&db.clock));
             let done = tokio::time::timeout(DEADLINE, scope.run(body(&mut pooled.conn))).await;
-            done.unwrap_or_else(|_| Err(give_up(pooled)))
+            done.unwrap_or_else(|_| Err(away(no_answer(pooled))))
         })
         .await
     }
 
-    /// Runs `body` in one transaction, in a task of its own: an HTTP handler may be dropped at any await,
-    /// and a transaction future must not be. Events, timers and the stored answer are written after it, in one statement.
+    /// Runs `body` in one transaction. What it collects (events, timers, resolved alarms, the stored answer) is written
+    /// after it, in one statement. It runs in a task of its own: an HTTP handler may be dropped at any await, and a
+    /// transaction must not be.
     ///
     /// # Errors
-    /// What `body` refuses: then nothing was written. [`Outcome::Unknown`] when the commit itself broke.
+    /// What `body` returns, or the database refuses: then nothing was written.
     pub async fn try_transaction<T, F>(&self, body: F) -> Result<Outcome<T>, Refusal>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, Refusal>> + Send + 'static,
     {
         let db = self.clone();
-        self.spawned(async move {
+        self.in_own_task(async move {
             let mut pooled = db.begin().await?;
-            let mut committing = false;
+            let mut is_committing = false;
             let scope = Scope::of_transaction(Arc::clone(&pooled.last_error), Arc::clone(&db.clock));
-            let work = scope.run(run(&mut pooled.conn, body, &mut committing));
+            let work = scope.run(run_and_commit(&mut pooled.conn, body, &mut is_committing));
             match tokio::time::timeout(DEADLINE, work).await {
                 Ok(Ok((outcome, wakeups))) => {
                     wakeups.into_iter().for_each(|wakeup| db.wakeups.of(wakeup).notify_one());
                     Ok(outcome)
                 }
                 Ok(Err(refusal)) => Err(refusal),
-                Err(_) if committing => Ok(Outcome::Unknown(no_answer(pooled))),
-                Err(_) => Err(give_up(pooled)),
+                Err(_) if is_committing => Ok(Outcome::Unknown(no_answer(pooled))),
+                Err(_) => Err(away(no_answer(pooled))),
             }
         })
         .await
     }
 
-    /// [`Self::try_transaction`] for callers that can simply do it again: message handlers, timers, tasks.
-    /// Reloads and decides again when a concurrent update won.
+    /// [`Self::try_transaction`] for callers that can run again: message handlers, timers, tasks. `body` runs again, and
+    /// has to load and decide again, when a concurrent update won.
     ///
     /// # Errors
-    /// What `body` refuses; an unknown commit is `Away`.
+    /// What `body` returns; [`Refusal::Away`] also when it is not known whether the commit happened.
     pub async fn transaction<T, F>(&self, body: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: for<'c> Fn(&'c mut Conn) -> BoxFuture<'c, Result<T, Refusal>> + Send + Sync + 'static,
     {
         let body = Arc::new(body);
-        for _ in 0..RELOADS {
+        for _ in 0..MAX_RUNS {
             let body = Arc::clone(&body);
             match self.try_transaction(move |conn| body(conn)).await {
                 Ok(Outcome::Committed(value)) => return Ok(value),
@@ -213,11 +191,15 @@ impl Db {
         Err(Refusal::Conflict)
     }
 
-    /// A connection inside a new transaction. Connections that died unnoticed show here, and the next one is taken.
+    async fn connection(&self) -> Result<Object<Manager>, Refusal> {
+        self.pool.get().await.map_err(|e| away(anyhow::Error::new(e)))
+    }
+
+    /// A connection inside a new transaction. A pooled connection that died unnoticed fails here, and the next is taken.
     async fn begin(&self) -> Result<Object<Manager>, Refusal> {
         let mut tries = self.pool.status().size + 1;
         loop {
-            let mut pooled = self.pooled().await?;
+            let mut pooled = self.connection().await?;
             let began = tokio::time::timeout(DEADLINE, Transactions::begin_transaction(&mut pooled.conn)).await;
             tries -= 1;
             match began {
@@ -227,12 +209,12 @@ impl Db {
                     return Err(e.into());
                 }
                 Ok(Err(_)) => drop(Object::take(pooled)),
-                Err(_) => return Err(give_up(pooled)),
+                Err(_) => return Err(away(no_answer(pooled))),
             }
         }
     }
 
-    async fn spawned<T: Send + 'static>(
+    async fn in_own_task<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -246,9 +228,13 @@ impl Db {
 
 type Transactions = <Conn as AsyncConnection>::TransactionManager;
 
-/// The body, then what it collected, then COMMIT. Every result is looked at: after a failed statement the server
-/// answers COMMIT with a rollback and no error.
-async fn run<T, F>(conn: &mut Conn, body: F, committing: &mut bool) -> Result<(Outcome<T>, BTreeSet<Wakeup>), Refusal>
+/// The body, the statement with what it collected, then COMMIT. Every result is checked: after a failed statement the
+/// server answers COMMIT with a rollback and without an error.
+async fn run_and_commit<T, F>(
+    conn: &mut Conn,
+    body: F,
+    is_committing: &mut bool,
+) -> Result<(Outcome<T>, BTreeSet<Wakeup>), Refusal>
 where
     F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, Refusal>>,
 {
@@ -257,8 +243,8 @@ where
         Err(refusal) => Err(refusal),
     };
     let (value, wakeups) = match written {
-        Ok((value, (Flushed::Written, wakeups))) => (value, wakeups),
-        Ok((_, (Flushed::AlreadyAnswered, _))) => {
+        Ok((value, (Written::All, wakeups))) => (value, wakeups),
+        Ok((_, (Written::AlreadyAnswered, _))) => {
             roll_back(conn).await;
             return Ok((Outcome::AlreadyAnswered, BTreeSet::new()));
         }
@@ -267,7 +253,7 @@ where
             return Err(refusal);
         }
     };
-    *committing = true;
+    *is_committing = true;
     match Transactions::commit_transaction(conn).await {
         Ok(()) => Ok((Outcome::Committed(value), wakeups)),
         Err(e) => Ok((Outcome::Unknown(e.into()), wakeups)),
@@ -276,25 +262,13 @@ where
 
 async fn roll_back(conn: &mut Conn) {
     if let Err(e) = Transactions::rollback_transaction(conn).await {
-        // The pool throws a connection away that is still inside a transaction.
-        tracing::debug!(error = %e, "a transaction could not be rolled back; its connection is given up");
+        // The pool does not use a connection again that is inside a transaction.
+        tracing::debug!(error = %e, "a transaction could not be rolled back; its connection is dropped");
     }
 }
 
-/// How often a conflict is worth another look before the caller hears of it.
-pub(crate) const RELOADS: usize = 5;
-
-/// The server does not answer: the connection goes, with its socket.
-fn give_up(pooled: Object<Manager>) -> Refusal {
-    away(no_answer(pooled))
-}
-
+/// Closes a connection whose server does not answer.
 fn no_answer(pooled: Object<Manager>) -> anyhow::Error {
-    let dropped: Pooled = Object::take(pooled);
-    drop(dropped);
+    drop(Object::take(pooled));
     anyhow::anyhow!("no answer from the database in {DEADLINE:?}")
-}
-
-fn away(source: anyhow::Error) -> Refusal {
-    Refusal::Away { what: "the database", code: "database_away", source }
 }

@@ -6,13 +6,13 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 
 /// A statement that is prepared once per connection and found again by its text.
 ///
-/// diesel prepares `sql_query`, every UPDATE and some INSERTs anew for each use, which costs a round trip: it cannot
-/// know that their texts are few. Whoever writes `.prepared()` says so: never for a text that is put together from
-/// values.
+/// diesel prepares `sql_query`, every UPDATE and some INSERTs anew for each use, which costs a round trip, because it cannot
+/// know that their texts are few. `.prepared()` says so. Never use it on a text that is put together from values: each
+/// would stay on the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Prepared<Q>(Q);
 
-/// Gives every statement [`Prepare::prepared`].
+/// Adds [`Prepare::prepared`] to every statement.
 pub trait Prepare: Sized {
     /// Keeps the server's parse of this statement. See [`Prepared`].
     fn prepared(self) -> Prepared<Self> {
@@ -34,7 +34,7 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Prepared<Q> {
 
 impl<Q> QueryId for Prepared<Q> {
     type QueryId = ();
-    /// Found by its text.
+    /// The cache finds it by its text.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 

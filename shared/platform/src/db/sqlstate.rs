@@ -1,7 +1,7 @@
 //! The SQLSTATE of the last error on a connection.
 //!
-//! diesel keeps an error's message and drops its code. Messages are translated by the server's language; codes are not,
-//! and they are what tells an outage from a bug. So the code is read where it passes by: in the bytes from the server.
+//! diesel keeps an error's message and drops its code. Messages are in the server's language; only codes tell an outage from
+//! a bug. So the code is read from the bytes that the server sends.
 
 use std::fmt;
 use std::io;
@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Five characters, such as `40P01`.
+/// PostgreSQL's error code: five characters, such as `40P01`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SqlState([u8; 5]);
 
@@ -24,13 +24,13 @@ impl SqlState {
     /// `lock_not_available`: waiting for a lock took longer than `lock_timeout`.
     pub const LOCK_TIMEOUT: Self = Self(*b"55P03");
 
-    /// The first two characters: connection trouble, resources, operator intervention … as PostgreSQL groups them.
+    /// The first two characters, by which PostgreSQL groups its codes.
     #[must_use]
     pub fn class(&self) -> &str {
         std::str::from_utf8(&self.0[..2]).unwrap_or("??")
     }
 
-    /// Is the server busy, restarting, full or read-only, rather than the statement wrong?
+    /// Whether the server is busy, restarting, full or read-only, rather than the statement wrong.
     ///
     /// 08 connection, 25 transaction state (read-only server, idle timeout), 53 resources (disk, memory, connections),
     /// 55 object not available (lock timeout), 57 operator intervention (statement timeout, shutdown, recovery).
@@ -39,7 +39,7 @@ impl SqlState {
         matches!(self.class(), "08" | "25" | "53" | "55" | "57")
     }
 
-    /// Did two transactions get into each other's way, so that doing it again helps (class 40)?
+    /// Whether two transactions collided, so that running one of them again helps (class 40).
     #[must_use]
     pub fn is_rollback(&self) -> bool {
         self.class() == "40"
@@ -58,7 +58,7 @@ impl fmt::Debug for SqlState {
     }
 }
 
-/// Where a connection's last SQLSTATE is left.
+/// The newest SQLSTATE of a connection; 0 before the first.
 #[derive(Debug, Default)]
 pub(super) struct LastError(AtomicU64);
 
@@ -88,15 +88,15 @@ impl<S> Tapped<S> {
     }
 }
 
-/// Follows the messages of the protocol: one byte for the kind, four for the length, then the body.
+/// Splits the byte stream into the protocol's messages: one byte for the kind, four for the length, then the body.
 #[derive(Default)]
 struct Frames {
     header: [u8; 5],
-    /// Bytes of the header that are there.
+    /// Bytes of the header received so far.
     filled: usize,
-    /// Bytes of the body that are still to come.
+    /// Bytes of the body still to be received.
     left: usize,
-    /// The body of an `ErrorResponse`, as far as it came.
+    /// The body of an `ErrorResponse`, as far as it was received.
     error: Vec<u8>,
 }
 
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn outages_are_told_from_bugs_by_class() {
+    fn the_class_tells_outages_from_bugs() {
         let is_outage = |code: &[u8; 5]| SqlState(*code).is_outage();
         for outage in [b"08006", b"25006", b"25P03", b"53100", b"53300", b"55P03", b"57014", b"57P01"] {
             assert!(is_outage(outage), "{:?}", SqlState(*outage));

@@ -147,9 +147,9 @@ impl EventLog {
         let db = self.db.clone();
         let read = self.db.read(move |conn| {
             async move {
-                let asked_at = std::time::Instant::now();
+                let sent_at = std::time::Instant::now();
                 let (events, next, time) = read::since(conn, &seen).await?;
-                db.clock().heard(asked_at, time);
+                db.clock().set(sent_at, time);
                 Ok((events, next))
             }
             .boxed()
