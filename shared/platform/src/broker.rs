@@ -44,7 +44,7 @@ pub struct Broker {
 ///
 /// # Errors
 /// The call's own error, or that time ran out.
-pub async fn in_time<T, E>(what: &str, call: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
+pub async fn with_deadline<T, E>(what: &str, call: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
@@ -65,7 +65,7 @@ impl Broker {
         let mut url: AMQPUri = self.url.parse().map_err(|e| anyhow::anyhow!("the broker's URL cannot be read: {e}"))?;
         // A peer that is silent for ten seconds is dead; with the usual sixty a lost one is noticed after two minutes.
         url.query.heartbeat = Some(10);
-        in_time("connect to the broker", Connection::connect_uri(url, properties)).await
+        with_deadline("connect to the broker", Connection::connect_uri(url, properties)).await
     }
 
     /// A channel on which the whole topology has been declared: whoever comes first makes it, the others find it.
@@ -73,7 +73,7 @@ impl Broker {
     /// # Errors
     /// When the broker is away, or holds a queue of ours with other arguments.
     pub async fn channel(&self, connection: &Connection) -> anyhow::Result<Channel> {
-        let channel = in_time("open a channel", connection.create_channel()).await?;
+        let channel = with_deadline("open a channel", connection.create_channel()).await?;
         let _one_at_a_time = DECLARING.lock().await;
         self.declare(&channel).await?;
         Ok(channel)
@@ -85,7 +85,7 @@ impl Broker {
     /// As [`Self::channel`].
     pub async fn publishing_channel(&self, connection: &Connection) -> anyhow::Result<Channel> {
         let channel = self.channel(connection).await?;
-        in_time("ask for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        with_deadline("ask for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
         Ok(channel)
     }
 
@@ -93,7 +93,7 @@ impl Broker {
         let durable = QueueDeclareOptions { durable: true, ..Default::default() };
         for route in ROUTES {
             let exchange = self.namespace.of(route.exchange);
-            in_time(
+            with_deadline(
                 "declare an exchange",
                 channel.exchange_declare(
                     exchange.as_str().into(),
@@ -110,15 +110,16 @@ impl Broker {
             // Only a guard against endless crash loops: every kill counts once for every prefetched message.
             arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(100));
             dead_letter_to(&mut arguments, &dead);
-            in_time("declare a queue", channel.queue_declare(work.as_str().into(), durable, arguments)).await?;
-            in_time("declare a queue", channel.queue_declare(dead.as_str().into(), durable, quorum())).await?;
+            with_deadline("declare a queue", channel.queue_declare(work.as_str().into(), durable, arguments)).await?;
+            with_deadline("declare a queue", channel.queue_declare(dead.as_str().into(), durable, quorum())).await?;
             for delay_s in RETRY_LADDER_S {
                 // One wait per queue: a long one at the head would hold up the short ones behind it.
                 let mut arguments = quorum();
                 arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(*delay_s as i32 * 1000));
                 dead_letter_to(&mut arguments, &work);
                 let retry = retry_queue(&work, *delay_s);
-                in_time("declare a queue", channel.queue_declare(retry.as_str().into(), durable, arguments)).await?;
+                with_deadline("declare a queue", channel.queue_declare(retry.as_str().into(), durable, arguments))
+                    .await?;
             }
             for key in route.keys() {
                 let bound = channel.queue_bind(
@@ -128,7 +129,7 @@ impl Broker {
                     QueueBindOptions::default(),
                     FieldTable::default(),
                 );
-                in_time("bind a queue", bound).await?;
+                with_deadline("bind a queue", bound).await?;
             }
             if route.events.is_some() {
                 // Queues of earlier versions got everything; that binding outlives them.
@@ -139,7 +140,7 @@ impl Broker {
                     all.as_str().into(),
                     FieldTable::default(),
                 );
-                in_time("unbind a queue", unbound).await?;
+                with_deadline("unbind a queue", unbound).await?;
             }
         }
         Ok(())
@@ -181,11 +182,11 @@ pub fn stored(confirmation: Confirmation) -> Result<(), String> {
 /// When it is not, in time.
 pub async fn put(channel: &Channel, queue: &str, body: &[u8], properties: BasicProperties) -> anyhow::Result<()> {
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-    let confirm = in_time(
+    let confirm = with_deadline(
         "publish",
         channel.basic_publish("".into(), queue.into(), options, body, properties.with_delivery_mode(2)),
     )
     .await?;
-    let confirmation = in_time("confirm", confirm).await?;
+    let confirmation = with_deadline("confirm", confirm).await?;
     stored(confirmation).map_err(|why| anyhow::anyhow!("queue {queue}: {why}"))
 }

@@ -53,12 +53,12 @@ pub async fn collect(db: Db, broker: Broker, consumer: &'static str, stop: Stop)
 async fn collect_until_broken(db: &Db, broker: &Broker, consumer: &str, stop: &Stop) -> anyhow::Result<()> {
     let connection = broker.connect("dead-letters").await?;
     let channel = broker.channel(&connection).await?;
-    broker::in_time("set prefetch", channel.basic_qos(8, BasicQosOptions::default())).await?;
+    broker::with_deadline("set prefetch", channel.basic_qos(8, BasicQosOptions::default())).await?;
     let own = ROUTES.iter().filter(|r| r.queue.split('.').next() == Some(consumer));
     let mut streams = Vec::new();
     for route in own {
         let dead = dead_queue(&broker.namespace.of(route.queue));
-        let stream = broker::in_time(
+        let stream = broker::with_deadline(
             "consume",
             channel.basic_consume(
                 dead.as_str().into(),
@@ -74,7 +74,7 @@ async fn collect_until_broken(db: &Db, broker: &Broker, consumer: &str, stop: &S
     loop {
         let next = tokio::select! {
             () = stop.cancelled() => {
-                let _ = broker::in_time("close", connection.close(200, "stopping".into())).await;
+                let _ = broker::with_deadline("close", connection.close(200, "stopping".into())).await;
                 return Ok(());
             }
             next = messages.next() => next,
@@ -82,7 +82,7 @@ async fn collect_until_broken(db: &Db, broker: &Broker, consumer: &str, stop: &S
         let (queue, message) = next.ok_or_else(|| anyhow::anyhow!("the broker ended the subscription"))?;
         let message = message?;
         keep(db, queue, &message).await?;
-        broker::in_time("acknowledge", message.acker.ack(BasicAckOptions::default())).await?;
+        broker::with_deadline("acknowledge", message.acker.ack(BasicAckOptions::default())).await?;
     }
 }
 
@@ -216,7 +216,7 @@ pub async fn replay(
                 .with_content_type("application/json".into())
                 .with_message_id(message_id.into());
             broker::put(&channel, &broker.namespace.of(&letter.queue), letter.body.as_bytes(), properties).await?;
-            let _ = broker::in_time("close", connection.close(200, "done".into())).await;
+            let _ = broker::with_deadline("close", connection.close(200, "done".into())).await;
             anyhow::Ok(())
         };
         put.await.map_err(|source| Refusal::Away { what: "the broker", code: "broker_away", source })?;

@@ -1,4 +1,4 @@
-//! Applying messages, without any broker: tests hand in bytes.
+//! Applies messages. It knows no broker: tests call it with bytes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,51 +12,58 @@ use pannier_contracts::event::Snapshot as _;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Effect, Handler, Message, Processed};
+use super::handler::{Effect, Handler, Message, Processed};
 use crate::db::Prepare as _;
 use crate::retention::RetentionPeriods;
 use crate::schema::late_events;
 use crate::{Cause, Conn, Db, Refusal};
 
-/// A message that could be read.
-pub(super) struct Event<S> {
+/// A message that could be parsed.
+pub(super) struct ReceivedEvent<S> {
     envelope: Envelope<S>,
     cause: Cause,
 }
 
-/// Reads a message.
+/// Parses a message.
 ///
 /// # Errors
-/// `Invalid` when the bytes are no such event, or one from before what is remembered.
-pub(super) fn read<H: Handler>(bytes: &[u8], periods: RetentionPeriods) -> Result<Event<H::Snapshot>, Refusal> {
+/// [`Refusal::Invalid`] when the bytes are not an event with this snapshot, or it is too old to be applied.
+pub(super) fn parse<H: Handler>(
+    bytes: &[u8],
+    periods: RetentionPeriods,
+) -> Result<ReceivedEvent<H::Snapshot>, Refusal> {
     let envelope: Envelope<H::Snapshot> =
         serde_json::from_slice(bytes).map_err(|e| Refusal::invalid("unreadable_event", e.to_string()))?;
     if !periods.may_apply(&envelope.aggregate, envelope.occurred_at) {
-        let detail = format!("{} of {} is older than what is remembered here", envelope.kind, envelope.occurred_at);
+        let detail = format!(
+            "{} of {} is too old to be applied: what was applied since may have been deleted",
+            envelope.kind, envelope.occurred_at
+        );
         return Err(Refusal::invalid("event_forgotten", detail));
     }
     let cause = Cause::continuing(format!("consumer:{}", H::QUEUE), envelope.traceparent.as_deref());
-    Ok(Event { envelope, cause })
+    Ok(ReceivedEvent { envelope, cause })
 }
 
-/// Applies one message.
+/// Applies one message with the default retention periods. For tests: services call [`super::run`].
 ///
 /// # Errors
-/// As [`Handler::handle`]; `Invalid` when the bytes are no such event.
+/// As [`Handler::handle`]; [`Refusal::Invalid`] when the bytes are not an event with this snapshot.
 pub async fn process<H: Handler>(db: &Db, handler: &Arc<H>, bytes: &[u8]) -> Result<Processed, Refusal> {
     let periods = RetentionPeriods::default();
-    let processed = apply(db, handler, vec![Arc::new(read::<H>(bytes, periods)?)]).await?;
+    let processed = apply(db, handler, vec![Arc::new(parse::<H>(bytes, periods)?)]).await?;
     Ok(processed.into_iter().next().unwrap_or(Processed::Obsolete))
 }
 
-/// Applies messages in one transaction, the newest of each aggregate first of all. Says what became of each.
+/// Applies events in one transaction: of each aggregate the newest, if it is newer than what was applied. Returns what
+/// became of each event, in their order.
 ///
 /// # Errors
 /// As [`Handler::handle_all`]: then none of them was applied.
 pub(super) async fn apply<H: Handler>(
     db: &Db,
     handler: &Arc<H>,
-    events: Vec<Arc<Event<H::Snapshot>>>,
+    events: Vec<Arc<ReceivedEvent<H::Snapshot>>>,
 ) -> Result<Vec<Processed>, Refusal> {
     let newest = Arc::new(newest_of_each(&events));
     let span = match &newest[..] {
@@ -72,7 +79,7 @@ pub(super) async fn apply<H: Handler>(
         })
         .instrument(span)
         .await?;
-    let is_newest = |event: &Arc<Event<H::Snapshot>>| newest.iter().any(|newest| Arc::ptr_eq(newest, event));
+    let is_newest = |event: &Arc<ReceivedEvent<H::Snapshot>>| newest.iter().any(|newest| Arc::ptr_eq(newest, event));
     let processed = events.iter().map(|event| {
         if applied.contains(&event.envelope.aggregate_id) && is_newest(event) {
             Processed::Applied
@@ -83,9 +90,9 @@ pub(super) async fn apply<H: Handler>(
     Ok(processed.collect())
 }
 
-/// Older news of an aggregate in the same batch is overtaken. Sorted by id: everybody takes locks in this order.
-fn newest_of_each<S>(events: &[Arc<Event<S>>]) -> Vec<Arc<Event<S>>> {
-    let mut newest: HashMap<Uuid, &Arc<Event<S>>> = HashMap::new();
+/// The newest event of each aggregate, sorted by aggregate id: the order in which every transaction takes its locks.
+fn newest_of_each<S>(events: &[Arc<ReceivedEvent<S>>]) -> Vec<Arc<ReceivedEvent<S>>> {
+    let mut newest: HashMap<Uuid, &Arc<ReceivedEvent<S>>> = HashMap::new();
     for event in events {
         let known = newest.entry(event.envelope.aggregate_id).or_insert(event);
         if known.envelope.version < event.envelope.version {
@@ -97,22 +104,22 @@ fn newest_of_each<S>(events: &[Arc<Event<S>>]) -> Vec<Arc<Event<S>>> {
     newest
 }
 
-/// Claims the versions, then handles those that are news. Returns their aggregates.
+/// Writes the versions to `applied`, then handles those that were newer. Returns their aggregates.
 async fn apply_newest<H: Handler>(
     conn: &mut Conn,
     handler: &H,
-    events: &[Arc<Event<H::Snapshot>>],
+    events: &[Arc<ReceivedEvent<H::Snapshot>>],
 ) -> Result<HashSet<Uuid>, Refusal> {
     #[derive(QueryableByName)]
     struct Newer {
         #[diesel(sql_type = SqlUuid)]
         aggregate_id: Uuid,
     }
-    // Locks the rows of these aggregates, so two deliveries of their news take turns.
+    // This locks the rows of these aggregates, so two deliveries of the same message run one after the other.
     // Raw: with `unnest` the text is the same for every size of a batch, so it stays prepared.
     let newer: Vec<Newer> = diesel::sql_query(
         "INSERT INTO applied (consumer, aggregate, aggregate_id, version)
-         SELECT $1, $2, id, version FROM unnest($3, $4) AS news (id, version)
+         SELECT $1, $2, id, version FROM unnest($3, $4) AS received (id, version)
          ON CONFLICT (consumer, aggregate, aggregate_id) DO UPDATE SET version = excluded.version, at = excluded.at
          WHERE applied.version < excluded.version
          RETURNING aggregate_id",
@@ -134,7 +141,7 @@ async fn apply_newest<H: Handler>(
     let effects = handler.handle_all(conn, &messages).await?;
     for (event, effect) in events.iter().zip(effects) {
         let Effect::Late(detail) = effect else { continue };
-        tracing::info!(aggregate_id = %event.envelope.data.aggregate_id(), detail, "late news");
+        tracing::info!(aggregate_id = %event.envelope.data.aggregate_id(), detail, "late event");
         diesel::insert_into(late_events::table)
             .values((
                 late_events::consumer.eq(H::QUEUE),

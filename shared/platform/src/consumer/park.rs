@@ -1,4 +1,4 @@
-//! Messages that failed: to the next wait of the retry ladder, or to the people.
+//! Parks messages that failed: in the next retry queue, or in the end in the dead letter queue.
 
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, LongString};
@@ -9,7 +9,7 @@ use pannier_contracts::topology::{RETRY_LADDER_S, dead_queue, retry_queue};
 use crate::Refusal;
 use crate::broker::{self, ATTEMPTS, REASON};
 
-/// Moves a message on the ladder. Stored there before it is acknowledged here.
+/// Moves a message to the queue for its next attempt. Returns when it is stored there; the caller acknowledges it afterwards.
 pub(super) async fn park(channel: &Channel, queue: &str, message: &Delivery, why: &Refusal) -> anyhow::Result<()> {
     let attempts = attempts(&message.properties);
     let reason = match why {

@@ -1,9 +1,11 @@
-//! The event log as it grows: a tail that reads what became visible and tells whoever it concerns.
+//! The event log while it grows: reads what became visible and sends it to those that it concerns.
 //!
-//! Every process tails for itself, whoever wrote. What became visible between two snapshots is a batch, ordered by `seq`
-//! inside: nothing that commits late is lost, and no aggregate's order is broken. Streams, waits, the relay and the
-//! dispatcher live on batches in memory; only who was away for longer reads the table.
+//! Every process reads for itself, whichever process wrote. What became visible between two snapshots is a batch, ordered
+//! by `seq`, so no event that commits late is lost and no aggregate's order is broken. Streams, waiting requests, the relay
+//! and the dispatcher work on batches in memory; only one that lags behind reads the table.
 
+mod event;
+mod position;
 mod read;
 mod topics;
 mod tx_snapshot;
@@ -15,54 +17,37 @@ use futures::FutureExt as _;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
-pub use self::read::{LoggedEvent, newest_trace, timeline};
-pub(crate) use self::read::{first_unseen, has_all_since, now, of_audience_since, page_between, these};
+pub use self::event::LoggedEvent;
+pub use self::position::Position;
+pub use self::read::timeline;
+pub(crate) use self::read::{by_seq, current_position, first_unseen, has_all_since, of_audience_since, page_between};
 use self::topics::Topics;
-pub use self::topics::{Lagged, Subscription, TopicBatch};
+pub use self::topics::{Batch, Lagged, Subscription};
 pub use self::tx_snapshot::TxSnapshot;
 use crate::db::Wakeup;
 use crate::{Db, Refusal, Stop};
 
-/// What became visible between two looks.
-#[derive(Debug)]
-pub struct Batch {
-    /// The events, in the order to show them in; never none.
-    pub events: Vec<Arc<LoggedEvent>>,
-    /// What was visible before.
-    pub from: Arc<TxSnapshot>,
-    /// What is visible with them.
-    pub to: Arc<TxSnapshot>,
-}
-
-/// Where the tail is.
-#[derive(Debug, Clone)]
-pub struct Position {
-    /// What has been told to everybody.
-    pub seen: Arc<TxSnapshot>,
-    /// The cluster whose transaction ids these are: a cursor of another one says nothing.
-    pub epoch: Arc<str>,
-}
-
-/// The log of this service's database. Cheap to clone.
+/// The log of this service's database. Clones are the same log.
 #[derive(Debug, Clone)]
 pub struct EventLog {
     db: Db,
-    /// Bounded: a listener that lags behind by this many has to look at the tables.
+    /// A listener that is further behind than the capacity gets `Lagged`, and has to read the tables.
     events: broadcast::Sender<Arc<LoggedEvent>>,
     batches: broadcast::Sender<Arc<Batch>>,
     topics: Topics,
+    /// `None` until the first poll.
     position: watch::Sender<Option<Position>>,
 }
 
-/// Two looks are at least so far apart: commits come in crowds, and a look costs a statement.
+/// The least time between two polls: commits come in bursts, and a poll costs a statement.
 const LINGER: Duration = Duration::from_millis(10);
-/// How soon a look follows when other processes write, too …
+/// The time between two polls while other processes write …
 const BUSY_POLL: Duration = Duration::from_millis(20);
-/// … and when nobody does.
+/// … growing to this while none does.
 const IDLE_POLL: Duration = Duration::from_millis(250);
 
 impl EventLog {
-    /// A log over `db`; [`Self::run`] makes it live.
+    /// The log in `db`. It reads nothing until [`Self::run`].
     #[must_use]
     pub fn new(db: Db) -> Self {
         Self {
@@ -86,99 +71,97 @@ impl EventLog {
         self.batches.subscribe()
     }
 
-    /// Events of one subject from now on: an audience, or an aggregate's id as hyphenated text.
+    /// Events of one topic from now on. A topic is an audience, or an aggregate's id as hyphenated text.
     #[must_use]
     pub fn subscribe(&self, topic: impl Into<String>) -> Subscription {
         self.topics.subscribe(topic.into())
     }
 
-    /// Where the tail is; waits until the log is live.
+    /// How far the log has been read and sent. Waits for the first poll, at most 2 s.
     ///
     /// # Errors
-    /// `Away` when it does not become live in time: the database cannot be read.
+    /// [`Refusal::Away`] when there was no poll in that time: the database cannot be read.
     pub async fn position(&self) -> Result<Position, Refusal> {
         let mut position = self.position.subscribe();
-        let live = tokio::time::timeout(Duration::from_secs(2), position.wait_for(Option::is_some)).await;
-        match live {
+        let polled = tokio::time::timeout(Duration::from_secs(2), position.wait_for(Option::is_some)).await;
+        match polled {
             Ok(Ok(position)) => Ok(position.clone().expect("waited for")),
             _ => Err(Refusal::Away {
                 what: "the event log",
                 code: "database_away",
-                source: anyhow::anyhow!("the event log is not live yet"),
+                source: anyhow::anyhow!("the event log has not been read yet"),
             }),
         }
     }
 
-    /// Tells listeners what becomes visible, until `stop`.
+    /// Reads what becomes visible and sends it to the listeners, until `stop`.
     pub async fn run(self, stop: Stop) {
         let wakeup = self.db.wakeup(Wakeup::EventLog);
-        let mut poll = IDLE_POLL;
+        let mut pause = IDLE_POLL;
         let mut is_woken = false;
-        let mut is_sure = false;
+        let mut is_checked = false;
         loop {
-            let looked_at = Instant::now();
-            match self.look(&mut is_sure).await {
+            let polled_at = Instant::now();
+            match self.poll(&mut is_checked).await {
                 // Found without a commit of this process: another one writes.
-                Ok(true) if !is_woken => poll = BUSY_POLL,
-                Ok(_) => poll = (poll * 5 / 4).min(IDLE_POLL),
+                Ok(true) if !is_woken => pause = BUSY_POLL,
+                Ok(_) => pause = (pause * 5 / 4).min(IDLE_POLL),
                 Err(refusal) => {
-                    is_sure = false;
+                    is_checked = false;
                     tracing::warn!(error = ?refusal, "the event log cannot be read; trying again");
                 }
             }
             is_woken = tokio::select! {
                 () = stop.cancelled() => return,
                 () = wakeup.notified() => true,
-                () = tokio::time::sleep(poll) => false,
+                () = tokio::time::sleep(pause) => false,
             };
-            tokio::time::sleep_until(looked_at + LINGER).await;
+            tokio::time::sleep_until(polled_at + LINGER).await;
         }
     }
 
-    /// One look; true when there was something.
-    async fn look(&self, is_sure: &mut bool) -> Result<bool, Refusal> {
+    /// Reads once. True when there were events. `is_checked` says that the database is still the same cluster; it is false
+    /// at first and after an error.
+    async fn poll(&self, is_checked: &mut bool) -> Result<bool, Refusal> {
         let position = self.position.borrow().clone();
-        let Some(position) = (if *is_sure { position } else { self.same_cluster(position).await? }) else {
-            *is_sure = true;
-            return Ok(false);
-        };
-        *is_sure = true;
-        let seen = Arc::clone(&position.seen);
-        let db = self.db.clone();
+        let position = if *is_checked { position } else { self.check_cluster(position).await? };
+        *is_checked = true;
+        let Some(position) = position else { return Ok(false) };
+        let (seen, db) = (Arc::clone(&position.seen), self.db.clone());
         let read = self.db.read(move |conn| {
             async move {
                 let sent_at = std::time::Instant::now();
-                let (events, next, time) = read::since(conn, &seen).await?;
-                db.clock().set(sent_at, time);
-                Ok((events, next))
+                let visible = read::visible_since(conn, &seen).await?;
+                db.clock().set(sent_at, visible.time);
+                Ok(visible)
             }
             .boxed()
         });
-        let (events, next) = read.await?;
-        let found = !events.is_empty();
-        let to = Arc::new(next);
-        if found {
-            let events: Vec<_> = events.into_iter().map(Arc::new).collect();
+        let visible = read.await?;
+        let to = Arc::new(visible.snapshot);
+        let has_events = !visible.events.is_empty();
+        if has_events {
+            let events = visible.events.into_iter().map(Arc::new).collect();
             let batch = Arc::new(Batch { events, from: Arc::clone(&position.seen), to: Arc::clone(&to) });
-            self.topics.tell(&batch);
-            // Nobody listening is fine.
+            self.topics.publish(&batch);
+            // Sending fails when nobody listens.
             batch.events.iter().for_each(|event| drop(self.events.send(Arc::clone(event))));
             let _ = self.batches.send(batch);
         }
         self.position.send_replace(Some(Position { seen: to, ..position }));
-        Ok(found)
+        Ok(has_events)
     }
 
-    /// The position, if its transaction ids still mean something; otherwise the log begins anew, here. After a trouble we
-    /// may be talking to another server: a replica that was promoted, a backup that was restored.
-    async fn same_cluster(&self, position: Option<Position>) -> Result<Option<Position>, Refusal> {
-        let (seen, epoch) = self.db.read(|conn| now(conn).boxed()).await?;
-        if let Some(position) = position.filter(|position| *position.epoch == *epoch) {
+    /// Returns `position` if the database is still the cluster that it was read from. Otherwise the log starts again at its
+    /// present end: after an error this may be another server, a promoted replica or a restored backup.
+    async fn check_cluster(&self, position: Option<Position>) -> Result<Option<Position>, Refusal> {
+        let now = self.db.read(|conn| current_position(conn).boxed()).await?;
+        if let Some(position) = position.filter(|position| position.epoch == now.epoch) {
             return Ok(Some(position));
         }
-        // Whoever listens has missed something that nobody can tell.
-        self.topics.forget();
-        self.position.send_replace(Some(Position { seen: Arc::new(seen), epoch: epoch.into() }));
+        // What subscribers missed cannot be told from transaction ids of another cluster.
+        self.topics.interrupt();
+        self.position.send_replace(Some(now));
         Ok(None)
     }
 }

@@ -1,26 +1,26 @@
-//! Which transactions a reader has seen: PostgreSQL's `pg_snapshot`, as text and as a value.
+//! PostgreSQL's `pg_snapshot`: which transactions a reader has seen.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What was visible at one moment: every transaction below `xmax` that was not in progress then.
+/// What was visible to one statement: every transaction below `xmax` that was not in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TxSnapshot {
-    /// The lowest transaction that was in progress.
+    /// The lowest transaction in progress.
     xmin: u64,
     /// The first transaction that had not begun.
     xmax: u64,
-    /// Those in between that were in progress, ascending.
+    /// The transactions below `xmax` in progress, ascending.
     in_progress: Vec<u64>,
 }
 
-/// The text is no snapshot.
+/// The text is not a `pg_snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no transaction snapshot")]
 pub struct InvalidSnapshot(String);
 
 impl TxSnapshot {
-    /// Was this transaction's commit visible?
+    /// Whether this transaction's writes were visible, if it committed.
     #[must_use]
     pub fn sees(&self, tx: u64) -> bool {
         tx < self.xmax && self.in_progress.binary_search(&tx).is_err()
@@ -32,13 +32,13 @@ impl TxSnapshot {
         self.xmax
     }
 
-    /// Transactions that had begun and were not visible, as PostgreSQL reads them.
+    /// Transactions that had begun and were not visible, as text for `xid8[]`.
     #[must_use]
     pub fn in_progress(&self) -> Vec<String> {
         self.in_progress.iter().map(u64::to_string).collect()
     }
 
-    /// Is this snapshot from a later moment? Both must be of one cluster: visibility only grows.
+    /// Whether this snapshot is later than `other`. Both have to be of one cluster, where visibility only grows.
     #[must_use]
     pub fn is_after(&self, other: &Self) -> bool {
         (self.xmax, std::cmp::Reverse(self.in_progress.len()))

@@ -1,7 +1,7 @@
-//! Streams of many: everything that one audience may see, by its position in the event log.
+//! Feeds: streams of all records that one audience may see, resumable by a position in the event log.
 //!
-//! A stream shows the present first, or what it missed since its cursor, then what changes. It never misses a change;
-//! it may show one twice, or a record and then an older event of it: a record's `version` tells.
+//! A feed sends the present records first, or the changes since the client's cursor, then every further change. It misses
+//! none. It may send a change twice, or an older one after a newer record; the record's `version` tells.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,66 +11,66 @@ use futures::FutureExt as _;
 use serde::Serialize;
 
 use super::sse::{Frame, Sender};
-use crate::event_log::{self, EventLog, Lagged, LoggedEvent, Position, TopicBatch, TxSnapshot};
+use crate::event_log::{self, Batch, EventLog, Lagged, LoggedEvent, Position, TxSnapshot};
 use crate::{Conn, Db, Refusal};
 
-/// Who has missed more than this starts from the present: it is shorter.
-const BACKLOG: i64 = 500;
-/// A client that takes no frame for so long is gone, or too slow: it comes back with its cursor.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A cursor that says nothing: who comes back with it gets the present again.
-const IN_THE_MIDDLE: &str = "present";
+/// A client that has missed more changes than this gets the present records instead.
+const MAX_MISSED: i64 = 500;
+/// A client that takes no frame for so long is disconnected. It resumes with its cursor.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// A cursor that cannot be resumed from: a client that sends it gets the present records.
+const NOT_RESUMABLE: &str = "present";
 
-/// What a service says about one stream of many.
+/// What a service implements for one feed.
 #[async_trait]
 pub trait Feed: Send + Sync + 'static {
-    /// Whose events: the `audience` that they were appended with.
+    /// The audience whose events it shows, as in [`crate::events::append`].
     fn audience(&self) -> String;
 
-    /// The records that are there now.
+    /// The records that exist now.
     ///
     /// # Errors
-    /// What the database refuses: the stream ends and the client comes back.
+    /// Any: the stream ends, and the client resumes it.
     async fn present(&self, conn: &mut Conn) -> Result<Vec<Record>, Refusal>;
 
-    /// A change as the stream shows it; `None` leaves it out.
+    /// The record that a change is sent as; `None` leaves it out.
     ///
     /// # Errors
     /// As [`Feed::present`].
     async fn render(&self, db: &Db, event: &LoggedEvent) -> Result<Option<Record>, Refusal>;
 }
 
-/// One record as a stream shows it.
+/// One record of a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its kind: `ticket`, `offer`.
+    /// `ticket`, `offer`.
     pub kind: &'static str,
     /// JSON.
     pub data: String,
 }
 
 impl Record {
-    /// Writes a record.
+    /// Serialises a record.
     ///
     /// # Errors
-    /// When it is no JSON: our bug.
+    /// [`Refusal::Bug`] when it cannot be JSON.
     pub fn of(kind: &'static str, record: &impl Serialize) -> Result<Self, Refusal> {
         let data = serde_json::to_string(record).map_err(|e| Refusal::Bug(e.into()))?;
         Ok(Self { kind, data })
     }
 }
 
-/// Feeds a stream until its client is gone. Give it to [`super::sse::stream`].
+/// Sends `feed` into a stream of [`super::sse::stream`] until the client disconnects.
 pub async fn run<F: Feed>(db: Db, log: EventLog, feed: F, cursor: Option<String>, sender: Sender) {
-    let reader = Reader { db, feed: Arc::new(feed), sender };
-    if let Err(End::Refused(refusal)) = reader.follow(&log, cursor).await {
-        tracing::warn!(error = ?refusal, audience = reader.feed.audience(), "a stream ends early; its client comes back");
+    let session = Session { db, feed: Arc::new(feed), sender };
+    if let Err(End::Refused(refusal)) = session.follow(&log, cursor).await {
+        tracing::warn!(error = ?refusal, audience = session.feed.audience(), "a stream ends early; its client resumes it");
     }
 }
 
 enum End {
-    /// The client left, or is too slow.
-    Gone,
+    /// The client is disconnected, too slow, or has to start again.
+    Closed,
     Refused(Refusal),
 }
 
@@ -80,136 +80,124 @@ impl From<Refusal> for End {
     }
 }
 
-struct Reader<F> {
+struct Session<F> {
     db: Db,
     feed: Arc<F>,
     sender: Sender,
 }
 
-impl<F: Feed> Reader<F> {
+impl<F: Feed> Session<F> {
     async fn follow(&self, log: &EventLog, cursor: Option<String>) -> Result<(), End> {
-        // Listening begins before reading, so nothing can happen in between unheard.
+        // Before anything is read, so that no change is in neither.
         let mut subscription = log.subscribe(self.feed.audience());
-        let position = log.position().await?;
-        let mut reached = match self.resume(&position, cursor.as_deref()).await? {
-            Some(reached) => reached,
-            None => self.show_present(&position).await?,
+        let start = log.position().await?;
+        let mut sent = match self.resume(&start, cursor.as_deref()).await? {
+            Some(sent) => sent,
+            None => self.send_present(&start).await?,
         };
         loop {
             tokio::select! {
-                heard = subscription.next() => match heard {
-                    Ok(heard) => reached = self.show_heard(&position, reached, &heard).await?,
-                    Err(Lagged) => {
-                        // After a restore the cursors of this stream say nothing any more: its client begins anew.
-                        if log.position().await?.epoch != position.epoch {
-                            return Err(End::Gone);
-                        }
-                        reached = self.show_missed(&position, reached).await?;
-                    }
-                },
+                batch = subscription.next() => {
+                    let unsent = match batch {
+                        Ok(batch) => Some(unsent(&batch, sent)),
+                        // Cursors of another cluster (after a restore) mean nothing: the client has to start again.
+                        Err(Lagged) if log.position().await?.epoch != start.epoch => None,
+                        Err(Lagged) => self.missed_since(sent).await?,
+                    };
+                    sent = self.send_changes(&start.epoch, unsent.ok_or(End::Closed)?).await?;
+                }
                 () = self.sender.closed() => return Ok(()),
             }
         }
     }
 
-    /// Shows what came after the cursor; `None` when it is not ours or too old, then the present is shown instead.
-    async fn resume(&self, position: &Position, cursor: Option<&str>) -> Result<Option<TxSnapshot>, End> {
-        let Some(from) = cursor.and_then(|cursor| read_cursor(position, cursor)) else { return Ok(None) };
-        let seen = from.clone();
+    /// Sends the changes after the cursor. `None` when that is not possible: the cursor is not of this cluster, too many
+    /// changes were missed, or some have been deleted.
+    async fn resume(&self, start: &Position, cursor: Option<&str>) -> Result<Option<Arc<TxSnapshot>>, End> {
+        let Some(from) = cursor.and_then(|cursor| read_cursor(&start.epoch, cursor)) else { return Ok(None) };
+        let from = Arc::new(from);
+        let seen = Arc::clone(&from);
         let has_all =
             self.db.read(move |conn| async move { event_log::has_all_since(conn, &seen).await }.boxed()).await?;
         if !has_all {
             return Ok(None);
         }
-        let (rows, now) = self.missed(&from).await?;
-        if from.is_after(&now) || rows.len() as i64 > BACKLOG {
-            return Ok(None);
+        match self.missed_since(from).await? {
+            Some(missed) if !missed.from.is_after(&missed.to) => {
+                self.send_changes(&start.epoch, missed).await.map(Some)
+            }
+            _ => Ok(None),
         }
-        self.show_all(position, &rows, &from, &now).await?;
-        Ok(Some(now))
     }
 
-    async fn show_missed(&self, position: &Position, from: TxSnapshot) -> Result<TxSnapshot, End> {
-        let (rows, now) = self.missed(&from).await?;
-        if rows.len() as i64 > BACKLOG {
-            return Err(End::Gone);
-        }
-        self.show_all(position, &rows, &from, &now).await?;
-        Ok(now)
-    }
-
-    /// The audience's events that `from` does not see, and what is visible with them.
-    async fn missed(&self, from: &TxSnapshot) -> Result<(Vec<Arc<LoggedEvent>>, TxSnapshot), Refusal> {
-        let (audience, from) = (self.feed.audience(), from.clone());
-        let (rows, now) = self
+    /// The audience's events that `from` does not see; `None` when there are more than [`MAX_MISSED`].
+    async fn missed_since(&self, from: Arc<TxSnapshot>) -> Result<Option<Batch>, Refusal> {
+        let (audience, seen) = (self.feed.audience(), Arc::clone(&from));
+        let missed = self
             .db
             .read(move |conn| {
-                async move { event_log::of_audience_since(conn, &audience, &from, BACKLOG + 1).await }.boxed()
+                async move { event_log::of_audience_since(conn, &audience, &seen, MAX_MISSED + 1).await }.boxed()
             })
             .await?;
-        Ok((rows.into_iter().map(Arc::new).collect(), now))
+        if missed.events.len() as i64 > MAX_MISSED {
+            return Ok(None);
+        }
+        let events = missed.events.into_iter().map(Arc::new).collect();
+        Ok(Some(Batch { events, from, to: Arc::new(missed.snapshot) }))
     }
 
-    async fn show_present(&self, position: &Position) -> Result<TxSnapshot, End> {
+    /// Sends the present records. They are read after `start`, so what is committed in between is sent again as a change.
+    async fn send_present(&self, start: &Position) -> Result<Arc<TxSnapshot>, End> {
         let feed = Arc::clone(&self.feed);
-        // The position was asked for first: what is committed after it shows up among the changes.
         let records = self.db.read(move |conn| async move { feed.present(conn).await }.boxed()).await?;
         let count = records.len();
         for (n, record) in records.into_iter().enumerate() {
-            // Only the last one can be resumed from: whoever leaves in the middle gets the present again.
-            let cursor = if n + 1 == count { write_cursor(position, &position.seen) } else { IN_THE_MIDDLE.to_owned() };
+            // A client that has not received all of them has to get all of them again.
+            let is_last = n + 1 == count;
+            let cursor = if is_last { write_cursor(&start.epoch, &start.seen) } else { NOT_RESUMABLE.to_owned() };
             self.send(cursor, record).await?;
         }
-        Ok((*position.seen).clone())
+        Ok(Arc::clone(&start.seen))
     }
 
-    async fn show_heard(
-        &self,
-        position: &Position,
-        reached: TxSnapshot,
-        heard: &TopicBatch,
-    ) -> Result<TxSnapshot, End> {
-        let unseen: Vec<_> = heard.events.iter().filter(|event| !reached.sees(event.tx())).cloned().collect();
-        self.show_all(position, &unseen, &reached, &heard.to).await?;
-        Ok(if heard.to.is_after(&reached) { (*heard.to).clone() } else { reached })
-    }
-
-    /// Shows events that became visible together. Only the last of them stands for all: whoever leaves in the middle
-    /// sees some of them again.
-    async fn show_all(
-        &self,
-        position: &Position,
-        events: &[Arc<LoggedEvent>],
-        from: &TxSnapshot,
-        to: &TxSnapshot,
-    ) -> Result<(), End> {
-        let (middle, end) = (write_cursor(position, from), write_cursor(position, to));
-        for (n, event) in events.iter().enumerate() {
+    /// Sends changes that became visible together, and returns what has been sent with them. Only the last one's cursor is
+    /// past them: a client that has not received all of them gets all of them again.
+    async fn send_changes(&self, epoch: &str, changes: Batch) -> Result<Arc<TxSnapshot>, End> {
+        let (before, after) = (write_cursor(epoch, &changes.from), write_cursor(epoch, &changes.to));
+        for (n, event) in changes.events.iter().enumerate() {
             if let Some(record) = self.feed.render(&self.db, event).await? {
-                let cursor = if n + 1 == events.len() { &end } else { &middle };
-                self.send(cursor.clone(), record).await?;
+                let is_last = n + 1 == changes.events.len();
+                self.send(if is_last { after.clone() } else { before.clone() }, record).await?;
             }
         }
-        Ok(())
+        Ok(changes.to)
     }
 
     async fn send(&self, cursor: String, record: Record) -> Result<(), End> {
         let frame = Frame { id: cursor, event: record.kind, data: record.data };
-        match tokio::time::timeout(PATIENCE, self.sender.send(frame)).await {
+        match tokio::time::timeout(SEND_TIMEOUT, self.sender.send(frame)).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
+            _ => Err(End::Closed),
         }
     }
 }
 
-/// Opaque to clients: what was visible, in which cluster.
-fn write_cursor(position: &Position, seen: &TxSnapshot) -> String {
-    format!("s{}/{seen}", position.epoch)
+/// The part of `batch` that was not sent with `sent`, which may be later than the batch.
+fn unsent(batch: &Batch, sent: Arc<TxSnapshot>) -> Batch {
+    let events = batch.events.iter().filter(|event| !sent.sees(event.tx())).cloned().collect();
+    let to = if batch.to.is_after(&sent) { Arc::clone(&batch.to) } else { Arc::clone(&sent) };
+    Batch { events, from: sent, to }
 }
 
-fn read_cursor(position: &Position, cursor: &str) -> Option<TxSnapshot> {
-    let (epoch, seen) = cursor.strip_prefix('s')?.split_once('/')?;
-    (epoch == &*position.epoch).then(|| seen.parse().ok()).flatten()
+/// Opaque to clients: the cluster and what it had committed.
+fn write_cursor(epoch: &str, seen: &TxSnapshot) -> String {
+    format!("s{epoch}/{seen}")
+}
+
+/// `None` for a cursor that is not of this cluster, or not a cursor.
+fn read_cursor(epoch: &str, cursor: &str) -> Option<TxSnapshot> {
+    let (cursor_epoch, seen) = cursor.strip_prefix('s')?.split_once('/')?;
+    (cursor_epoch == epoch).then(|| seen.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -219,10 +207,9 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_and_others_are_unknown() {
         let seen: TxSnapshot = "10:12:10".parse().unwrap();
-        let position = Position { seen: Arc::new(seen.clone()), epoch: "7-1".into() };
-        assert_eq!(read_cursor(&position, &write_cursor(&position, &seen)), Some(seen));
-        for other in ["", "s", "42", IN_THE_MIDDLE, "s7-1", "s7-1/", "s7-1/9:8:", "s7-2/10:12:10", "x7-1/10:12:10"] {
-            assert_eq!(read_cursor(&position, other), None, "{other}");
+        assert_eq!(read_cursor("7-1", &write_cursor("7-1", &seen)), Some(seen));
+        for other in ["", "s", "42", NOT_RESUMABLE, "s7-1", "s7-1/", "s7-1/9:8:", "s7-2/10:12:10", "x7-1/10:12:10"] {
+            assert_eq!(read_cursor("7-1", other), None, "{other}");
         }
     }
 }

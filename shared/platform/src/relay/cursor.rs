@@ -1,4 +1,4 @@
-//! How far the relay is: one row. Its SQL is raw: diesel has no types for `xid8` and `pg_snapshot`.
+//! How far the relay has published: one row. Its SQL is raw: diesel has no types for `xid8` and `pg_snapshot`.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -10,7 +10,7 @@ use crate::db::Prepare as _;
 use crate::event_log::{self, TxSnapshot};
 use crate::{Conn, Db, Refusal};
 
-/// Everything that `done` sees is published, and of the window, everything up to its `seq`.
+/// Every event that `done` sees has been published, and every event of the window up to its `seq`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) epoch: String,
@@ -18,7 +18,7 @@ pub(super) struct Cursor {
     pub(super) window: Option<Window>,
 }
 
-/// What is being published after an outage: rows that `end` sees and `done` does not.
+/// The backlog that is being published: events that `end` sees and the cursor's `done` does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) end: TxSnapshot,
@@ -37,31 +37,36 @@ struct Row {
     seq: i64,
 }
 
-const READ: &str = "SELECT epoch, done::text AS done, window_end::text AS window_end, seq FROM relay_cursor";
-
-fn snapshot(text: &str) -> Result<TxSnapshot, Refusal> {
+fn parse(text: &str) -> Result<TxSnapshot, Refusal> {
     text.parse().map_err(|e| Refusal::Bug(anyhow::Error::new(e)))
 }
 
-/// The saved cursor. If it is another cluster's (a restored backup), its transaction ids mean nothing here: then
-/// everything that it had not seen is set aside to be published, and the cursor begins anew.
+/// The saved cursor. If it is another cluster's (a backup was restored), its transaction ids mean nothing here: then every
+/// event that it had not seen is set aside, to be published again, and the cursor starts at the present end of the log.
 pub(super) async fn load(db: &Db) -> Result<Cursor, Refusal> {
     db.transaction(|conn| {
         async move {
-            let (here, epoch) = event_log::now(conn).await?;
-            let row: Option<Row> = diesel::sql_query(READ).prepared().get_result(conn).await.optional()?;
+            let now = event_log::current_position(conn).await?;
+            let epoch = now.epoch.to_string();
+            let row: Option<Row> = diesel::sql_query(
+                "SELECT epoch, done::text AS done, window_end::text AS window_end, seq FROM relay_cursor",
+            )
+            .prepared()
+            .get_result(conn)
+            .await
+            .optional()?;
             let cursor = match row {
                 Some(row) if row.epoch == epoch => {
-                    let end = row.window_end.as_deref().map(snapshot).transpose()?;
+                    let end = row.window_end.as_deref().map(parse).transpose()?;
                     let window = end.map(|end| Window { end, seq: row.seq });
-                    return Ok(Cursor { epoch, done: snapshot(&row.done)?, window });
+                    return Ok(Cursor { epoch, done: parse(&row.done)?, window });
                 }
                 Some(row) => {
-                    adopt(conn, &row.done).await?;
-                    Cursor { epoch, done: here, window: None }
+                    set_aside_unseen(conn, &row.done).await?;
+                    Cursor { epoch, done: (*now.seen).clone(), window: None }
                 }
-                // The migration makes the row; without it nothing is known to be published.
-                None => Cursor { epoch, done: snapshot("3:3:")?, window: None },
+                // The migration inserts the row; without it no event is known to be published.
+                None => Cursor { epoch, done: parse("3:3:")?, window: None },
             };
             write(conn, &cursor).await?;
             Ok(cursor)
@@ -71,8 +76,8 @@ pub(super) async fn load(db: &Db) -> Result<Cursor, Refusal> {
     .await
 }
 
-/// Events from another cluster: what its cursor did not see is published as if it had been set aside, and all count as seen.
-async fn adopt(conn: &mut Conn, done: &str) -> Result<(), Refusal> {
+/// Takes over the events of another cluster: those that its cursor did not see are set aside, and all count as seen.
+async fn set_aside_unseen(conn: &mut Conn, done: &str) -> Result<(), Refusal> {
     let unseen = diesel::sql_query(
         "INSERT INTO set_aside (seq, last_error)
          SELECT seq, 'not known to be published: the database was restored' FROM events
@@ -82,7 +87,7 @@ async fn adopt(conn: &mut Conn, done: &str) -> Result<(), Refusal> {
     .execute(conn)
     .await?;
     let all = diesel::sql_query("UPDATE events SET tx = '0' WHERE tx <> '0'").execute(conn).await?;
-    tracing::warn!(unseen, all, "the database is another one than the relay knew: {unseen} events are published again");
+    tracing::warn!(unseen, all, "the database is another cluster than before: {unseen} events are published again");
     Ok(())
 }
 
@@ -90,7 +95,7 @@ pub(super) async fn save(db: &Db, cursor: Cursor) -> Result<(), Refusal> {
     db.read(move |conn| async move { write(conn, &cursor).await }.boxed()).await
 }
 
-/// Two relays at once are harmless: whoever writes last may move the cursor back, and that costs duplicates.
+/// Without a condition: of two relays at once the last writer may move the cursor back, which costs duplicates only.
 async fn write(conn: &mut Conn, cursor: &Cursor) -> Result<(), Refusal> {
     diesel::sql_query(
         "INSERT INTO relay_cursor (epoch, done, window_end, seq) VALUES ($1, $2::pg_snapshot, $3::pg_snapshot, $4)
@@ -107,18 +112,18 @@ async fn write(conn: &mut Conn, cursor: &Cursor) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What is committed and not known to be published.
+/// Events that are committed and not known to be published.
 #[derive(Debug, QueryableByName)]
 pub(crate) struct Backlog {
-    /// Events after the cursor.
+    /// How many, at most 10,000.
     #[diesel(sql_type = BigInt)]
     pub(crate) events: i64,
-    /// Since when the oldest of them waits.
+    /// When the oldest of them occurred.
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub(crate) since: Option<DateTime<Utc>>,
 }
 
-/// Counts what waits: `patterns` are of the events that anybody subscribes to. At most 10,000, so that asking stays cheap.
+/// Counts the events behind the cursor whose type matches one of `patterns` (LIKE). The limit keeps this cheap.
 pub(crate) async fn backlog(conn: &mut Conn, patterns: Vec<String>) -> Result<Backlog, Refusal> {
     Ok(diesel::sql_query(
         "SELECT count(*) AS events, min(occurred_at) AS since FROM (

@@ -1,4 +1,4 @@
-//! Events that the broker did not take: tried again later, out of the way of all others.
+//! Events that the broker refused: published again later, without holding up the others.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,34 +8,41 @@ use diesel::sql_types::{Array, BigInt, Text};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 
-use super::publish::Refused;
 use crate::db::Prepare as _;
 use crate::event_log::{self, LoggedEvent};
 use crate::schema::set_aside;
 use crate::{Db, Refusal};
 
-/// So many are tried at once.
+/// The most that are tried at once.
 const BATCH: i64 = 256;
 
-/// The table, and whether there is anything in it as far as this process knows.
+/// An event that the broker refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) seq: i64,
+    pub(super) reason: String,
+}
+
+/// The table of refused events.
 #[derive(Debug)]
 pub(super) struct SetAside {
     db: Db,
-    may_have_some: bool,
+    /// False when the table is known to be empty, so that it need not be read.
+    may_have_rows: bool,
 }
 
 impl SetAside {
     pub(super) fn new(db: Db) -> Self {
-        Self { db, may_have_some: true }
+        Self { db, may_have_rows: true }
     }
 
-    /// Notes what the broker refused: 1 s, 2 s, 4 s … 64 s until it is tried again.
+    /// Writes down refused events, to be tried again after 1 s, 2 s, 4 s … 64 s.
     pub(super) async fn add(&mut self, refused: Vec<Refused>) -> Result<(), Refusal> {
         if refused.is_empty() {
             return Ok(());
         }
-        self.may_have_some = true;
-        let (seqs, reasons): (Vec<i64>, Vec<String>) = refused.into_iter().map(|r| (r.seq, r.why)).unzip();
+        self.may_have_rows = true;
+        let (seqs, reasons): (Vec<i64>, Vec<String>) = refused.into_iter().map(|r| (r.seq, r.reason)).unzip();
         self.db
             .read(move |conn| {
                 async move {
@@ -58,9 +65,9 @@ impl SetAside {
             .await
     }
 
-    /// Those whose next attempt is due.
+    /// The events whose next attempt is due, at most [`BATCH`].
     pub(super) async fn due(&mut self) -> Result<Vec<LoggedEvent>, Refusal> {
-        if !self.may_have_some {
+        if !self.may_have_rows {
             return Ok(Vec::new());
         }
         let (due, any) = self
@@ -76,23 +83,28 @@ impl SetAside {
                         .await?;
                     let any = diesel::select(diesel::dsl::exists(set_aside::table.select(set_aside::seq)));
                     let any = !due.is_empty() || any.get_result(conn).await?;
-                    Ok((event_log::these(conn, &due).await?, any))
+                    Ok((event_log::by_seq(conn, &due).await?, any))
                 }
                 .boxed()
             })
             .await?;
-        self.may_have_some = any;
+        self.may_have_rows = any;
         Ok(due)
     }
 
-    /// Takes those out that went through.
-    pub(super) async fn settle(&mut self, tried: &[Arc<LoggedEvent>], refused: Vec<Refused>) -> Result<(), Refusal> {
-        let still: HashSet<i64> = refused.iter().map(|r| r.seq).collect();
-        let gone: Vec<i64> = tried.iter().map(|event| event.seq).filter(|seq| !still.contains(seq)).collect();
+    /// Removes the events of `tried` that were published, and writes down the next attempt of those that were refused.
+    pub(super) async fn record_retry(
+        &mut self,
+        tried: &[Arc<LoggedEvent>],
+        refused: Vec<Refused>,
+    ) -> Result<(), Refusal> {
+        let refused_seqs: HashSet<i64> = refused.iter().map(|r| r.seq).collect();
+        let published: Vec<i64> =
+            tried.iter().map(|event| event.seq).filter(|seq| !refused_seqs.contains(seq)).collect();
         self.db
             .read(move |conn| {
                 async move {
-                    diesel::delete(set_aside::table.filter(set_aside::seq.eq_any(gone))).execute(conn).await?;
+                    diesel::delete(set_aside::table.filter(set_aside::seq.eq_any(published))).execute(conn).await?;
                     Ok(())
                 }
                 .boxed()

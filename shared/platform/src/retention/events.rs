@@ -10,7 +10,7 @@ use diesel_async::RunQueryDsl as _;
 use futures::FutureExt as _;
 use pannier_contracts::topology::STANDING;
 
-use super::{PAUSE, STEP};
+use super::rules::{PAUSE, STEP};
 use crate::{Conn, Db, Refusal, Stop};
 
 #[derive(Debug, QueryableByName)]

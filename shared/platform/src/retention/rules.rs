@@ -1,12 +1,19 @@
 //! Which rows of which tables are deleted by age.
 
+use std::time::Duration;
+
 use diesel::sql_types::{BigInt, Double};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 
-use super::{PAUSE, RetentionPeriods, STEP};
+use super::periods::RetentionPeriods;
 use crate::db::Prepare as _;
 use crate::{Db, Refusal, Stop};
+
+/// Rows deleted in one statement, which commits by itself.
+pub(super) const STEP: i64 = 1_000;
+/// Between two statements.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// How old rows have to be before they are deleted.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! One connection to the broker: publishes windows of events with confirms, and says which were refused.
+//! Publishes events over one connection, with confirms, and returns those that the broker refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,65 +10,59 @@ use pannier_contracts::topology::{ROUTES, is_subscribed};
 use pannier_contracts::{Envelope, EventId, Version};
 use serde_json::value::RawValue;
 
-use super::Blocked;
+use super::blocked::Blocked;
+use super::set_aside::Refused;
 use crate::Stop;
 use crate::broker::{self, Broker, DEADLINE};
 use crate::event_log::LoggedEvent;
-
-/// An event that the broker did not take.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) seq: i64,
-    pub(super) why: String,
-}
 
 pub(super) struct Publisher {
     connection: Connection,
     channel: Channel,
     exchange: String,
-    /// The queues that this exchange feeds.
+    /// The queues that are bound to the exchange.
     queues: Vec<String>,
     blocked: Blocked,
     stop: Stop,
 }
 
-/// More messages than this in a queue, and a fresh one would wait noticeably.
-const KEEPS_UP: u32 = 200;
+/// Consumers of a queue with more messages than this are behind: a new message would wait noticeably.
+const MAX_QUEUED: u32 = 200;
 
 impl Publisher {
     pub(super) async fn connect(broker: &Broker, exchange: &str, blocked: Blocked, stop: Stop) -> anyhow::Result<Self> {
         let connection = broker.connect("relay").await?;
         let channel = broker.publishing_channel(&connection).await?;
-        let fed = ROUTES.iter().filter(|route| route.exchange == exchange);
-        let queues = fed.map(|route| broker.namespace.of(route.queue)).collect();
+        let bound = ROUTES.iter().filter(|route| route.exchange == exchange);
+        let queues = bound.map(|route| broker.namespace.of(route.queue)).collect();
         Ok(Self { connection, channel, exchange: broker.namespace.of(exchange), queues, blocked, stop })
     }
 
-    /// Publishes those that anybody subscribes to; all of them are sent before the first confirm is awaited.
+    /// Publishes the events that a queue subscribes to. All are sent before the first confirm is awaited. Returns those that
+    /// were refused.
     ///
     /// # Errors
-    /// When the connection is of no use any more: then none of these may be taken for published.
+    /// When the connection has to be replaced; then it is not known which of them were published.
     pub(super) async fn publish(&self, events: &[Arc<LoggedEvent>]) -> anyhow::Result<Vec<Refused>> {
         let wanted: Vec<_> = events.iter().filter(|event| is_subscribed(&event.kind)).cloned().collect();
         if wanted.is_empty() { Ok(Vec::new()) } else { self.publish_all(&wanted).await }
     }
 
-    /// [`Self::publish`], also what nobody subscribes to any more.
+    /// [`Self::publish`], also of events that no queue subscribes to any more.
     ///
     /// # Errors
     /// As [`Self::publish`].
     pub(super) async fn publish_all(&self, events: &[Arc<LoggedEvent>]) -> anyhow::Result<Vec<Refused>> {
-        self.unblocked().await?;
+        self.wait_until_unblocked().await?;
         let sent = futures::future::join_all(events.iter().map(|event| self.send(event)));
-        // One deadline for the whole window.
-        let Ok(fates) = tokio::time::timeout(DEADLINE * 2, sent).await else {
-            self.check().await?;
+        let Ok(results) = tokio::time::timeout(DEADLINE * 2, sent).await else {
+            self.ensure_usable().await?;
             anyhow::bail!("no confirms in {:?}", DEADLINE * 2);
         };
-        let refused: Vec<_> = fates.into_iter().filter_map(Result::err).collect();
+        let refused: Vec<_> = results.into_iter().filter_map(Result::err).collect();
         if !refused.is_empty() {
-            // With the connection gone, it is not the messages that were refused.
-            self.check().await?;
+            // When the connection was lost the broker has not refused anything.
+            self.ensure_usable().await?;
         }
         Ok(refused)
     }
@@ -88,7 +82,7 @@ impl Publisher {
                 occurred_at: event.occurred_at,
                 traceparent: event.traceparent.clone(),
                 actor: event.actor.clone(),
-                // As it is stored: nobody reads it on the way.
+                // The stored text, without parsing it.
                 data: RawValue::from_string(event.data.clone())?,
             })?;
             let properties = BasicProperties::default()
@@ -99,20 +93,20 @@ impl Publisher {
             let options = BasicPublishOptions { mandatory: true, ..Default::default() };
             let (exchange, key) = (self.exchange.as_str().into(), event.kind.as_str().into());
             let published = self.channel.basic_publish(exchange, key, options, &body, properties);
-            let confirm = broker::in_time("publish", published).await?;
-            let confirmation = broker::in_time("confirm", confirm).await?;
+            let confirm = broker::with_deadline("publish", published).await?;
+            let confirmation = broker::with_deadline("confirm", confirm).await?;
             broker::stored(confirmation).map_err(anyhow::Error::msg)
         };
-        sent.await.map_err(|e: anyhow::Error| Refused { seq: event.seq, why: format!("{e:#}") })
+        sent.await.map_err(|e: anyhow::Error| Refused { seq: event.seq, reason: format!("{e:#}") })
     }
 
-    /// Waits while the broker has an alarm: a publish would never be answered.
-    async fn unblocked(&self) -> anyhow::Result<()> {
+    /// Waits while the broker has an alarm: it would never confirm.
+    async fn wait_until_unblocked(&self) -> anyhow::Result<()> {
         while self.connection.status().blocked() {
             self.blocked.set(true);
-            anyhow::ensure!(self.connection.status().connected(), "the connection is gone");
+            anyhow::ensure!(self.connection.status().connected(), "the connection is closed");
             tokio::select! {
-                () = self.stop.cancelled() => anyhow::bail!("the broker took nothing more before the end"),
+                () = self.stop.cancelled() => anyhow::bail!("the broker was still blocked at the end"),
                 () = tokio::time::sleep(Duration::from_millis(200)) => {}
             }
         }
@@ -120,38 +114,38 @@ impl Publisher {
         Ok(())
     }
 
-    /// Do the consumers of this exchange keep up? A queue that nobody consumes is not waited for.
-    pub(super) async fn is_consumed(&self) -> anyhow::Result<bool> {
+    /// Whether no bound queue is too long. Queues without a consumer do not count.
+    pub(super) async fn do_consumers_keep_up(&self) -> anyhow::Result<bool> {
         for queue in &self.queues {
             let declared = self.channel.queue_declare(
                 queue.as_str().into(),
                 QueueDeclareOptions { passive: true, ..Default::default() },
                 FieldTable::default(),
             );
-            let queue = broker::in_time("look at a queue", declared).await?;
-            if queue.consumer_count() > 0 && queue.message_count() > KEEPS_UP {
+            let queue = broker::with_deadline("inspect a queue", declared).await?;
+            if queue.consumer_count() > 0 && queue.message_count() > MAX_QUEUED {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Is the connection alive and willing?
+    /// Whether the connection is open and not blocked.
     ///
     /// # Errors
-    /// When a new one is needed.
-    pub(super) async fn check(&self) -> anyhow::Result<()> {
+    /// When it is not: a new one is needed.
+    pub(super) async fn ensure_usable(&self) -> anyhow::Result<()> {
         let blocked = self.connection.status().blocked();
         self.blocked.set(blocked);
         anyhow::ensure!(!blocked, "the broker has an alarm");
         anyhow::ensure!(
             self.connection.status().connected() && self.channel.status().connected(),
-            "the connection is gone"
+            "the connection is closed"
         );
         Ok(())
     }
 
     pub(super) async fn close(self) {
-        let _ = broker::in_time("close", self.connection.close(200, "done".into())).await;
+        let _ = broker::with_deadline("close", self.connection.close(200, "done".into())).await;
     }
 }
