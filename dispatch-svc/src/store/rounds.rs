@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use pannier_contracts::zone::DispatchAlgorithm;
 use pannier_contracts::{DeliveryId, RiderId, RoundId, stored_as_text, text_enum};
 use pannier_engine::{Candidate, Decision, Outcome, POLICY_VERSION, explain};
-use pannier_platform::retention::{After, Forgotten};
+use pannier_platform::retention::{Period, RetentionRule};
 use pannier_platform::{Conn, Json, Prepare as _, Refusal};
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use super::schema::rounds;
 
 /// Rounds of deliveries that have ended. Ids grow with time, so the oldest are at the beginning of the key. Raw SQL,
 /// because retention runs it for every service.
-pub const FORGOTTEN: Forgotten = Forgotten {
+pub const RETENTION: RetentionRule = RetentionRule {
     what: "rounds",
     period: Period::History,
     sql: "DELETE FROM rounds WHERE id = ANY(ARRAY(

@@ -7,7 +7,7 @@ use pannier_contracts::OrderId;
 use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
 use pannier_contracts::order::OrderState;
 use pannier_contracts::ticket::TicketSnapshot;
-use pannier_platform::consumer::{Effect, News};
+use pannier_platform::consumer::{Effect, Message};
 use pannier_platform::{Cause, Conn, Refusal, alarms};
 use serde_json::json;
 
@@ -21,8 +21,8 @@ use crate::store::progress::{self, Part, PartChange};
 ///
 /// # Errors
 /// [`Refusal::NotFound`] when an order does not exist, [`Refusal::Conflict`] when a concurrent update won.
-pub async fn follow_tickets(conn: &mut Conn, news: &[News<'_, TicketSnapshot>]) -> Result<Vec<Effect>, Refusal> {
-    let changes = news.iter().map(|News { cause, snapshot: ticket }| Change {
+pub async fn follow_tickets(conn: &mut Conn, news: &[Message<'_, TicketSnapshot>]) -> Result<Vec<Effect>, Refusal> {
+    let changes = news.iter().map(|Message { cause, snapshot: ticket }| Change {
         order_id: ticket.order_id,
         cause,
         copy: json!({
@@ -39,8 +39,11 @@ pub async fn follow_tickets(conn: &mut Conn, news: &[News<'_, TicketSnapshot>]) 
 ///
 /// # Errors
 /// As [`follow_tickets`].
-pub async fn follow_deliveries(conn: &mut Conn, news: &[News<'_, DeliverySnapshot>]) -> Result<Vec<Effect>, Refusal> {
-    let changes = news.iter().map(|News { cause, snapshot: delivery }| Change {
+pub async fn follow_deliveries(
+    conn: &mut Conn,
+    news: &[Message<'_, DeliverySnapshot>],
+) -> Result<Vec<Effect>, Refusal> {
+    let changes = news.iter().map(|Message { cause, snapshot: delivery }| Change {
         order_id: delivery.order_id,
         cause,
         copy: json!({
@@ -51,7 +54,7 @@ pub async fn follow_deliveries(conn: &mut Conn, news: &[News<'_, DeliverySnapsho
         reason: delivery.reason.clone(),
     });
     let outcomes = follow(conn, Part::Delivery, changes.collect()).await?;
-    for (News { snapshot: delivery, .. }, outcome) in news.iter().zip(&outcomes) {
+    for (Message { snapshot: delivery, .. }, outcome) in news.iter().zip(&outcomes) {
         if delivery.state == DeliveryState::Delivered && *outcome == Outcome::Passed(OrderState::Cancelled) {
             let detail = "the food was delivered although the order was cancelled; the refund stands";
             alarms::raise(conn, "delivered_after_cancel", "order", delivery.order_id.0, detail).await?;

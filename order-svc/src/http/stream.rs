@@ -10,7 +10,7 @@ use pannier_contracts::event::Snapshot as _;
 use pannier_contracts::order::OrderSnapshot;
 use pannier_contracts::payment::PaymentSnapshot;
 use pannier_contracts::{CustomerId, OrderId, Version};
-use pannier_platform::event_log::{EventLog, LoggedEvent, Missed, Subscription};
+use pannier_platform::event_log::{EventLog, Lagged, LoggedEvent, Subscription};
 use pannier_platform::http::sse::{self, Frame, Sender};
 use pannier_platform::http::{Customer, Problem};
 use pannier_platform::{Db, Refusal, Stop};
@@ -98,7 +98,7 @@ impl Watcher {
             }
             match events.next().await {
                 Ok(batch) => batch.events.iter().try_for_each(|event| self.apply(event)).map_err(|_| Ended)?,
-                Err(Missed) => self.order = read(&self.db, self.customer, self.order.id).await.map_err(|_| Ended)?,
+                Err(Lagged) => self.order = read(&self.db, self.customer, self.order.id).await.map_err(|_| Ended)?,
             }
         }
     }

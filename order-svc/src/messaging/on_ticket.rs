@@ -21,10 +21,10 @@ impl Handler for OnTicket {
     const LINGER: Duration = Duration::from_millis(50);
 
     async fn handle(&self, conn: &mut Conn, cause: &Cause, ticket: &TicketSnapshot) -> Result<Effect, Refusal> {
-        Ok(follow_tickets(conn, &[News { cause, snapshot: ticket }]).await?.remove(0))
+        Ok(follow_tickets(conn, &[Message { cause, snapshot: ticket }]).await?.remove(0))
     }
 
-    async fn handle_all(&self, conn: &mut Conn, news: &[News<'_, TicketSnapshot>]) -> Result<Vec<Effect>, Refusal> {
+    async fn handle_all(&self, conn: &mut Conn, news: &[Message<'_, TicketSnapshot>]) -> Result<Vec<Effect>, Refusal> {
         follow_tickets(conn, news).await
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use pannier_platform::db::Bell;
+use pannier_platform::db::Wakeup;
 use pannier_platform::{Cause, Db, Refusal, Stop};
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ use crate::domain::settlement::{NextAction, Operation, next_action};
 use crate::store;
 use crate::store::payments::operations::{self, ClaimedPayment};
 
-/// How often due payments are looked for when nothing rang the bell: retries, and payments of a killed worker.
+/// How often due payments are looked for when no commit woke the reconciler: retries, and payments of a killed worker.
 const POLL: Duration = Duration::from_secs(1);
 /// How many payments are worked on at once. No more are claimed than can begin at once: a claim lasts from its beginning.
 const MAX_CONCURRENT: usize = 16;
@@ -46,7 +46,7 @@ impl<G: Gateway> Reconciler<G> {
 
     /// Works on due payments until `stop`; those under way then are finished.
     pub async fn run(self, stop: Stop) {
-        let bell = self.db.bell(Bell::Payments);
+        let wakeup = self.db.wakeup(Wakeup::Payments);
         let mut workers = JoinSet::new();
         loop {
             match self.claim(MAX_CONCURRENT - workers.len()).await {
@@ -62,7 +62,7 @@ impl<G: Gateway> Reconciler<G> {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(_) = workers.join_next(), if is_full => {}
-                () = bell.notified(), if !is_full => {}
+                () = wakeup.notified(), if !is_full => {}
                 () = tokio::time::sleep(POLL), if !is_full => {}
             }
             while workers.try_join_next().is_some() {}

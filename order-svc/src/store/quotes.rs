@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use pannier_contracts::order::OrderLine;
 use pannier_contracts::{Currency, CustomerId, MerchantId, Place, QuoteId, ZoneId};
 use pannier_platform::db::functions::clock_timestamp;
-use pannier_platform::retention::{After, Forgotten};
+use pannier_platform::retention::{Period, RetentionRule};
 use pannier_platform::{Conn, Json, Prepare as _, Refusal};
 
 use super::schema::quotes;
@@ -36,7 +36,7 @@ pub struct Quote {
 
 /// Quotes are kept as long as answers: only a repeated request asks for an expired one. Raw: retention runs text. Ids grow
 /// with time, so the oldest quotes are found by the primary key.
-pub const FORGOTTEN: Forgotten = Forgotten {
+pub const RETENTION: RetentionRule = RetentionRule {
     what: "quotes",
     period: Period::Answers,
     sql: "DELETE FROM quotes WHERE id = ANY(ARRAY(

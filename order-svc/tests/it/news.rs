@@ -5,7 +5,7 @@ use order_svc::messaging::on_ticket::OnTicket;
 use pannier_contracts::OrderId;
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::ticket::TicketState;
-use pannier_platform::consumer::{Effect, News, Processed};
+use pannier_platform::consumer::{Effect, Message, Processed};
 use pannier_platform::{Cause, Refusal};
 use serde_json::json;
 
@@ -97,7 +97,7 @@ async fn several_tickets_in_one_transaction_each_move_their_own_order() {
         let tickets = tickets.clone();
         Box::pin(async move {
             let cause = Cause::of("test");
-            let news: Vec<_> = tickets.iter().map(|ticket| News { cause: &cause, snapshot: ticket }).collect();
+            let news: Vec<_> = tickets.iter().map(|ticket| Message { cause: &cause, snapshot: ticket }).collect();
             follow_tickets(conn, &news).await
         })
     });

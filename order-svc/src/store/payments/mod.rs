@@ -11,7 +11,7 @@ use diesel_async::RunQueryDsl;
 use pannier_contracts::payment::{PaymentSnapshot, PaymentState};
 use pannier_contracts::{Currency, Money, OrderId, PaymentId, Version, stored_as_text};
 use pannier_platform::db::functions::clock_timestamp;
-use pannier_platform::db::{Bell, ring_after_commit};
+use pannier_platform::db::{Wakeup, wake_after_commit};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal, events};
 
 use super::schema::payments;
@@ -98,7 +98,7 @@ async fn announce(conn: &mut Conn, cause: &Cause, event: &str, payment: &Payment
 /// Writes a new payment and its event; the reconciler looks at it right after the commit.
 pub async fn insert(conn: &mut Conn, cause: &Cause, payment: &Payment) -> Result<(), Refusal> {
     diesel::insert_into(payments::table).values(payment).prepared().execute(conn).await?;
-    ring_after_commit(Bell::Payments);
+    wake_after_commit(Wakeup::Payments);
     announce(conn, cause, "opened", payment).await
 }
 
@@ -128,7 +128,7 @@ pub async fn make_due(conn: &mut Conn, payment: &Payment, operation: Option<Oper
         .prepared()
         .execute(conn)
         .await?;
-    ring_after_commit(Bell::Payments);
+    wake_after_commit(Wakeup::Payments);
     Ok(())
 }
 
@@ -181,7 +181,7 @@ pub async fn update(
 /// A payment that is still due was made so while it was claimed, when no worker could take it.
 fn ring_if_due(is_due: bool) {
     if is_due {
-        ring_after_commit(Bell::Payments);
+        wake_after_commit(Wakeup::Payments);
     }
 }
 
@@ -197,6 +197,6 @@ pub async fn begin_attempt(conn: &mut Conn, id: PaymentId, method: &str) -> Resu
         .prepared()
         .execute(conn)
         .await?;
-    ring_after_commit(Bell::Payments);
+    wake_after_commit(Wakeup::Payments);
     Ok(())
 }

@@ -12,7 +12,7 @@ use pannier_contracts::PaymentId;
 use pannier_contracts::order::OrderState;
 use pannier_contracts::payment::PaymentState;
 use pannier_platform::db::functions::clock_timestamp;
-use pannier_platform::db::{Bell, ring_after_commit};
+use pannier_platform::db::{Wakeup, wake_after_commit};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal};
 
 use super::{Payment, announce, ring_if_due};
@@ -147,7 +147,7 @@ pub async fn clear(conn: &mut Conn, payment: &Payment) -> Result<(), Refusal> {
         .prepared()
         .execute(conn)
         .await?;
-    ring_after_commit(Bell::Payments);
+    wake_after_commit(Wakeup::Payments);
     Ok(())
 }
 
@@ -164,6 +164,6 @@ pub async fn reinstate(conn: &mut Conn, id: PaymentId, operation: Operation, key
         .prepared()
         .execute(conn)
         .await?;
-    ring_after_commit(Bell::Payments);
+    wake_after_commit(Wakeup::Payments);
     Ok(())
 }

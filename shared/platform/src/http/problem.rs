@@ -165,8 +165,12 @@ impl From<IdempotencyError> for Problem {
         let detail = not_once.to_string();
         match not_once {
             IdempotencyError::Refused(refusal) => refusal.into(),
-            IdempotencyError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail),
-            IdempotencyError::InFlight => Self { retryable: true, ..Self::new(StatusCode::CONFLICT, "in_flight", detail) },
+            IdempotencyError::KeyReused => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
+            }
+            IdempotencyError::InFlight => {
+                Self { retryable: true, ..Self::new(StatusCode::CONFLICT, "in_flight", detail) }
+            }
         }
     }
 }
