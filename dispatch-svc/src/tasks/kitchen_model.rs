@@ -58,7 +58,7 @@ impl CityClock {
         ms.saturating_mul(MINUTE_MS) / self.minute_ms
     }
 
-    const fn from_city(self, ms: i64) -> i64 {
+    const fn to_real(self, ms: i64) -> i64 {
         ms.saturating_mul(self.minute_ms) / MINUTE_MS
     }
 
@@ -151,7 +151,7 @@ impl KitchenModel {
                 }
                 let is_postponed = d.stated_ready_at.is_some_and(|first| d.ready_at > first);
                 let earliest = if is_postponed { d.ready_at.max(now) } else { now };
-                let moments = takes.map(|ms| d.opened_at.timestamp_millis().saturating_add(self.clock.from_city(ms)));
+                let moments = takes.map(|ms| d.opened_at.timestamp_millis().saturating_add(self.clock.to_real(ms)));
                 let moments = moments.map(|at_ms| at_ms.max(earliest.timestamp_millis()));
                 ready.insert(d.id, Ready::any_of(&moments));
             }

@@ -1,7 +1,6 @@
-//! One dispatch-svc, and the people around it.
+//! dispatch-svc under test: the service on a database of its own, its callers, and the orders that it is told of.
 
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -11,18 +10,18 @@ use dispatch_svc::messaging::on_order::OnOrder;
 use dispatch_svc::tasks::city::CityCache;
 use pannier_contracts::order::{OrderSnapshot, OrderState};
 use pannier_contracts::{CustomerId, Envelope, EventId, MerchantId, Money, OrderId, Place, RiderId, Version};
-use pannier_platform::auth::{Role, Signer};
+use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Processed, process};
-use pannier_platform::{Db, Namespace, Stop, service};
-use pannier_testkit::{Servers, TestDb, eventually};
-use reqwest::Method;
+use pannier_platform::{Db, Namespace, Stop};
+use pannier_testkit::{Caller, Servers, TestDb, eventually, service};
 use serde_json::{Value, json};
-use uuid::Uuid;
+
+use crate::rider::Rider;
 
 pub const MIDDLE: (f64, f64) = (52.52, 13.40);
 pub const PIN: &str = "4711";
 
-/// So many metres north of the shop.
+/// The place `metres` north of the shop.
 pub fn north(metres: f64) -> Place {
     Place::new(MIDDLE.0 + metres / 111_195.0, MIDDLE.1).expect("a place")
 }
@@ -37,32 +36,17 @@ pub struct Dispatch {
     redis: String,
     running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
     timers: Arc<tokio::sync::Notify>,
-    /// What each process has in memory.
+    /// The city in the memory of each process.
     pub cities: Vec<Arc<CityCache>>,
 }
 
-fn signer() -> &'static (Signer, PathBuf) {
-    static SIGNER: OnceLock<(Signer, PathBuf)> = OnceLock::new();
-    SIGNER.get_or_init(|| {
-        let dir = std::env::temp_dir().join(format!("pannier-dispatch-{}", std::process::id()));
-        (Signer::load_or_create(&dir).expect("a key can be made"), dir.join("jwks.json"))
-    })
-}
+/// Nothing that a rider does needs the broker.
+const NO_BROKER: &str = "amqp://127.0.0.1:1/%2f";
 
 fn settings(db: &TestDb, redis: &str) -> Settings {
+    let namespace = Namespace::try_from(db.name.clone()).expect("a database name is a namespace");
     Settings {
-        service: service::Settings {
-            http_bind: "127.0.0.1:0".to_owned(),
-            http_workers: 1,
-            instance: String::new(),
-            keep_days: 90,
-            keep_answers_hours: 48,
-            database_url: db.urls.dispatch.clone().into(),
-            pool_size: 8,
-            amqp_url: "amqp://nobody@127.0.0.1:1/%2f".to_owned().into(),
-            namespace: Namespace::try_from(db.name.clone()).expect("a database name is a namespace"),
-            auth_jwks: signer().1.display().to_string(),
-        },
+        service: service::settings(&db.urls.dispatch, NO_BROKER, &namespace),
         redis_url: redis.to_owned().into(),
         locations_waiting: 64,
         plan_budget_ms: 250,
@@ -70,13 +54,13 @@ fn settings(db: &TestDb, redis: &str) -> Settings {
 }
 
 impl Dispatch {
-    /// One that runs, with a zone of this policy.
+    /// A running service, with a zone `test` of this policy.
     pub async fn start(policy: Value) -> Self {
         let redis = Servers::from_env().redis_url;
         Self::start_on(policy, redis).await
     }
 
-    /// One whose Redis answers at `redis`, or does not.
+    /// The same with its Redis at `redis`, which may be unreachable.
     pub async fn start_on(policy: Value, redis: String) -> Self {
         let servers = Servers::from_env();
         let db = TestDb::create(&servers).await;
@@ -92,48 +76,48 @@ impl Dispatch {
         this
     }
 
-    /// A second process on the same tables.
-    pub async fn join_in(&mut self) {
+    /// Starts a second process on the same database.
+    pub async fn start_another(&mut self) {
         let app = App::build(settings(&self.db, &self.redis), self.stop.clone()).await.expect("it builds");
         self.cities.push(app.city());
         self.running.push(tokio::spawn(app.run()));
     }
 
-    /// A new zone that begins so many degrees north of the middle, and ends a fifth of a degree on.
+    /// Creates a zone whose southern edge is `south` degrees north of the middle, and a fifth of a degree high.
     pub async fn zone(&self, id: &str, south: f64, policy: Value) {
         let corner = |dy: f64, dx: f64| json!({"lat": MIDDLE.0 + dy, "lng": MIDDLE.1 + dx});
         let north = south + 0.2;
         let polygon = [corner(south, -0.2), corner(south, 0.2), corner(north, 0.2), corner(north, -0.2)];
         let zone = json!({"name": "Test", "polygon": polygon, "policy": policy});
-        self.ops().put(&format!("/v1/ops/zones/{id}"), zone).await.ok();
+        self.ops().put(&format!("/v1/ops/zones/{id}"), None, zone).await.ok();
     }
 
     fn caller(&self, role: Role, id: String) -> Caller {
-        let token = signer().0.mint(role, &id, Duration::from_secs(600)).expect("it can be signed");
-        Caller { http: self.http.clone(), url: self.url.clone(), token, id }
+        let token = service::token(role, &id, Duration::from_secs(600));
+        Caller::new(self.http.clone(), &self.url, token, id)
     }
 
     pub fn ops(&self) -> Caller {
         self.caller(Role::Ops, "ops_test".to_owned())
     }
 
-    /// A rider with room for `capacity` orders, not on shift.
-    pub async fn rider_offline(&self, capacity: i32) -> Caller {
-        let rider = self.caller(Role::Rider, RiderId::generate().to_string());
+    /// A rider with this capacity who is not on shift.
+    pub async fn rider_offline(&self, capacity: i32) -> Rider {
+        let rider = Rider(self.caller(Role::Rider, RiderId::generate().to_string()));
         let profile = json!({"name": "R", "vehicle": "bicycle", "speed_mps": 5.0, "capacity": capacity});
-        rider.put("/v1/rider/profile", profile).await.ok();
+        rider.put("/v1/rider/profile", None, profile).await.ok();
         rider
     }
 
-    /// A rider with room for `capacity` orders, so many metres north of the shop.
-    pub async fn rider(&self, capacity: i32, metres: f64) -> Caller {
+    /// A rider with this capacity on shift, `metres` north of the shop.
+    pub async fn rider(&self, capacity: i32, metres: f64) -> Rider {
         let rider = self.rider_offline(capacity).await;
         rider.post("/v1/rider/online", json!({"place": north(metres)})).await.ok();
         rider
     }
 
-    /// Hands over news of an order.
-    pub async fn tell(&self, order: &OrderSnapshot) -> Processed {
+    /// Hands over an event of an order, as the consumer gets it.
+    pub async fn consume(&self, order: &OrderSnapshot) -> Processed {
         let envelope = Envelope {
             event_id: EventId::generate(),
             kind: format!("order.{}.v1", order.state),
@@ -149,10 +133,10 @@ impl Dispatch {
         process(&self.pool, &Arc::new(OnOrder), &bytes).await.expect("it is applied")
     }
 
-    /// An order that the shop has accepted, ready in a minute, and its delivery's id.
+    /// An accepted order that is ready in a minute, and the id of its delivery.
     pub async fn accepted(&self) -> (OrderSnapshot, String) {
         let order = an_order(OrderState::Accepted);
-        self.tell(&order).await;
+        self.consume(&order).await;
         let id = self.delivery_of(&order).await["id"].as_str().expect("an id").to_owned();
         (order, id)
     }
@@ -164,7 +148,7 @@ impl Dispatch {
         all["data"].as_array().expect("a list").iter().find(of_order).cloned().unwrap_or(Value::Null)
     }
 
-    /// What operations should look at. Events that do not leave are no news: there is no broker.
+    /// The kinds of open alarms. Without a broker events stay unpublished, so that alarm is left out.
     pub async fn alarms(&self) -> Vec<String> {
         let stuck = self.ops().get("/v1/ops/stuck").await.ok();
         let kinds =
@@ -182,34 +166,34 @@ impl Dispatch {
         .await
     }
 
-    /// The open offer of an order to a rider, once it is there.
-    pub async fn offer(&self, rider: &Caller, order: &OrderSnapshot) -> Value {
-        eventually("the rider is asked", || async { rider.offer_of(order).await }).await
+    /// Waits until a rider has an offer of an order.
+    pub async fn offer(&self, rider: &Rider, order: &OrderSnapshot) -> Value {
+        eventually("the rider has an offer", || async { rider.offer_of(order).await }).await
     }
 
-    /// A delivery that this rider has accepted.
-    pub async fn assigned(&self, rider: &Caller) -> (OrderSnapshot, String) {
+    /// An order whose delivery this rider has accepted.
+    pub async fn assigned(&self, rider: &Rider) -> (OrderSnapshot, String) {
         let (order, id) = self.accepted().await;
         let offer = self.offer(rider, &order).await;
         rider.accept(&offer).await.ok();
         (order, id)
     }
 
-    /// Lets time pass, and lets the timers see it.
+    /// Moves the time in the database, and wakes the timers.
     pub async fn let_time_pass(&self, d: Duration) {
         self.db.let_time_pass(d).await;
         self.timers.notify_waiters();
     }
 
-    /// Stops it, and takes its database away. Nothing may be left that an operator would have to explain.
+    /// Stops the service and removes its database. Checks that loads agree with offers, and that every version has an event.
     pub async fn end(self) {
         let wrong =
             "SELECT count(*) AS n FROM dispatch.riders r WHERE r.active <> (SELECT count(*) FROM dispatch.offers o
             WHERE o.rider_id = r.id AND o.state = 'accepted' AND o.ended_at IS NULL)";
-        assert_eq!(self.db.count(wrong).await, 0, "a rider's load is what they accepted and have not ended");
+        assert_eq!(self.db.count(wrong).await, 0, "the load of riders is the number of their assignments");
         let gaps = "SELECT count(*) AS n FROM (SELECT aggregate_id FROM dispatch.events
             GROUP BY aggregate, aggregate_id HAVING count(*) <> max(version)) g";
-        assert_eq!(self.db.count(gaps).await, 0, "one event per version");
+        assert_eq!(self.db.count(gaps).await, 0, "every version has one event");
         self.stop.cancel();
         for running in self.running {
             let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
@@ -245,98 +229,4 @@ pub fn an_order(state: OrderState) -> OrderSnapshot {
 /// The same order, one version later.
 pub fn later(order: &OrderSnapshot, state: OrderState) -> OrderSnapshot {
     OrderSnapshot { version: order.version.next(), state, ..order.clone() }
-}
-
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
-}
-
-impl Answer {
-    #[track_caller]
-    pub fn ok(self) -> Value {
-        assert!((200..300).contains(&self.status), "{}: {}", self.status, self.body);
-        self.body
-    }
-
-    /// Status and problem code.
-    pub fn told(&self) -> (u16, &str) {
-        (self.status, self.body["code"].as_str().unwrap_or(""))
-    }
-}
-
-pub struct Caller {
-    http: reqwest::Client,
-    url: String,
-    token: String,
-    pub id: String,
-}
-
-impl Caller {
-    pub async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, None, None).await
-    }
-
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::PUT, path, None, Some(body)).await
-    }
-
-    pub async fn put_if(&self, path: &str, version: i64, body: Value) -> Answer {
-        self.send(Method::PUT, path, Some(version), Some(body)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, None, Some(body)).await
-    }
-
-    pub async fn post_if(&self, path: &str, version: i64, body: Value) -> Answer {
-        self.send(Method::POST, path, Some(version), Some(body)).await
-    }
-
-    pub async fn accept(&self, offer: &Value) -> Answer {
-        self.post(&format!("/v1/rider/offers/{}/accept", offer["id"].as_str().expect("an id")), json!({})).await
-    }
-
-    pub async fn tap(&self, delivery: &str, tap: &str) -> Answer {
-        self.post(&format!("/v1/rider/deliveries/{delivery}/{tap}"), json!({})).await
-    }
-
-    pub async fn deliver(&self, delivery: &str, pin: &str) -> Answer {
-        self.post(&format!("/v1/rider/deliveries/{delivery}/delivered"), json!({"pin": pin})).await
-    }
-
-    pub async fn offer_of(&self, order: &OrderSnapshot) -> Option<Value> {
-        let offers = self.get("/v1/rider/offers").await.ok();
-        offers["data"].as_array()?.iter().find(|o| o["order_id"] == order.id.to_string()).cloned()
-    }
-
-    pub async fn profile(&self) -> Value {
-        self.get("/v1/rider/profile").await.ok()
-    }
-
-    pub fn rider(&self) -> RiderId {
-        self.id.parse().expect("a rider id")
-    }
-
-    async fn send(&self, method: Method, path: &str, if_match: Option<i64>, body: Option<Value>) -> Answer {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.token);
-        if method == Method::POST {
-            request = request.header("Idempotency-Key", Uuid::now_v7().to_string());
-        }
-        if let Some(version) = if_match {
-            request = request.header("If-Match", version.to_string());
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.unwrap_or_else(|e| panic!("{path}: {e}"));
-        let status = response.status().as_u16();
-        Answer { status, body: response.json().await.unwrap_or(Value::Null) }
-    }
-
-    /// Opens the rider's stream.
-    pub async fn stream(&self) -> reqwest::Response {
-        let request = self.http.get(format!("{}/v1/rider/offers/stream", self.url)).bearer_auth(&self.token);
-        request.send().await.expect("the stream opens")
-    }
 }

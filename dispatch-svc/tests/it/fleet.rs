@@ -30,14 +30,14 @@ async fn riders_are_found_across_cells_the_nearest_first() {
     fleet.write(&fixes).await.expect("Redis takes it");
     assert_eq!(near(&fleet, 6_000.0).await, riders);
     assert_eq!(near(&fleet, 1_500.0).await, riders[..3]);
-    // It stops where enough of those that count are near.
+    // The search stops when enough of those that count are found.
     let counted = riders[0];
     let found = fleet.near(&north(0.0), 6_000.0, 1, |r| r == counted).await.expect("Redis answers");
     assert!(found.len() < riders.len(), "{found:?}");
 }
 
 #[tokio::test]
-async fn a_crowd_that_does_not_count_hides_nobody() {
+async fn riders_that_do_not_count_hide_no_others() {
     let fleet = a_fleet();
     let crowd: Vec<RiderId> = (0..300).map(|_| RiderId::generate()).collect();
     let behind = RiderId::generate();
@@ -51,7 +51,7 @@ async fn a_crowd_that_does_not_count_hides_nobody() {
 }
 
 #[tokio::test]
-async fn an_older_ping_never_wins_and_a_new_session_does() {
+async fn an_older_position_is_ignored_unless_it_begins_a_session() {
     let fleet = a_fleet();
     let rider = RiderId::generate();
     fleet.write(&[fix(rider, 7, north(100.0))]).await.expect("Redis takes it");
@@ -66,7 +66,7 @@ async fn an_older_ping_never_wins_and_a_new_session_does() {
 }
 
 #[tokio::test]
-async fn who_is_gone_or_silent_is_not_found() {
+async fn removed_and_silent_riders_are_not_found() {
     let fleet = a_fleet();
     let (gone, silent) = (RiderId::generate(), RiderId::generate());
     let long_ago = chrono::Utc::now().timestamp_millis() - 61_000;
@@ -80,7 +80,7 @@ async fn who_is_gone_or_silent_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_away_says_so_quickly() {
+async fn an_unreachable_redis_fails_fast() {
     let fleet = Fleet::new("redis://127.0.0.1:1/", Namespace::try_from("away".to_owned()).expect("a namespace"))
         .expect("a fleet");
     let started = std::time::Instant::now();
@@ -90,11 +90,11 @@ async fn a_redis_that_is_away_says_so_quickly() {
     assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
-/// Forwards a port to the real Redis until it is dropped, with all its connections.
-struct Cable(tokio::task::JoinHandle<()>);
+/// Forwards a port to the real Redis. Dropping it closes the port and all its connections.
+struct Proxy(tokio::task::JoinHandle<()>);
 
-impl Cable {
-    async fn plug_in(port: u16, to: String) -> Self {
+impl Proxy {
+    async fn start(port: u16, to: String) -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
         Self(tokio::spawn(async move {
             let mut open = tokio::task::JoinSet::new();
@@ -109,14 +109,14 @@ impl Cable {
     }
 }
 
-impl Drop for Cable {
+impl Drop for Proxy {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 #[tokio::test]
-async fn it_comes_back_by_itself() {
+async fn the_connection_recovers_by_itself() {
     let url = Servers::from_env().redis_url;
     let (start, address) = url.trim_end_matches('/').rsplit_once('@').unwrap_or(("redis:/", &url[8..]));
     let port = {
@@ -125,12 +125,12 @@ async fn it_comes_back_by_itself() {
     };
     let joint = if start.ends_with('/') { "/" } else { "@" };
     let through = format!("{start}{joint}127.0.0.1:{port}/");
-    let fleet = Fleet::new(&through, Namespace::try_from("cable".to_owned()).expect("a namespace")).expect("a fleet");
+    let fleet = Fleet::new(&through, Namespace::try_from("proxy".to_owned()).expect("a namespace")).expect("a fleet");
     assert!(!fleet.is_available().await, "nothing listens yet");
     for _ in 0..2 {
-        let cable = Cable::plug_in(port, address.trim_end_matches('/').to_owned()).await;
+        let proxy = Proxy::start(port, address.trim_end_matches('/').to_owned()).await;
         eventually("Redis answers", || async { fleet.is_available().await.then_some(()) }).await;
-        drop(cable);
-        eventually("Redis is away", || async { (!fleet.is_available().await).then_some(()) }).await;
+        drop(proxy);
+        eventually("Redis is unreachable", || async { (!fleet.is_available().await).then_some(()) }).await;
     }
 }

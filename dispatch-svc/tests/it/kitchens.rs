@@ -1,4 +1,4 @@
-//! Kitchens that do not keep their word: planned as they are, told as they say.
+//! Kitchens that are later than they state: plans follow the model, and people see the statement.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use pannier_contracts::order::{OrderSnapshot, OrderState};
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::dispatch::{Dispatch, an_order, later};
 
-/// A shop of the zone has cooked 25 orders that it said would take 15 minutes, and was late by so many. What became of
-/// them does not matter; cancelled ones need no rider.
+/// Writes 25 past orders of a shop that were stated to take 15 minutes and took `late_min` longer. They are cancelled,
+/// because those need no rider.
 async fn cooked(dispatch: &Dispatch, shop: &OrderSnapshot, late_min: i64) {
     let takes = 15 + late_min;
     let (merchant, pickup) = (shop.merchant_id.0, serde_json::to_string(&shop.pickup).expect("JSON"));
@@ -25,9 +25,9 @@ async fn cooked(dispatch: &Dispatch, shop: &OrderSnapshot, late_min: i64) {
     dispatch.db.execute(&sql).await;
 }
 
-/// How many minutes from now on it is held, at least, as the first round of a new order says.
+/// The minutes from now on for which the first round of a new order holds it.
 async fn held_for(dispatch: &Dispatch, order: &OrderSnapshot) -> i64 {
-    dispatch.tell(order).await;
+    dispatch.consume(order).await;
     let id = dispatch.delivery_of(order).await["id"].as_str().expect("an id").to_owned();
     let round: Value = eventually("it is held", || async {
         let rounds = dispatch.ops().get(&format!("/v1/ops/deliveries/{id}/rounds")).await.ok();
@@ -40,7 +40,7 @@ async fn held_for(dispatch: &Dispatch, order: &OrderSnapshot) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_always_late_is_planned_later_and_their_word_stays_what_people_see() {
+async fn an_order_of_a_late_kitchen_is_held_longer_and_shows_the_stated_time() {
     for (late_min, expected) in [(0, 3..6), (10, 9..20)] {
         let dispatch = Dispatch::start(json!({})).await;
         let _rider = dispatch.rider(2, 100.0).await;
@@ -57,7 +57,7 @@ async fn who_is_always_late_is_planned_later_and_their_word_stays_what_people_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_it_was_ready_is_kept_once_and_only_if_the_shop_says_so() {
+async fn the_first_report_that_food_is_ready_is_kept() {
     let dispatch = Dispatch::start(json!({})).await;
     let (order, id) = dispatch.accepted().await;
     let of = |what: &str| {
@@ -67,14 +67,14 @@ async fn when_it_was_ready_is_kept_once_and_only_if_the_shop_says_so() {
     assert_eq!(dispatch.db.count(&of("ready_seen_at IS NULL AND stated_ready_at = ready_at")).await, 1);
     let ready_at = order.ready_at.map(|at| at + TimeDelta::minutes(9));
     let delayed = OrderSnapshot { ready_at, ..later(&order, OrderState::Accepted) };
-    dispatch.tell(&delayed).await;
+    dispatch.consume(&delayed).await;
     let slipped = "ready_seen_at IS NULL AND stated_ready_at = ready_at - interval '9 min'";
     assert_eq!(dispatch.db.count(&of(slipped)).await, 1);
     let ready = later(&delayed, OrderState::Ready);
-    dispatch.tell(&ready).await;
+    dispatch.consume(&ready).await;
     assert_eq!(dispatch.db.count(&of("ready_seen_at > opened_at AND ready_at <= ready_seen_at")).await, 1);
     dispatch.db.execute("UPDATE dispatch.deliveries SET ready_seen_at = opened_at").await;
-    dispatch.tell(&later(&ready, OrderState::Ready)).await;
-    assert_eq!(dispatch.db.count(&of("ready_seen_at = opened_at")).await, 1, "the first time counts");
+    dispatch.consume(&later(&ready, OrderState::Ready)).await;
+    assert_eq!(dispatch.db.count(&of("ready_seen_at = opened_at")).await, 1, "the first report counts");
     dispatch.end().await;
 }

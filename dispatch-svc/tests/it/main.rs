@@ -1,14 +1,15 @@
-//! dispatch-svc on a real database and a real Redis, without a broker: news is handed over as bytes, and nothing that a
-//! rider does may need one.
+//! dispatch-svc on a real database and a real Redis. There is no broker: events are handed to the consumer as bytes, and
+//! nothing that a rider does may need one.
 
 mod border;
 mod deliveries;
 mod dispatch;
 mod fleet;
 mod kitchens;
-mod news;
 mod offers;
 mod ops;
+mod order_events;
 mod repair;
+mod rider;
 mod riders;
 mod why;

@@ -1,4 +1,4 @@
-//! Who is asked, and who wins.
+//! Offers: who gets them, and who wins.
 
 use std::time::Duration;
 
@@ -9,42 +9,41 @@ use serde_json::json;
 use crate::dispatch::Dispatch;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_riders_say_yes_and_one_has_it() {
+async fn of_two_riders_who_accept_one_wins() {
     let dispatch = Dispatch::start(json!({"offers_per_delivery": 2})).await;
     let (a, b) = (dispatch.rider(2, 200.0).await, dispatch.rider(2, 300.0).await);
     let (order, id) = dispatch.accepted().await;
     let (to_a, to_b) = (dispatch.offer(&a, &order).await, dispatch.offer(&b, &order).await);
     let (yes_a, yes_b) = join!(a.accept(&to_a), b.accept(&to_b));
-    let mut told = [yes_a.told(), yes_b.told()];
-    told.sort_unstable();
-    assert_eq!(told, [(200, ""), (409, "offer_revoked")]);
+    let mut answers = [&yes_a, &yes_b].map(|yes| (yes.status, yes.code()));
+    answers.sort_unstable();
+    assert_eq!(answers, [(200, ""), (409, "offer_revoked")]);
     assert_eq!(dispatch.delivery_is(&id, "assigned").await["state"], "assigned");
     dispatch.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_offer_that_runs_out_goes_to_the_next() {
+async fn after_an_offer_has_expired_the_next_rider_gets_one() {
     let dispatch = Dispatch::start(json!({})).await;
     let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 2_000.0).await);
     let (order, _) = dispatch.accepted().await;
     let offer = dispatch.offer(&near, &order).await;
     dispatch.let_time_pass(Duration::from_secs(21)).await;
-    assert_eq!(near.accept(&offer).await.told(), (409, "offer_expired"));
+    near.accept(&offer).await.problem(409, "offer_expired");
     let next = dispatch.offer(&far, &order).await;
     far.accept(&next).await.ok();
     dispatch.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_declines_is_not_asked_again() {
+async fn a_rider_who_declined_gets_no_new_offer() {
     let dispatch = Dispatch::start(json!({})).await;
     let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 2_000.0).await);
     let (order, id) = dispatch.accepted().await;
     let offer = dispatch.offer(&near, &order).await;
-    let path = format!("/v1/rider/offers/{}/decline", offer["id"].as_str().unwrap());
-    assert_eq!(near.post(&path, json!({"reason": "too far"})).await.ok()["state"], "declined");
-    assert_eq!(near.post(&path, json!({})).await.ok()["state"], "declined", "saying no twice is no failure");
-    assert_eq!(near.accept(&offer).await.told(), (409, "illegal_transition"));
+    assert_eq!(near.decline(&offer, json!({"reason": "too far"})).await.ok()["state"], "declined");
+    assert_eq!(near.decline(&offer, json!({})).await.ok()["state"], "declined", "declining twice succeeds");
+    near.accept(&offer).await.problem(409, "illegal_transition");
     dispatch.offer(&far, &order).await;
     let rounds = dispatch.ops().get(&format!("/v1/ops/deliveries/{id}/rounds")).await.ok();
     let last = rounds["data"].as_array().unwrap().last().cloned().unwrap();
@@ -54,17 +53,17 @@ async fn who_declines_is_not_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rider_is_never_asked_for_more_than_they_can_take() {
+async fn a_rider_has_no_more_offers_than_capacity() {
     for policy in ["horizon", "greedy"] {
-        never_more_than_they_can_take(policy).await;
+        no_more_offers_than_capacity(policy).await;
     }
 }
 
-async fn never_more_than_they_can_take(policy: &str) {
+async fn no_more_offers_than_capacity(policy: &str) {
     let dispatch = Dispatch::start(json!({"dispatch": policy})).await;
     let rider = dispatch.rider(1, 100.0).await;
     let (first, _) = dispatch.accepted().await;
-    let (second, waiting) = dispatch.accepted().await;
+    let (second, _) = dispatch.accepted().await;
     let offer = eventually("one of the two is offered", || async {
         match rider.offer_of(&first).await {
             Some(offer) => Some(offer),
@@ -84,25 +83,24 @@ async fn never_more_than_they_can_take(policy: &str) {
         (is_planned || last["candidates"][0]["gate"] == "no_capacity").then_some(())
     })
     .await;
-    let _ = waiting;
-    // Freed, they are asked for the other one at once.
+    // With free capacity, the rider gets an offer of the other one at once.
     let id = mine["id"].as_str().unwrap();
-    rider.tap(id, "picked_up").await.ok();
+    rider.report(id, "picked_up").await.ok();
     rider.deliver(id, crate::dispatch::PIN).await.ok();
     dispatch.delivery_is(other["id"].as_str().unwrap(), "offered").await;
     dispatch.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_leaves_has_said_no() {
+async fn going_offline_revokes_open_offers() {
     let dispatch = Dispatch::start(json!({})).await;
     let rider = dispatch.rider(2, 100.0).await;
     let (order, id) = dispatch.accepted().await;
     let offer = dispatch.offer(&rider, &order).await;
     assert_eq!(rider.post("/v1/rider/offline", json!({})).await.ok()["status"], "offline");
     dispatch.delivery_is(&id, "searching").await;
-    assert_eq!(rider.accept(&offer).await.told(), (409, "offer_revoked"));
-    // Coming back counts at once.
+    rider.accept(&offer).await.problem(409, "offer_revoked");
+    // Online again, the rider gets an offer at once.
     rider.post("/v1/rider/online", json!({"place": crate::dispatch::north(50.0)})).await.ok();
     dispatch.offer(&rider, &order).await;
     dispatch.end().await;

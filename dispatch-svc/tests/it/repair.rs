@@ -1,4 +1,4 @@
-//! Something goes wrong in the middle: the next plan repairs it, and the round says so.
+//! Declines, silence and late kitchens: the next plan repairs them, and its round says so.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dispatch_svc::tasks::sweeper::sweep;
@@ -6,20 +6,21 @@ use pannier_contracts::order::{OrderSnapshot, OrderState};
 use pannier_testkit::eventually;
 use serde_json::{Value, json};
 
-use crate::dispatch::{Caller, Dispatch, an_order, later};
+use crate::dispatch::{Dispatch, an_order, later};
+use crate::rider::Rider;
 
-/// From the oldest to the newest.
+/// The rounds of a delivery, oldest first.
 async fn rounds(dispatch: &Dispatch, id: &str) -> Vec<Value> {
     let rounds = dispatch.ops().get(&format!("/v1/ops/deliveries/{id}/rounds?limit=100")).await.ok();
     rounds["data"].as_array().expect("a list").clone()
 }
 
-/// The newest round, once it is like this.
+/// Waits until the newest round fulfils a condition.
 async fn round(dispatch: &Dispatch, id: &str, why: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     eventually(why, || async { rounds(dispatch, id).await.pop().filter(&is_so) }).await
 }
 
-fn gate<'r>(round: &'r Value, rider: &Caller) -> Option<&'r Value> {
+fn gate<'r>(round: &'r Value, rider: &Rider) -> Option<&'r Value> {
     let candidates = round["candidates"].as_array().expect("a list");
     candidates.iter().find(|c| c["rider_id"] == rider.id.as_str()).map(|c| &c["gate"])
 }
@@ -28,76 +29,75 @@ fn until(round: &Value) -> DateTime<Utc> {
     round["until_at"].as_str().expect("a hold has an end").parse().expect("a time")
 }
 
-/// An order that is ready in so many minutes, its delivery, and the round that first holds it.
+/// An order that is ready in `minutes`, its delivery, and its first round, which holds it.
 async fn held(dispatch: &Dispatch, minutes: i64) -> (OrderSnapshot, String, Value) {
     let ready_at = Some(Utc::now() + TimeDelta::minutes(minutes));
     let order = OrderSnapshot { ready_at, ..an_order(OrderState::Accepted) };
-    dispatch.tell(&order).await;
+    dispatch.consume(&order).await;
     let id = dispatch.delivery_of(&order).await["id"].as_str().expect("an id").to_owned();
     let first = round(dispatch, &id, "it is held", |r| r["outcome"] == "hold").await;
     (order, id, first)
 }
 
-/// The kitchen says that it needs so many minutes more.
+/// The shop states a ready time that is `minutes` later.
 async fn slips(dispatch: &Dispatch, order: &OrderSnapshot, minutes: i64) {
     let ready_at = order.ready_at.map(|at| at + TimeDelta::minutes(minutes));
-    dispatch.tell(&OrderSnapshot { ready_at, ..later(order, OrderState::Accepted) }).await;
+    dispatch.consume(&OrderSnapshot { ready_at, ..later(order, OrderState::Accepted) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn declined_the_next_plan_asks_somebody_else() {
+async fn after_a_decline_the_next_plan_offers_to_another_rider() {
     let dispatch = Dispatch::start(json!({})).await;
     let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 2_000.0).await);
     let (order, id) = dispatch.accepted().await;
     let offer = dispatch.offer(&near, &order).await;
-    let path = format!("/v1/rider/offers/{}/decline", offer["id"].as_str().expect("an id"));
-    near.post(&path, json!({"reason": "flat tyre"})).await.ok();
+    near.decline(&offer, json!({"reason": "flat tyre"})).await.ok();
     dispatch.offer(&far, &order).await;
     let rounds = rounds(&dispatch, &id).await;
     let outcomes: Vec<_> = rounds.iter().map(|r| r["outcome"].as_str().expect("a word")).collect();
-    assert_eq!(outcomes, ["offer", "offer"], "nothing in between");
+    assert_eq!(outcomes, ["offer", "offer"]);
     assert_eq!(gate(&rounds[0], &near), Some(&Value::Null));
     assert_eq!(gate(&rounds[1], &near), Some(&json!("excluded")));
     dispatch.end().await;
 }
 
-/// Nobody has heard of the rider for so many seconds, and the sweeper sees it.
-async fn is_silent(dispatch: &Dispatch, rider: &Caller, seconds: u32) {
-    let (id, since) = (rider.rider().0, format!("clock_timestamp() - interval '{seconds} s'"));
+/// The rider has been silent for `seconds`, and the sweeper finds it.
+async fn silence(dispatch: &Dispatch, rider: &Rider, seconds: u32) {
+    let (id, since) = (rider.rider_id().0, format!("clock_timestamp() - interval '{seconds} s'"));
     dispatch.db.execute(&format!("UPDATE dispatch.riders SET last_seen_at = {since} WHERE id = '{id}'")).await;
     sweep(&dispatch.pool).await.expect("it sweeps");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_rider_is_planned_for_no_more() {
+async fn a_silent_rider_is_not_planned_for() {
     let dispatch = Dispatch::start(json!({})).await;
     let riders = [dispatch.rider(2, 100.0).await, dispatch.rider(2, 900.0).await];
     let (_, id, first) = held(&dispatch, 12).await;
-    let is_planned = |rider: &&Caller| first["planned_rider_id"] == rider.id.as_str();
+    let is_planned = |rider: &&Rider| first["planned_rider_id"] == rider.id.as_str();
     let planned = riders.iter().find(is_planned).expect("one of the two");
     let other = riders.iter().find(|r| r.id != planned.id).expect("the other");
-    is_silent(&dispatch, planned, 61).await;
+    silence(&dispatch, planned, 61).await;
     let again = round(&dispatch, &id, "it is planned anew", |r| gate(r, planned) == Some(&json!("stale"))).await;
     assert_eq!((&again["outcome"], &again["planned_rider_id"]), (&json!("hold"), &json!(other.id)));
     dispatch.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_silent_rider_has_not_fetched_is_asked_of_another() {
+async fn a_delivery_of_a_silent_rider_is_offered_to_another() {
     let dispatch = Dispatch::start(json!({})).await;
     let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 2_000.0).await);
     let (order, id) = dispatch.assigned(&near).await;
-    is_silent(&dispatch, &near, 301).await;
+    silence(&dispatch, &near, 301).await;
     dispatch.offer(&far, &order).await;
     let told = rounds(&dispatch, &id).await;
     let outcomes: Vec<_> = told.iter().map(|r| r["outcome"].as_str().expect("a word")).collect();
-    assert_eq!(outcomes, ["offer", "offer"], "nothing in between");
+    assert_eq!(outcomes, ["offer", "offer"]);
     assert_eq!(gate(&told[1], &near), Some(&json!("stale")));
     dispatch.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kitchen_that_slips_is_waited_for() {
+async fn a_later_ready_time_makes_the_hold_longer() {
     for minutes in [12, 25] {
         let dispatch = Dispatch::start(json!({})).await;
         let rider = dispatch.rider(2, 100.0).await;
@@ -109,14 +109,14 @@ async fn a_kitchen_that_slips_is_waited_for() {
         let ready_at = order.ready_at.expect("a time") + TimeDelta::minutes(15);
         let (off, reason) = (until(&second) - ready_at + TimeDelta::minutes(15), second["reason"].as_str());
         assert!(off.abs() < TimeDelta::seconds(1) && reason == Some("too_early"), "{minutes}: {second}");
-        assert_eq!(rounds(&dispatch, &id).await.len(), 2, "the next plan said so");
+        assert_eq!(rounds(&dispatch, &id).await.len(), 2, "the next plan made the second round");
         assert_eq!(rider.get("/v1/rider/offers").await.ok()["data"], json!([]));
         dispatch.end().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_a_slow_kitchen_keeps_it_and_others_get_the_rest() {
+async fn a_rider_who_waits_keeps_the_delivery_and_others_get_the_next() {
     for zone in ["test", "next-door"] {
         let dispatch = Dispatch::start(json!({})).await;
         let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 1_500.0).await);
@@ -127,17 +127,17 @@ async fn who_waits_for_a_slow_kitchen_keeps_it_and_others_get_the_rest() {
 
         // Another shop next to it, also of another zone: the near rider will be busy for a quarter of an hour.
         let next = OrderSnapshot { zone_id: zone.parse().expect("a zone"), ..an_order(OrderState::Accepted) };
-        dispatch.tell(&next).await;
+        dispatch.consume(&next).await;
         dispatch.offer(&far, &next).await;
         let other = dispatch.delivery_of(&next).await["id"].as_str().expect("an id").to_owned();
         let told = rounds(&dispatch, &other).await.pop().expect("a round");
-        let cost = |rider: &Caller| {
+        let cost = |rider: &Rider| {
             let candidates = told["candidates"].as_array().expect("a list");
             let of = candidates.iter().find(|c| c["rider_id"] == rider.id.as_str()).expect("listed");
             (of["gate"].clone(), of["cost"].as_i64().expect("priced"))
         };
         let ((gate, later), (_, sooner)) = (cost(&near), cost(&far));
-        assert_eq!(gate, Value::Null, "they may, and it costs more");
+        assert_eq!(gate, Value::Null, "allowed, at a higher cost");
         assert!(later > sooner + 5 * 60_000, "{zone}: {later} {sooner}");
         assert_eq!(dispatch.delivery_is(&id, "assigned").await["rider_id"], near.id.as_str());
         dispatch.end().await;
@@ -145,13 +145,13 @@ async fn who_waits_for_a_slow_kitchen_keeps_it_and_others_get_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_together_is_asked_of_one_rider() {
+async fn two_orders_of_one_shop_are_offered_to_one_rider() {
     let dispatch = Dispatch::start(json!({})).await;
     let (near, _far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 4_000.0).await);
     let first = an_order(OrderState::Accepted);
     let second = OrderSnapshot { merchant_id: first.merchant_id, ..an_order(OrderState::Accepted) };
-    dispatch.tell(&first).await;
-    dispatch.tell(&second).await;
+    dispatch.consume(&first).await;
+    dispatch.consume(&second).await;
     let (one, other) = (dispatch.offer(&near, &first).await, dispatch.offer(&near, &second).await);
     near.accept(&one).await.ok();
     near.accept(&other).await.ok();

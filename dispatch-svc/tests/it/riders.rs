@@ -1,4 +1,4 @@
-//! Riders: who they are, where they are, and when nobody knows.
+//! Riders: profile, shift, positions, and silence.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -13,13 +13,13 @@ async fn a_shift_begins_pauses_and_ends() {
     let dispatch = Dispatch::start(json!({})).await;
     let rider = dispatch.rider_offline(2).await;
     assert_eq!(rider.profile().await["allowed_actions"], json!(["online"]));
-    assert_eq!(rider.post("/v1/rider/pause", json!({})).await.told(), (409, "illegal_transition"));
+    rider.post("/v1/rider/pause", json!({})).await.problem(409, "illegal_transition");
     let online = rider.post("/v1/rider/online", json!({"place": north(0.0)})).await.ok();
     assert_eq!((&online["status"], &online["version"]), (&json!("available"), &json!(2)));
     assert_eq!(rider.post("/v1/rider/online", json!({"place": north(9.0)})).await.ok()["version"], 2);
     rider.post("/v1/rider/pause", json!({})).await.ok();
     let (order, id) = dispatch.accepted().await;
-    eventually("it is known that the only rider pauses", || async {
+    eventually("a round says that the only rider pauses", || async {
         let rounds = dispatch.ops().get(&format!("/v1/ops/deliveries/{id}/rounds")).await.ok();
         (rounds["data"][0]["candidates"][0]["gate"] == "not_available").then_some(())
     })
@@ -38,9 +38,8 @@ async fn a_profile_is_checked() {
     {
         let mut profile = json!({"name": "R", "vehicle": "bicycle", "speed_mps": 5.0});
         profile[field] = value;
-        let refused = rider.put("/v1/rider/profile", profile).await;
-        assert_eq!(refused.told(), (422, "profile_invalid"));
-        assert_eq!(refused.body["errors"][0]["pointer"], format!("/{field}"));
+        let refused = rider.put("/v1/rider/profile", None, profile).await.problem(422, "profile_invalid");
+        assert_eq!(refused["errors"][0]["pointer"], format!("/{field}"));
     }
     dispatch.end().await;
 }
@@ -53,9 +52,9 @@ async fn the_newest_position_counts() {
     let path = "/v1/rider/locations";
     let first = rider.post(path, json!({"locations": [fix(2, 5.0), fix(1, 5.0), fix(3, 500.0)]})).await;
     assert_eq!((first.status, first.body), (202, json!({"accepted": 2, "ignored": 1})));
-    // An old one is taken, and loses: Redis knows the newest, whichever process got it.
+    // An older one is taken in, and ignored by Redis, which knows the newest of all processes.
     assert_eq!(rider.post(path, json!({"locations": [fix(2, 5.0)]})).await.ok(), json!({"accepted": 1, "ignored": 0}));
-    // A new session counts from the beginning again.
+    // A new session may begin to count again.
     rider.post("/v1/rider/online", json!({"place": north(0.0)})).await.ok();
     assert_eq!(rider.post(path, json!({"locations": [fix(0, 5.0)]})).await.ok(), json!({"accepted": 1, "ignored": 0}));
     assert_eq!(rider.post(path, json!({"locations": []})).await.status, 400);
@@ -63,14 +62,14 @@ async fn the_newest_position_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_rider_gets_no_offers_and_loses_what_they_have_not_picked_up() {
+async fn a_silent_rider_gets_no_offers_and_loses_deliveries_before_pickup() {
     let dispatch = Dispatch::start(json!({})).await;
     let rider = dispatch.rider(2, 0.0).await;
     let (_, id) = dispatch.assigned(&rider).await;
     let silent_for = |s: u32| {
         format!(
             "UPDATE dispatch.riders SET last_seen_at = clock_timestamp() - interval '{s} s' WHERE id = '{}'",
-            rider.rider().0
+            rider.rider_id().0
         )
     };
     dispatch.db.execute(&silent_for(61)).await;
@@ -82,11 +81,11 @@ async fn a_silent_rider_gets_no_offers_and_loses_what_they_have_not_picked_up() 
     sweep(&dispatch.pool).await.expect("it sweeps");
     assert_eq!(dispatch.delivery_is(&id, "searching").await["attempt"], 2);
     assert_eq!(dispatch.alarms().await, ["rider_silent"]);
-    assert_eq!(rider.tap(&id, "picked_up").await.told(), (409, "reassigned"));
+    rider.report(&id, "picked_up").await.problem(409, "reassigned");
 
-    // Pings, and all is well. PostgreSQL hears of one every ten seconds at most, and did so a moment ago.
+    // A position ends the silence. PostgreSQL is written every ten seconds at most, and was a moment ago.
     let seq = AtomicI64::new(1);
-    eventually("the rider is heard of again", || async {
+    eventually("the rider is not stale any more", || async {
         let fix = json!({"seq": seq.fetch_add(1, Ordering::Relaxed), "place": north(5.0)});
         rider.post("/v1/rider/locations", json!({"locations": [fix]})).await.ok();
         (rider.profile().await["stale"] == false).then_some(())
