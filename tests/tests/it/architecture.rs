@@ -114,6 +114,46 @@ fn every_crate_is_a_room() {
     }
 }
 
+/// In every service, and in the engine and the contracts as a whole: rules wait for nothing and are told the time.
+#[test]
+fn rules_are_pure() {
+    let folders =
+        ["order-svc/src/domain", "merchant-svc/src/domain", "dispatch-svc/src/domain", "dispatch-svc/engine/src"];
+    for file in folders.iter().chain(&["shared/contracts/src"]).flat_map(|folder| sources(&project().join(folder))) {
+        let text = code(&file);
+        for forbidden in
+            ["async ", ".await", "Utc::now", "Instant::now", "SystemTime", "std::fs", "std::net", "std::env"]
+        {
+            assert!(!text.contains(forbidden), "{} has `{forbidden}`: rules are pure", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_services_sql_is_in_its_store() {
+    for service in SERVICES {
+        for file in sources(&project().join(service).join("src")) {
+            let is_store = file.components().any(|part| part.as_os_str() == "store");
+            assert!(is_store || !code(&file).contains("diesel"), "{}: SQL belongs into store/", file.display());
+        }
+    }
+}
+
+/// The Rust files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder is there").flatten().map(|entry| entry.path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let files = files.into_iter().filter(|file| file.extension().is_some_and(|ext| ext == "rs"));
+    files.chain(folders.iter().flat_map(|folder| sources(folder))).collect()
+}
+
+/// A file without its comments and its unit tests.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).expect("it can be read");
+    let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+    product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
 /// What is in a room's tree and forbidden there. Only what goes into the product counts, not what its tests use.
 fn forbidden_in(root: &Path, room: &Room) -> Vec<String> {
     let tree = Command::new(env!("CARGO"))
