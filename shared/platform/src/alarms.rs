@@ -1,4 +1,4 @@
-//! Somebody should look: raised once per subject and kind, resolved when the subject moves on.
+//! Alarms: rows that ask an operator to look at an aggregate. Open once per aggregate and kind.
 
 use chrono::{DateTime, Utc};
 use diesel::ExpressionMethods as _;
@@ -12,12 +12,12 @@ use crate::db::{self, Prepare as _};
 use crate::schema::alarms;
 use crate::{Conn, Refusal};
 
-/// Raises an alarm; raising it again is a no-op while it is open.
+/// Raises an alarm. Does nothing while the same one is open.
 ///
 /// # Errors
-/// What the database says.
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
 pub async fn raise(conn: &mut Conn, kind: &str, aggregate: &str, id: Uuid, detail: &str) -> Result<(), Refusal> {
-    // What was to be resolved with this transaction is resolved before: the new alarm stays.
+    // Otherwise the end of this transaction would resolve the new alarm, too.
     db::resolve_alarms_now(conn, id).await?;
     let raised = diesel::insert_into(alarms::table)
         .values((
@@ -43,10 +43,10 @@ pub async fn raise(conn: &mut Conn, kind: &str, aggregate: &str, id: Uuid, detai
     Ok(())
 }
 
-/// Resolves all open alarms of a subject, at the end of the transaction.
+/// Resolves all open alarms of an aggregate with the transaction.
 ///
 /// # Errors
-/// Outside a transaction, what the database refuses.
+/// Only outside a transaction: [`Refusal::Away`] or [`Refusal::Bug`] from the database.
 pub async fn resolve(conn: &mut Conn, id: Uuid) -> Result<(), Refusal> {
     db::resolve_alarms(conn, id).await
 }

@@ -1,4 +1,5 @@
-//! Who is calling: bearer JWTs, EdDSA, checked against a JWKS. `pannier up` makes the key and mints; there is no issuer process.
+//! Bearer tokens: JWTs signed with EdDSA, checked against a JWKS. There is no issuer process: `pannier up` makes the key and
+//! signs tokens.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,31 +21,31 @@ pub use pannier_contracts::Role;
 
 const ISSUER: &str = "pannier";
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who: `cus_…`, `mer_…`, `rdr_…`, or any name for ops.
+    /// `cus_…`, `mer_…`, `rdr_…`, or any name for ops.
     pub sub: String,
-    /// As what.
+    /// The API that it is for.
     pub role: Role,
-    /// By whom it was made.
+    /// The issuer, `pannier`.
     pub iss: String,
-    /// Until when, seconds since 1970.
+    /// When it expires, seconds since 1970.
     pub exp: i64,
-    /// Since when.
+    /// When it was issued, seconds since 1970.
     pub iat: i64,
 }
 
-/// Clocks differ: a token is good for so many seconds more.
+/// How long an expired token is accepted, because clocks differ.
 const LEEWAY_S: i64 = 60;
-/// Tokens that are remembered; with more of them at once, all are checked anew.
-const MOST_CHECKED: usize = 20_000;
+/// The most tokens whose signature check is cached. With one more the cache is emptied.
+const MAX_CACHED: usize = 20_000;
 
-/// Checks tokens.
+/// Checks tokens. Clones share the cache.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Vec<(String, DecodingKey)>,
-    /// Tokens whose signatures were good.
+    /// Tokens whose signature is valid.
     checked: Arc<RwLock<HashMap<String, Claims>>>,
 }
 
@@ -55,10 +56,10 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// Reads a JWKS from a file or an `http://` URL.
+    /// Reads a JWKS from a file or an `http://` URL, once.
     ///
     /// # Errors
-    /// When it cannot be read, or holds no EdDSA key.
+    /// When it cannot be read, or a key of it cannot be used.
     pub async fn load(source: &str) -> anyhow::Result<Self> {
         let text = if source.starts_with("http://") {
             reqwest::get(source).await?.error_for_status()?.text().await?
@@ -76,8 +77,8 @@ impl Verifier {
         Ok(Self { keys, checked: Arc::default() })
     }
 
-    /// What a valid token says; `None` for any other. A signature is checked once: the same bytes say the same until they
-    /// expire, and the keys do not change while this process runs.
+    /// The claims of a valid token; `None` for any other. A signature is checked once, as keys do not change while the process
+    /// runs.
     #[must_use]
     pub fn check(&self, token: &str) -> Option<Claims> {
         let known = self.checked.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
@@ -86,7 +87,7 @@ impl Verifier {
         }
         let claims = self.check_signature(token)?;
         let mut checked = self.checked.write().unwrap_or_else(PoisonError::into_inner);
-        if checked.len() >= MOST_CHECKED {
+        if checked.len() >= MAX_CACHED {
             checked.clear();
         }
         checked.insert(token.to_owned(), claims.clone());
@@ -96,7 +97,7 @@ impl Verifier {
     fn check_signature(&self, token: &str) -> Option<Claims> {
         let kid = jsonwebtoken::decode_header(token).ok()?.kid?;
         let (_, key) = self.keys.iter().find(|(known, _)| *known == kid)?;
-        // The algorithm is ours, never the token's.
+        // The token's own `alg` is not trusted.
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
@@ -105,7 +106,7 @@ impl Verifier {
     }
 }
 
-/// Makes tokens. Only development and tests have one.
+/// Signs tokens. For development and tests.
 #[derive(Clone)]
 pub struct Signer {
     kid: String,
@@ -119,10 +120,11 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// The key in `dir/private.pem`, made on first use, readable by its owner only; its public half is `dir/jwks.json`.
+    /// Loads the key in `dir/private.pem`, which is created on first use and readable by its owner only. Writes the public key
+    /// to `dir/jwks.json`.
     ///
     /// # Errors
-    /// When the folder cannot be written or the key not be read.
+    /// When the folder cannot be written or the key cannot be read.
     pub fn load_or_create(dir: &Path) -> anyhow::Result<Self> {
         use std::io::Write as _;
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -131,7 +133,7 @@ impl Signer {
         if !path.exists() {
             let seed: [u8; 32] = rand::random();
             let pem = SigningKey::from_bytes(&seed).to_pkcs8_pem(LineEnding::LF).context("cannot encode the key")?;
-            // Written aside and renamed: two starting processes end up with one whole key.
+            // Written to a file of its own and linked: two processes that start together get the same whole key.
             let aside = dir.join(format!("private.pem.{}", std::process::id()));
             let mut file =
                 std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&aside)?;
@@ -153,7 +155,7 @@ impl Signer {
         Ok(Self { kid, key: EncodingKey::from_ed_der(der.as_bytes()) })
     }
 
-    /// A token for `subject` in `role`.
+    /// Signs a token for `subject` in `role` that is valid for `ttl`.
     ///
     /// # Errors
     /// When signing fails.

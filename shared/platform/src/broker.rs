@@ -1,8 +1,8 @@
-//! RabbitMQ: connecting, declaring, publishing. Every await on the broker has a deadline: some of lapin's never resolve
-//! by themselves (a blocked connection, a rejected vhost).
+//! RabbitMQ: connects, declares and publishes. Every await on the broker has a deadline, because some of lapin's never
+//! resolve (a blocked connection, a rejected vhost).
 //!
-//! We reconnect with a new connection instead of lapin's own recovery: it is simple to reason about, and unacknowledged
-//! delivery tags die with the connection they belong to.
+//! A lost connection is replaced by a new one and not repaired by lapin's recovery (ADR 0005): delivery tags are valid only on
+//! the connection that they came from.
 
 use std::future::Future;
 use std::time::Duration;
@@ -18,32 +18,32 @@ use pannier_contracts::topology::{RETRY_LADDER_S, ROUTES, dead_queue, retry_queu
 
 use crate::Namespace;
 
-/// The longest that anything asked of the broker may take.
+/// The longest that a call to the broker may take.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Header: how often a message was tried and failed.
+/// Header: how often handling a message has failed.
 pub const ATTEMPTS: &str = "x-pannier-attempts";
-/// Header: what the last try said.
+/// Header: why it failed last.
 pub const REASON: &str = "x-pannier-reason";
 
-/// Whoever declares a queue that somebody else is just making is told that it is there, and consuming from it then fails
-/// (541): inside a process, one after the other. Between processes that start together on an empty broker it may happen
-/// still; the consumer connects again.
+/// Declarations run one at a time in a process: a queue that another connection is just declaring counts as existing, and
+/// consuming from it fails (541). Processes that start together on an empty broker may still meet this; then their consumers
+/// reconnect.
 static DECLARING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Where the broker is, and under which namespace we use it.
+/// The broker's address, and the namespace of our exchanges and queues in it.
 #[derive(Debug, Clone)]
 pub struct Broker {
-    /// `amqp://user:password@host:port/vhost`; may carry a secret, so it is never logged.
+    /// `amqp://user:password@host:port/vhost`. A secret: never logged.
     pub url: String,
-    /// Prefix of everything we declare.
+    /// Prefix of everything that is declared.
     pub namespace: Namespace,
 }
 
-/// Gives up on a broker call after [`DEADLINE`].
+/// Waits for a call to the broker, at most [`DEADLINE`]. `what` names it in the error.
 ///
 /// # Errors
-/// The call's own error, or that time ran out.
+/// The call's own error, or that the time was over.
 pub async fn with_deadline<T, E>(what: &str, call: impl Future<Output = Result<T, E>>) -> anyhow::Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -55,7 +55,7 @@ where
 }
 
 impl Broker {
-    /// A new connection. `role` is its name in the broker's own lists.
+    /// A new connection. `role` is its name in the broker's management.
     ///
     /// # Errors
     /// When the broker cannot be reached in time.
@@ -68,10 +68,10 @@ impl Broker {
         with_deadline("connect to the broker", Connection::connect_uri(url, properties)).await
     }
 
-    /// A channel on which the whole topology has been declared: whoever comes first makes it, the others find it.
+    /// A new channel. Every service declares the whole topology, so that none depends on another's start.
     ///
     /// # Errors
-    /// When the broker is away, or holds a queue of ours with other arguments.
+    /// When the broker does not answer in time, or has a queue of this name with other arguments.
     pub async fn channel(&self, connection: &Connection) -> anyhow::Result<Channel> {
         let channel = with_deadline("open a channel", connection.create_channel()).await?;
         let _one_at_a_time = DECLARING.lock().await;
@@ -79,7 +79,7 @@ impl Broker {
         Ok(channel)
     }
 
-    /// A channel with the topology and publisher confirms.
+    /// [`Self::channel`] with publisher confirms.
     ///
     /// # Errors
     /// As [`Self::channel`].
@@ -107,13 +107,13 @@ impl Broker {
             let dead = dead_queue(&work);
 
             let mut arguments = quorum();
-            // Only a guard against endless crash loops: every kill counts once for every prefetched message.
+            // Against endless crash loops only. Every crash counts once for each prefetched message.
             arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(100));
             dead_letter_to(&mut arguments, &dead);
             with_deadline("declare a queue", channel.queue_declare(work.as_str().into(), durable, arguments)).await?;
             with_deadline("declare a queue", channel.queue_declare(dead.as_str().into(), durable, quorum())).await?;
             for delay_s in RETRY_LADDER_S {
-                // One wait per queue: a long one at the head would hold up the short ones behind it.
+                // One delay per queue: messages expire only at its head, so a long delay would hold up shorter ones.
                 let mut arguments = quorum();
                 arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(*delay_s as i32 * 1000));
                 dead_letter_to(&mut arguments, &work);
@@ -132,7 +132,7 @@ impl Broker {
                 with_deadline("bind a queue", bound).await?;
             }
             if route.events.is_some() {
-                // Queues of earlier versions got everything; that binding outlives them.
+                // Earlier versions bound the queue to all events; that binding is still there.
                 let all = format!("{}.#", route.aggregate);
                 let unbound = channel.queue_unbind(
                     work.as_str().into(),
@@ -154,20 +154,19 @@ fn quorum() -> FieldTable {
 }
 
 fn dead_letter_to(arguments: &mut FieldTable, queue: &str) {
-    // Through the default exchange, straight into the queue of that name.
+    // The default exchange routes to the queue of that name.
     arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString(LongString::from("")));
     arguments.insert("x-dead-letter-routing-key".into(), AMQPValue::LongString(LongString::from(queue)));
-    // A dead-lettered message is kept until its next queue has confirmed it; that needs reject-publish.
+    // A dead-lettered message is kept until its next queue has confirmed it, which requires reject-publish.
     arguments.insert("x-dead-letter-strategy".into(), AMQPValue::LongString(LongString::from("at-least-once")));
     arguments.insert("x-overflow".into(), AMQPValue::LongString(LongString::from("reject-publish")));
 }
 
-/// What happened to a message that was published with confirms and `mandatory`.
+/// Whether a message that was published with confirms and `mandatory` is stored.
 ///
 /// # Errors
-/// A sentence, unless the broker has stored it. A message that no queue wants comes back *acknowledged*,
-/// with the message inside: that is a failure too.
-pub fn stored(confirmation: Confirmation) -> Result<(), String> {
+/// Why it is not. A message that no queue is bound for is *acknowledged* and returned; that is an error too.
+pub fn check_stored(confirmation: Confirmation) -> Result<(), String> {
     match confirmation {
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(back)) | Confirmation::Nack(Some(back)) => Err(format!("returned: {}", back.reply_text)),
@@ -176,10 +175,10 @@ pub fn stored(confirmation: Confirmation) -> Result<(), String> {
     }
 }
 
-/// Publishes one message straight into a queue and waits until it is stored.
+/// Publishes one message to a queue, through the default exchange, and waits until it is stored. The channel needs confirms.
 ///
 /// # Errors
-/// When it is not, in time.
+/// When the broker has not stored it in time.
 pub async fn put(channel: &Channel, queue: &str, body: &[u8], properties: BasicProperties) -> anyhow::Result<()> {
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
     let confirm = with_deadline(
@@ -188,5 +187,5 @@ pub async fn put(channel: &Channel, queue: &str, body: &[u8], properties: BasicP
     )
     .await?;
     let confirmation = with_deadline("confirm", confirm).await?;
-    stored(confirmation).map_err(|why| anyhow::anyhow!("queue {queue}: {why}"))
+    check_stored(confirmation).map_err(|why| anyhow::anyhow!("queue {queue}: {why}"))
 }

@@ -1,8 +1,8 @@
-//! Why something is written: who wants it, and in which trace.
+//! Who makes a change, and in which trace.
 
 use rand::RngExt as _;
 
-/// W3C trace context: the ids that tie log lines, event rows and messages of one request together.
+/// W3C trace context: the ids that log lines, events and messages of one request share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     trace_id: String,
@@ -10,7 +10,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A trace that begins here.
+    /// A new trace.
     #[must_use]
     pub fn begin() -> Self {
         let mut rng = rand::rng();
@@ -20,7 +20,7 @@ impl Trace {
         }
     }
 
-    /// Reads a `traceparent` header; anything but a valid version 00 header begins a new trace, as W3C asks.
+    /// The trace of a `traceparent` header, with a new span. A missing or invalid header begins a new trace, as W3C requires.
     #[must_use]
     pub fn continue_from(traceparent: Option<&str>) -> Self {
         traceparent.and_then(Self::parse).map_or_else(Self::begin, |t| Self { span_id: Self::begin().span_id, ..t })
@@ -41,14 +41,14 @@ impl Trace {
         &self.trace_id
     }
 
-    /// The header for what this causes elsewhere.
+    /// The `traceparent` header for requests and messages that this trace causes.
     #[must_use]
     pub fn traceparent(&self) -> String {
         format!("00-{}-{}-01", self.trace_id, self.span_id)
     }
 }
 
-/// Who causes a change, in which trace: stored with every event.
+/// Stored with every event.
 #[derive(Debug, Clone)]
 pub struct Cause {
     /// `customer:cus_…`, `timer:acceptance`, `consumer:merchant.order`.
@@ -58,13 +58,13 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause in a trace of its own: timers, sweepers.
+    /// A cause in a new trace, for timers and sweepers.
     #[must_use]
     pub fn of(actor: impl Into<String>) -> Self {
         Self { actor: actor.into(), trace: Trace::begin() }
     }
 
-    /// A cause that continues somebody's trace: consumers.
+    /// A cause in the trace of a message, for consumers.
     #[must_use]
     pub fn continuing(actor: impl Into<String>, traceparent: Option<&str>) -> Self {
         Self { actor: actor.into(), trace: Trace::continue_from(traceparent) }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_goes_on_and_nonsense_begins_a_new_one() {
+    fn a_valid_header_is_continued_and_others_begin_a_trace() {
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(Trace::continue_from(Some(given)).trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         for bad in [

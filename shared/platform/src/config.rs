@@ -1,12 +1,12 @@
-//! Settings: a documented `default.toml` compiled into the service, overridden by the environment.
+//! Settings: a service's `default.toml`, compiled in, overridden by the environment.
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 
-/// Reads `defaults` (TOML), then `{PREFIX}_{KEY}` from the environment; `{PREFIX}_{KEY}_FILE` names a file to read the value from.
+/// Reads `defaults` (TOML), then `{PREFIX}_{KEY}` from the environment. `{PREFIX}_{KEY}_FILE` names a file with the value.
 ///
 /// # Errors
-/// A sentence that names the setting that is missing or wrong.
+/// Names the setting that is missing or wrong.
 pub fn load<T: DeserializeOwned>(prefix: &str, defaults: &str) -> anyhow::Result<T> {
     load_from(prefix, defaults, std::env::vars())
 }
@@ -30,8 +30,8 @@ fn load_from<T: DeserializeOwned>(
             None => (key, value),
         };
         let key = key.to_lowercase();
-        // The environment has only text. What is a number by default is one here too: a struct that is flattened into
-        // another is read without anybody who would turn text into numbers.
+        // The environment has only text, and serde does not parse numbers inside `#[serde(flatten)]`: what is a number by
+        // default has to be a number here.
         let is_number = known.get::<config::Value>(&key).is_ok_and(|v| matches!(v.kind, config::ValueKind::I64(_)));
         builder = match value.parse::<i64>() {
             Ok(number) if is_number => builder.set_override(key, number)?,

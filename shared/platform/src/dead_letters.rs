@@ -1,4 +1,4 @@
-//! Messages that no retry helped: from the `.dead` queues into a table where people can read, replay and drop them.
+//! Dead letters: moves messages from the `.dead` queues into a table, where operators read, replay and drop them.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -17,40 +17,39 @@ use crate::retention::RetentionPeriods;
 use crate::schema::{applied, dead_letters};
 use crate::{Conn, Db, Refusal, Stop, retry};
 
-/// A dead letter, as people see it.
+/// A dead letter, as operators see it.
 #[derive(Debug, Clone, Serialize, Queryable, Selectable)]
 #[diesel(table_name = dead_letters)]
 pub struct DeadLetter {
-    /// Its own id, made when it died here.
+    /// Made when it was stored.
     pub id: Uuid,
-    /// Whose news it was: `merchant.order`.
+    /// The queue whose consumer failed: `merchant.order`.
     pub queue: String,
-    /// The event inside, when it could be read.
+    /// The event in it; this and the following are `None` when it cannot be parsed.
     pub event_id: Option<Uuid>,
     /// `order.paid.v1`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// `order`.
     pub aggregate: Option<String>,
-    /// Which one.
+    /// The aggregate's id.
     pub aggregate_id: Option<Uuid>,
-    /// Its version.
+    /// The aggregate's version.
     pub version: Option<i64>,
-    /// Why it died.
+    /// Why it failed last.
     pub reason: String,
-    /// The message, as it came.
+    /// The message as it was received.
     pub body: String,
-    /// When.
+    /// When it was stored.
     pub died_at: DateTime<Utc>,
 }
 
-/// Collects dead letters of `consumer`'s queues (`merchant`: all of `merchant.*`) until `stop`.
+/// Stores the dead letters of `consumer`'s queues (`merchant`: all of `merchant.*`) until `stop`.
 pub async fn collect(db: Db, broker: Broker, consumer: &'static str, stop: Stop) {
-    retry::until_ok(&stop, "the collector of dead letters", || collect_until_broken(&db, &broker, consumer, &stop))
-        .await;
+    retry::until_ok(&stop, "the collector of dead letters", || collect_session(&db, &broker, consumer, &stop)).await;
 }
 
-async fn collect_until_broken(db: &Db, broker: &Broker, consumer: &str, stop: &Stop) -> anyhow::Result<()> {
+async fn collect_session(db: &Db, broker: &Broker, consumer: &str, stop: &Stop) -> anyhow::Result<()> {
     let connection = broker.connect("dead-letters").await?;
     let channel = broker.channel(&connection).await?;
     broker::with_deadline("set prefetch", channel.basic_qos(8, BasicQosOptions::default())).await?;
@@ -92,7 +91,7 @@ async fn keep(db: &Db, queue: &'static str, message: &Delivery) -> Result<(), Re
     let headers = message.properties.headers().clone().unwrap_or_default();
     let reason = match headers.inner().get(REASON) {
         Some(AMQPValue::LongString(text)) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
-        // Not parked by us: the broker gave up after its delivery limit.
+        // Not parked by a consumer: the broker's delivery limit was reached.
         _ => "delivery limit reached: the consumer died or disconnected each time".to_owned(),
     };
     let headers = serde_json::json!(
@@ -128,30 +127,30 @@ async fn keep(db: &Db, queue: &'static str, message: &Delivery) -> Result<(), Re
     .await
 }
 
-/// Dead letters that nobody has dealt with, oldest first.
+/// Dead letters that are not settled, the oldest first, after the one with the id `after`.
 ///
 /// # Errors
-/// What the database says.
-pub async fn open(conn: &mut Conn, after: Option<Uuid>, limit: i64) -> QueryResult<Vec<DeadLetter>> {
-    dead_letters::table
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
+pub async fn open(conn: &mut Conn, after: Option<Uuid>, limit: i64) -> Result<Vec<DeadLetter>, Refusal> {
+    Ok(dead_letters::table
         .filter(dead_letters::settled_at.is_null())
         .filter(dead_letters::id.gt(after.unwrap_or(Uuid::nil())))
         .order(dead_letters::id)
         .limit(limit)
         .select(DeadLetter::as_select())
         .load(conn)
-        .await
+        .await?)
 }
 
-/// Has newer news been applied since?
+/// Whether this version of the aggregate or a newer one has been applied since.
 ///
 /// # Errors
-/// What the database says.
-pub async fn is_obsolete(conn: &mut Conn, letter: &DeadLetter) -> QueryResult<bool> {
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
+pub async fn is_obsolete(conn: &mut Conn, letter: &DeadLetter) -> Result<bool, Refusal> {
     let (Some(aggregate), Some(id), Some(version)) = (&letter.aggregate, letter.aggregate_id, letter.version) else {
         return Ok(false);
     };
-    diesel::select(diesel::dsl::exists(
+    Ok(diesel::select(diesel::dsl::exists(
         applied::table
             .filter(applied::consumer.eq(&letter.queue))
             .filter(applied::aggregate.eq(aggregate))
@@ -159,19 +158,19 @@ pub async fn is_obsolete(conn: &mut Conn, letter: &DeadLetter) -> QueryResult<bo
             .filter(applied::version.ge(version)),
     ))
     .get_result(conn)
-    .await
+    .await?)
 }
 
-/// When the event in a letter occurred, if it can be read.
+/// When its event occurred; `None` when it cannot be parsed.
 fn occurred_at(letter: &DeadLetter) -> Option<DateTime<Utc>> {
     serde_json::from_str::<Envelope<serde_json::Value>>(&letter.body).ok().map(|event| event.occurred_at)
 }
 
-/// Puts a dead letter back into its queue, without its failed attempts, or drops it when it is obsolete, or so old that
-/// nobody knows any more whether it is. Says which.
+/// Publishes a dead letter to its queue again, with no attempts counted, and settles it. One that is obsolete, or too old to
+/// be applied, is settled only. Returns the outcome: `replayed`, `obsolete` or `forgotten`; with `dry_run` what it would be.
 ///
 /// # Errors
-/// `NotFound` when it is not open; `Away` when the broker is.
+/// [`Refusal::NotFound`] when it does not exist or is settled; [`Refusal::Away`] when the broker does not store it.
 pub async fn replay(
     db: &Db,
     broker: &Broker,
@@ -196,9 +195,9 @@ pub async fn replay(
             .boxed()
         })
         .await?;
-    let is_remembered =
+    let may_apply =
         occurred_at(&letter).is_none_or(|at| periods.may_apply(letter.aggregate.as_deref().unwrap_or_default(), at));
-    let (outcome, would) = match (obsolete, is_remembered) {
+    let (outcome, would) = match (obsolete, may_apply) {
         (true, _) => ("obsolete", "would_drop_obsolete"),
         (false, false) => ("forgotten", "would_drop_forgotten"),
         (false, true) => ("replayed", "would_replay"),
@@ -207,7 +206,7 @@ pub async fn replay(
         return Ok(would);
     }
     if outcome == "replayed" {
-        // Published before it is settled: dying in between replays it twice, and the second is obsolete.
+        // Published before it is settled: after a crash in between it is replayed twice, and the second one is obsolete.
         let put = async {
             let connection = broker.connect("replay").await?;
             let channel = broker.publishing_channel(&connection).await?;

@@ -1,4 +1,4 @@
-//! Announcing a change: one row in `events`, in the transaction that makes the change.
+//! Appends to the event log, in the transaction that makes the change.
 
 use pannier_contracts::EventId;
 use pannier_contracts::event::Snapshot;
@@ -6,13 +6,13 @@ use pannier_contracts::event::Snapshot;
 use crate::db::{self, NewEvent};
 use crate::{Cause, Conn, Refusal};
 
-/// Announces one change; the row is written at the end of the transaction, with all others of it.
+/// Writes the event of one change with the transaction.
 ///
-/// `kind` is the past-tense word: `accepted` becomes `order.accepted.v1`. `audience` names whose stream of many shows it.
-/// The unique key on (aggregate, version) makes a second event of the same change impossible.
+/// `kind` is a past-tense verb: `accepted` becomes `order.accepted.v1`. `audience` names the feed that shows it.
 ///
 /// # Errors
-/// A snapshot that is no JSON: our bug. That the version is announced already shows when the row is written, as `Conflict`.
+/// [`Refusal::Bug`] when the snapshot cannot be JSON. A second event of the same version fails when the row is written, with
+/// [`Refusal::Conflict`].
 pub async fn append<S: Snapshot>(
     conn: &mut Conn,
     cause: &Cause,

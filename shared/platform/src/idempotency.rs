@@ -1,8 +1,8 @@
-//! One key, one effect, one answer: the effect and the stored answer are one transaction.
+//! Idempotency keys: the effect of a command and its stored answer commit in one transaction.
 //!
-//! The answer is stored last. Twins may both run the body; the unique key lets one of them commit, and the other gets
-//! its answer. Therefore the stored answer wins: before a refusal or a conflict is told, the key is looked up, because it
-//! may only mean that a twin was first.
+//! The answer is written last. Two requests with the same key may both run the command; the primary key lets one of them
+//! commit, and the other gets its answer. So before a refusal or conflict is returned the key is looked up: it may only mean
+//! that the other request committed first (ADR 0023).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,64 +17,65 @@ use crate::db::{self, MAX_RUNS, NewAnswer, Outcome, SqlState};
 use crate::schema::idempotency;
 use crate::{Conn, Db, Refusal};
 
-/// Who asked for what, under which key.
+/// An idempotency key, and what it covers.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// `customer:cus_…`: keys of two principals never meet.
+    /// `customer:cus_…`. Each principal has keys of its own.
     pub principal: String,
     /// Method and path.
     pub route: String,
     /// The caller's key.
     pub key: String,
-    /// SHA-256 of the body: the same key with another body is a mistake.
+    /// SHA-256 of the body, hexadecimal. The same key with another body is refused.
     pub fingerprint: String,
 }
 
-/// An answer that can be stored and given again.
+/// An answer that can be stored and replayed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// JSON body.
     pub body: serde_json::Value,
-    /// It was stored before; nothing happened now.
+    /// It was stored by an earlier request; nothing was done for this one.
     pub replayed: bool,
 }
 
 impl Answer {
-    /// A fresh answer.
+    /// The answer of a command that was just run.
     ///
     /// # Errors
-    /// When `body` is no JSON: our bug.
+    /// [`Refusal::Bug`] when `body` cannot be JSON.
     pub fn new(status: u16, body: &impl serde::Serialize) -> Result<Self, Refusal> {
         let body = serde_json::to_value(body).map_err(|e| Refusal::Bug(e.into()))?;
         Ok(Self { status, body, replayed: false })
     }
 }
 
-/// Why a claimed command gave no answer of its own.
+/// Why a request gets no answer of its command.
 #[derive(Debug, thiserror::Error)]
 pub enum IdempotencyError {
-    /// The command refused, and that refusal is not stored: the same key may try again.
+    /// The command was refused, and the refusal is not stored: the same key may be used again.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The same key came with another body.
+    /// The key was used with another body.
     #[error("this Idempotency-Key was used with another request body")]
     KeyReused,
-    /// A twin of this request is still running.
+    /// Another request with the same key is still running.
     #[error("the same request is being worked on; ask again in a moment")]
     InFlight,
 }
 
-/// A command's body: may run several times (a concurrent update won), commits at most once.
+/// A command: may run several times, because concurrent updates won, and commits at most once.
 pub type Body = Arc<dyn for<'c> Fn(&'c mut Conn) -> BoxFuture<'c, Result<Answer, Refusal>> + Send + Sync>;
 
-/// Runs `body` once per claim. A concurrent twin waits for the first, then gets its answer.
+/// Runs `body` once per key, and returns its answer or the stored one.
 ///
-/// `refused` renders a deterministic refusal, so that it is stored and replayed like any other answer.
+/// `refused` renders a deterministic refusal, which is stored like any answer. `reload`: run again when a concurrent update
+/// won; false when the caller has named the version that it saw.
 ///
 /// # Errors
-/// See [`IdempotencyError`].
+/// See the variants of [`IdempotencyError`].
 pub async fn once(
     db: &Db,
     claim: Claim,
@@ -112,18 +113,18 @@ async fn attempt(conn: &mut Conn, claim: Claim, body: Body) -> Result<Answer, Re
     Ok(answer)
 }
 
-/// Somebody held a row or the key for as long as we may wait: most likely a twin.
+/// A lock was held for as long as a statement may wait: most likely by a request with the same key.
 fn waited_too_long(source: &anyhow::Error) -> bool {
     source.downcast_ref::<SqlState>() == Some(&SqlState::LOCK_TIMEOUT)
 }
 
-/// What this claim was answered before, if it was.
+/// The stored answer of this key.
 async fn look_up(db: &Db, claim: &Claim) -> Result<Option<Result<Answer, IdempotencyError>>, IdempotencyError> {
     let claim = claim.clone();
     Ok(db.read(move |conn| async move { find(conn, &claim).await }.boxed()).await?)
 }
 
-/// Keeps a refusal, unless a twin has kept an answer: then that one counts.
+/// Stores a refusal, unless another request with the same key has stored an answer, which is returned then.
 async fn store(db: &Db, claim: &Claim, answer: Answer) -> Result<Answer, IdempotencyError> {
     let this = claim.clone();
     let body: Body = Arc::new(move |_| std::future::ready(Ok(answer.clone())).boxed());
@@ -135,10 +136,10 @@ async fn store(db: &Db, claim: &Claim, answer: Answer) -> Result<Answer, Idempot
     }
 }
 
-/// The answer that this claim was given before, if it was.
+/// The stored answer of this key, or [`IdempotencyError::KeyReused`] when it was for another body.
 ///
 /// # Errors
-/// What the database refuses.
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
 pub async fn find(conn: &mut Conn, claim: &Claim) -> Result<Option<Result<Answer, IdempotencyError>>, Refusal> {
     let row: Option<(String, i16, serde_json::Value)> = idempotency::table
         .find((&claim.principal, &claim.route, &claim.key))
@@ -154,16 +155,20 @@ pub async fn find(conn: &mut Conn, claim: &Claim) -> Result<Option<Result<Answer
     }))
 }
 
-/// How often the database is asked whether a commit happened: at once, then 100 ms, 300 ms, 900 ms and 2 s apart.
+/// When the database is asked whether a commit happened: at once, then after 100 ms, 300 ms, 900 ms and 2 s.
 const READ_BACK: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(100))
     .with_factor(3.0)
     .with_max_delay(Duration::from_secs(2))
     .with_max_times(4);
 
-/// COMMIT broke: the answer is in the database or it is not. Only the database can say; it may be restarting.
+/// COMMIT did not answer: reads back whether the transaction is in the database, which may be restarting.
 async fn after_unknown_commit(db: &Db, claim: &Claim, source: anyhow::Error) -> Result<Answer, IdempotencyError> {
-    tracing::warn!(error = format!("{source:#}"), key = claim.key, "a commit broke; reading back by idempotency key");
+    tracing::warn!(
+        error = format!("{source:#}"),
+        key = claim.key,
+        "a commit did not answer; reading back by its idempotency key"
+    );
     if let Ok(Some(found)) = (|| look_up(db, claim)).retry(READ_BACK).await {
         return found;
     }

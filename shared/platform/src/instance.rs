@@ -1,7 +1,7 @@
-//! A running process and its name: nobody else runs under it, and its leases are held in it.
+//! A running process of a service, under a name that no other process of the service has at the same time.
 //!
-//! The name is an advisory lock of a database session of its own. It ends with the process, however that ends, so a
-//! process that is started again after a crash has its name, and with it its leases, at once.
+//! The name is a session advisory lock of a connection of its own. The lock ends with the process, however that ends, so a
+//! process that is restarted after a crash gets its name back at once, and with the name its leases.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,11 +16,12 @@ use tokio::time::Instant;
 use crate::db::Prepare as _;
 use crate::{Db, Refusal, Stop};
 
-/// How often the name is looked after, and other instances are counted.
-const LOOK: Duration = Duration::from_secs(3);
-/// How long somebody may take to leave whose name this process has.
-const LEAVING: Duration = Duration::from_secs(4);
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// How often the lock is checked, and the other instances are counted.
+const POLL: Duration = Duration::from_secs(3);
+/// How often the lock is asked for while another session has it …
+const RETRY: Duration = Duration::from_millis(200);
+/// … for so long: a process that is ending may have it still.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A process of a service. Clones are the same instance.
 #[derive(Debug, Clone)]
@@ -30,98 +31,98 @@ pub struct Instance(Arc<Inner>);
 struct Inner {
     name: String,
     has_name: watch::Sender<bool>,
-    is_refused: AtomicBool,
-    /// Instances of this service that run now, this one among them.
+    is_duplicate: AtomicBool,
+    /// Running instances of this service, including this one.
     running: AtomicUsize,
-    /// Leases that this process asks for, and those that it holds.
-    asked_for: AtomicUsize,
+    /// Leases that this process wants, and those that it holds.
+    wanted: AtomicUsize,
     held: AtomicUsize,
 }
 
 #[derive(QueryableByName)]
-struct Seen {
+struct Lock {
     #[diesel(sql_type = Bool)]
     is_mine: bool,
+    /// Instances that hold a lock, including this one.
     #[diesel(sql_type = BigInt)]
     running: i64,
+    /// The process id of the session at the server.
     #[diesel(sql_type = Integer)]
     session: i32,
 }
 
 impl Instance {
-    /// An instance that has not asked for its name yet.
+    /// An instance that does not have its name yet.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             name: name.into(),
             has_name: watch::Sender::new(false),
-            is_refused: AtomicBool::new(false),
+            is_duplicate: AtomicBool::new(false),
             running: AtomicUsize::new(1),
-            asked_for: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
         }))
     }
 
-    /// Its name.
+    /// Its name, as leases and logs show it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// Waits until the name is this process's.
-    pub async fn has_name(&self) {
-        // It cannot close: `self` has the sender.
+    /// Waits until this process has the name.
+    pub async fn wait_for_name(&self) {
+        // The channel cannot close: `self` has the sender.
         let _ = self.0.has_name.subscribe().wait_for(|has| *has).await;
     }
 
-    /// Whether somebody else runs under this name, so that this process must not.
+    /// Whether another process runs under this name, so that this one has to stop.
     #[must_use]
-    pub fn is_refused(&self) -> bool {
-        self.0.is_refused.load(Ordering::Relaxed)
+    pub fn is_duplicate(&self) -> bool {
+        self.0.is_duplicate.load(Ordering::Relaxed)
     }
 
-    /// Takes the name and keeps it until `stop`. Ends early when another process has it.
+    /// Takes the name and holds it until `stop`. Returns early when another process has it.
     ///
     /// # Errors
-    /// When `url` is no database's.
-    pub async fn keep(self, url: &str, stop: Stop) -> anyhow::Result<()> {
-        // One connection, which nobody else uses: the lock is its session's.
+    /// When `url` is not a database URL.
+    pub async fn hold_name(self, url: &str, stop: Stop) -> anyhow::Result<()> {
+        // A pool of one connection, because the lock belongs to its session.
         let db = Db::new(url, 1)?;
-        let (mut former, mut taken_since) = (0, None);
+        let (mut last_session, mut taken_since) = (0, None);
         while !stop.is_cancelled() {
-            let pause = match self.look(&db).await {
-                Ok(seen) if seen.is_mine => {
-                    (former, taken_since) = (seen.session, None);
-                    self.0.running.store(usize::try_from(seen.running).unwrap_or(1).max(1), Ordering::Relaxed);
+            let pause = match self.take_lock(&db).await {
+                Ok(lock) if lock.is_mine => {
+                    (last_session, taken_since) = (lock.session, None);
+                    self.0.running.store(usize::try_from(lock.running).unwrap_or(1).max(1), Ordering::Relaxed);
                     self.0.has_name.send_replace(true);
-                    LOOK
+                    POLL
                 }
                 Ok(_) => {
-                    // A session that this process has given up may still be there: it blocks nobody but us.
-                    if let Err(refusal) = end_session(&db, former).await {
-                        tracing::debug!(error = ?refusal, "a former session could not be ended");
+                    // It may be an earlier session of this process, whose connection was lost without the server noticing.
+                    if let Err(refusal) = end_session(&db, last_session).await {
+                        tracing::debug!(error = ?refusal, "the earlier session could not be ended");
                     }
-                    if taken_since.get_or_insert_with(Instant::now).elapsed() > LEAVING {
-                        self.0.is_refused.store(true, Ordering::Relaxed);
+                    if taken_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                        self.0.is_duplicate.store(true, Ordering::Relaxed);
                         tracing::error!(instance = self.name(), "another process runs as {}", self.name());
                         return Ok(());
                     }
-                    ASK_AGAIN
+                    RETRY
                 }
                 Err(refusal) => {
-                    tracing::debug!(error = ?refusal, "the database cannot be asked for the instance's name; trying again");
-                    ASK_AGAIN * 5
+                    tracing::debug!(error = ?refusal, "the lock on the instance's name cannot be taken; trying again");
+                    RETRY * 5
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
+            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
         Ok(())
     }
 
-    async fn look(&self, db: &Db) -> Result<Seen, Refusal> {
+    /// Takes the lock unless this session has it already.
+    async fn take_lock(&self, db: &Db) -> Result<Lock, Refusal> {
         use diesel_async::RunQueryDsl as _;
         let name = self.0.name.clone();
         db.read(move |conn| {
@@ -147,51 +148,51 @@ impl Instance {
         .await
     }
 
-    /// One more lease is asked for, until this is dropped.
-    pub(crate) fn asks(&self) -> Asking {
-        self.0.asked_for.fetch_add(1, Ordering::Relaxed);
-        Asking(self.clone())
+    /// Counts one more wanted lease until the guard is dropped.
+    pub(crate) fn want_lease(&self) -> WantedLease {
+        self.0.wanted.fetch_add(1, Ordering::Relaxed);
+        WantedLease(self.clone())
     }
 
-    /// Another lease is held, until this is dropped or given back.
-    pub(crate) fn holds(&self) -> Held {
+    /// Counts one more held lease until the guard is dropped or its lease is given back.
+    pub(crate) fn hold_lease(&self) -> HeldLease {
         self.0.held.fetch_add(1, Ordering::Relaxed);
-        Held { instance: self.clone(), is_counted: AtomicBool::new(true) }
+        HeldLease { instance: self.clone(), is_counted: AtomicBool::new(true) }
     }
 
-    /// How many leases it holds.
-    pub(crate) fn held(&self) -> usize {
+    /// The number of leases it holds.
+    pub(crate) fn leases_held(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    /// How many of the leases fall to each instance that runs.
-    fn share(&self) -> usize {
-        self.0.asked_for.load(Ordering::Relaxed).div_ceil(self.0.running.load(Ordering::Relaxed))
+    /// The number of leases that each running instance should hold.
+    fn fair_share(&self) -> usize {
+        self.0.wanted.load(Ordering::Relaxed).div_ceil(self.0.running.load(Ordering::Relaxed))
     }
 }
 
-/// A lease that this process would like to have.
+/// A lease that this process wants.
 #[derive(Debug)]
-pub(crate) struct Asking(Instance);
+pub(crate) struct WantedLease(Instance);
 
-impl Drop for Asking {
+impl Drop for WantedLease {
     fn drop(&mut self) {
-        self.0.0.asked_for.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.wanted.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A lease that this process holds.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldLease {
     instance: Instance,
     is_counted: AtomicBool,
 }
 
-impl Held {
-    /// Whether this one should go to an instance that has fewer. From then on it is not counted, so that no more are
-    /// given back than are too many.
-    pub(crate) fn is_too_many(&self) -> bool {
-        let share = self.instance.share();
+impl HeldLease {
+    /// True when this process holds more leases than its share, so that the caller has to give this one back. The lease is
+    /// not counted from then on: no more are given back than are too many.
+    pub(crate) fn give_back_if_too_many(&self) -> bool {
+        let share = self.instance.fair_share();
         let less = |held: usize| (held > share).then(|| held - 1);
         let is_too_many = self.instance.0.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
         if is_too_many {
@@ -201,12 +202,13 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLease {
     fn drop(&mut self) {
         self.instance.0.held.fetch_sub(usize::from(self.is_counted.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 }
 
+/// Ends a session of this service that holds an instance's lock.
 async fn end_session(db: &Db, session: i32) -> Result<(), Refusal> {
     use diesel_async::RunQueryDsl as _;
     db.read(move |conn| {
@@ -232,16 +234,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_holds_more_than_its_share_gives_back_what_is_too_much_and_no_more() {
+    fn an_instance_gives_back_what_is_above_its_share_and_no_more() {
         let instance = Instance::named("one");
-        let asks: Vec<_> = (0..5).map(|_| instance.asks()).collect();
-        let leases: Vec<_> = (0..5).map(|_| instance.holds()).collect();
-        assert!(!leases.iter().any(Held::is_too_many), "alone it keeps all");
+        let wanted: Vec<_> = (0..5).map(|_| instance.want_lease()).collect();
+        let leases: Vec<_> = (0..5).map(|_| instance.hold_lease()).collect();
+        assert!(!leases.iter().any(HeldLease::give_back_if_too_many), "alone it keeps all");
         instance.0.running.store(2, Ordering::Relaxed);
-        let given: Vec<_> = leases.iter().filter(|lease| lease.is_too_many()).collect();
-        assert_eq!((given.len(), instance.held()), (2, 3));
+        let given_back = leases.iter().filter(|lease| lease.give_back_if_too_many()).count();
+        assert_eq!((given_back, instance.leases_held()), (2, 3));
         drop(leases);
-        drop(asks);
-        assert_eq!((instance.held(), instance.share()), (0, 0));
+        drop(wanted);
+        assert_eq!((instance.leases_held(), instance.fair_share()), (0, 0));
     }
 }

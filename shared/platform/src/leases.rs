@@ -1,4 +1,4 @@
-//! Leases: who does a job that one process at a time should do. Correctness never hangs on them; they only save double work.
+//! Leases: which instance does a job that one should do at a time. They save double work; no job may rely on being alone.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::db::Prepare as _;
 use crate::db::functions::{add_interval, clock_timestamp};
@@ -19,17 +19,21 @@ use crate::{Db, Instance, Refusal, Stop};
 const DURATION_S: i32 = 10;
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(3);
-/// Shorter than the lease itself: a holder that cannot renew stops before another may start.
-const TRUST: Duration = Duration::from_secs(8);
-/// After giving a lease back: longer than anybody who wants it takes to ask.
-const OTHERS_FIRST: Duration = Duration::from_secs(5);
-/// A lease that nobody took when it was given back is kept for so long before it is offered again.
-const OFFERED_AGAIN: Duration = Duration::from_secs(600);
+/// A holder that could not renew for so long stops: shorter than the lease, so that it has stopped before another starts.
+const MAX_UNRENEWED: Duration = Duration::from_secs(8);
+/// How often a lease that another instance holds is asked for.
+const RETRY: Duration = Duration::from_secs(1);
+/// An instance asks later by this for each lease it holds, so that those with fewer come first.
+const DELAY_PER_HELD: Duration = Duration::from_millis(150);
+/// The pause after giving a lease back. In that time every other instance has asked for it.
+const PAUSE_AFTER_GIVING_BACK: Duration = Duration::from_secs(6);
+/// How long a lease is kept that came back because no other instance took it.
+const GIVE_BACK_AGAIN_AFTER: Duration = Duration::from_secs(600);
 
-/// A named job, and the instance that would do it.
+/// A named job, and the instance that asks for it.
 ///
-/// The holder is the instance's name, not its run: restarted after a crash it takes its own lease up again at once, with
-/// a new epoch. Instances share: whoever holds more than its part gives one back.
+/// The holder is the instance's name and not its run: restarted after a crash, it takes its own lease over at once, with a
+/// new epoch. An instance that holds more than its share of the leases gives one back.
 #[derive(Debug, Clone)]
 pub struct Lease {
     db: Db,
@@ -38,12 +42,78 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lease on job `name`, to be held by `holder`.
+    /// The lease on the job `name`, to be held by `holder`.
     #[must_use]
     pub fn new(db: Db, name: impl Into<String>, holder: Instance) -> Self {
         Self { db, name: name.into(), holder }
     }
 
+    /// Runs `job` whenever this process holds the lease, until `stop`. The signal that `job` gets is cancelled when the lease
+    /// is lost or given back, or at `stop`.
+    pub async fn run<F, Fut>(self, stop: Stop, job: F)
+    where
+        F: Fn(Stop) -> Fut,
+        Fut: Future<Output = ()>,
+    {
+        let _wanted = self.holder.want_lease();
+        stop.run_until_cancelled(self.holder.wait_for_name()).await;
+        let mut given_back_at: Option<Instant> = None;
+        while !stop.is_cancelled() {
+            let held = u32::try_from(self.holder.leases_held()).unwrap_or(u32::MAX).min(20);
+            if stop.run_until_cancelled(sleep(DELAY_PER_HELD * held)).await.is_none() {
+                return;
+            }
+            let mut pause = RETRY;
+            match self.acquire().await {
+                Ok(Some(epoch)) => {
+                    tracing::info!(lease = %self.name, epoch, "holding the {} lease", self.name);
+                    let held = stop.child_token();
+                    let may_give_back = given_back_at.is_none_or(|at| at.elapsed() > GIVE_BACK_AGAIN_AFTER);
+                    let (_, is_given_back) = tokio::join!(
+                        async {
+                            job(held.clone()).await;
+                            held.cancel();
+                        },
+                        self.renew(epoch, held.clone(), may_give_back),
+                    );
+                    // A failure costs others the rest of the lease's duration.
+                    let _ = self.set_until(epoch, 0).await;
+                    if is_given_back {
+                        tracing::info!(lease = %self.name, epoch, "gave the {} lease back", self.name);
+                        given_back_at = Some(Instant::now());
+                        pause = PAUSE_AFTER_GIVING_BACK;
+                    }
+                }
+                Ok(None) => {}
+                Err(e) => tracing::warn!(lease = %self.name, error = ?e, "cannot ask for the {} lease", self.name),
+            }
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
+    }
+
+    /// Renews until `held` is cancelled, and cancels it when the lease is lost or given back. True when it was given back.
+    async fn renew(&self, epoch: i64, held: Stop, may_give_back: bool) -> bool {
+        let counted = self.holder.hold_lease();
+        let mut trusted_until = Instant::now() + MAX_UNRENEWED;
+        while held.run_until_cancelled(sleep(RENEW)).await.is_some() {
+            if may_give_back && counted.give_back_if_too_many() {
+                held.cancel();
+                return true;
+            }
+            match self.set_until(epoch, DURATION_S).await {
+                Ok(true) => trusted_until = Instant::now() + MAX_UNRENEWED,
+                Ok(false) => {
+                    tracing::warn!(lease = %self.name, epoch, "lost the {} lease", self.name);
+                    held.cancel();
+                }
+                Err(_) if Instant::now() < trusted_until => {}
+                Err(_) => held.cancel(),
+            }
+        }
+        false
+    }
+
+    /// Takes the lease if it is free. Returns its new epoch.
     async fn acquire(&self) -> Result<Option<i64>, Refusal> {
         let (name, holder) = (self.name.clone(), self.holder.name().to_owned());
         self.db
@@ -78,7 +148,7 @@ impl Lease {
             .await
     }
 
-    /// Sets the end of the lease to `seconds` from now. False when another holder has it.
+    /// Sets the end of the lease to `seconds` from now. False when it has been taken over.
     async fn set_until(&self, epoch: i64, seconds: i32) -> Result<bool, Refusal> {
         let (name, holder) = (self.name.clone(), self.holder.name().to_owned());
         self.db
@@ -96,82 +166,5 @@ impl Lease {
                 .boxed()
             })
             .await
-    }
-
-    /// Does `job` whenever this process holds the lease, until `stop`. The job gets a signal of its own: lost, given back
-    /// or stopped.
-    pub async fn run<F, Fut>(self, stop: Stop, job: F)
-    where
-        F: Fn(Stop) -> Fut,
-        Fut: Future<Output = ()>,
-    {
-        let _asking = self.holder.asks();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = self.holder.has_name() => {}
-        }
-        let mut given_back = None;
-        while !stop.is_cancelled() {
-            // Whoever holds more asks later.
-            let held = u32::try_from(self.holder.held()).unwrap_or(u32::MAX).min(20);
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(Duration::from_millis(150) * held) => {}
-            }
-            match self.acquire().await {
-                Ok(Some(epoch)) => {
-                    tracing::info!(lease = %self.name, epoch, "holding the {} lease", self.name);
-                    let held = stop.child_token();
-                    let may_give_back = given_back.is_none_or(|at: Instant| at.elapsed() > OFFERED_AGAIN);
-                    let (_, is_given_back) = tokio::join!(
-                        async {
-                            job(held.clone()).await;
-                            held.cancel();
-                        },
-                        self.keep(epoch, held.clone(), may_give_back),
-                    );
-                    let _ = self.set_until(epoch, 0).await;
-                    if is_given_back {
-                        tracing::info!(lease = %self.name, epoch, "gave the {} lease back", self.name);
-                        given_back = Some(Instant::now());
-                        tokio::select! {
-                            () = stop.cancelled() => return,
-                            () = tokio::time::sleep(OTHERS_FIRST) => {}
-                        }
-                    }
-                }
-                Ok(None) => {}
-                Err(e) => tracing::warn!(lease = %self.name, error = ?e, "cannot ask for the {} lease", self.name),
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            }
-        }
-    }
-
-    /// Renews until `held` ends, or ends it: when the lease is lost, or given back (then true).
-    async fn keep(&self, epoch: i64, held: Stop, may_give_back: bool) -> bool {
-        let counted = self.holder.holds();
-        let mut trusted_until = Instant::now() + TRUST;
-        loop {
-            tokio::select! {
-                () = held.cancelled() => return false,
-                () = tokio::time::sleep(RENEW) => {}
-            }
-            if may_give_back && counted.is_too_many() {
-                held.cancel();
-                return true;
-            }
-            match self.set_until(epoch, DURATION_S).await {
-                Ok(true) => trusted_until = Instant::now() + TRUST,
-                Ok(false) => {
-                    tracing::warn!(lease = %self.name, epoch, "lost the {} lease", self.name);
-                    held.cancel();
-                }
-                Err(_) if Instant::now() < trusted_until => {}
-                Err(_) => held.cancel(),
-            }
-        }
     }
 }

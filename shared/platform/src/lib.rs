@@ -1,7 +1,8 @@
-//! What every Pannier service stands on: transactions, events, relay, consumers, timers, leases, HTTP manners.
+//! What all services share: transactions, the event log, relay, consumers, timers, leases, retention, and the conventions
+//! of their HTTP APIs.
 //!
-//! Nothing here knows an order, a ticket or a delivery. A service brings its tables, handlers and rules;
-//! this crate brings the shape in which they are written, announced, told and asked for.
+//! Nothing here knows an order, a ticket or a delivery. A service has its tables, handlers and rules; this crate has the ways
+//! in which they are stored, published, consumed and served.
 
 pub mod alarms;
 pub mod auth;

@@ -1,8 +1,8 @@
-//! JSON log lines on stdout: time, level, message, service, the span's `trace_id` and ids.
+//! JSON log lines on stdout: time, level, message, fields, and the fields of the current span such as `trace_id`.
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging for this process. `RUST_LOG` overrides the level (default `info`).
+/// Starts logging. `RUST_LOG` overrides the level (default `info`). A second call does nothing.
 pub fn start() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,lapin=warn,actix_server=warn,amq_protocol=warn"));

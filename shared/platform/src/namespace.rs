@@ -1,4 +1,4 @@
-//! The one word that keeps two platforms on the same servers apart.
+//! The prefix by which two platforms share the same servers.
 
 /// Prefix of exchanges, queues and Redis keys: 1 to 40 of `a-z`, `0-9`, `_` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
@@ -15,13 +15,13 @@ impl TryFrom<String> for Namespace {
 }
 
 impl Namespace {
-    /// `name` under this namespace.
+    /// `{namespace}.{name}`.
     #[must_use]
     pub fn of(&self, name: &str) -> String {
         format!("{}.{name}", self.0)
     }
 
-    /// The word itself.
+    /// Without a name after it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

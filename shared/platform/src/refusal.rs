@@ -1,72 +1,72 @@
-//! Why a command did not happen. Inside a service this is all that can go wrong; `http::problem` says it to the caller.
+//! The error type of commands and stores. `http::problem` turns it into an answer.
 
 use pannier_contracts::{IllegalTransition, Version};
 
-/// Why nothing was written.
+/// Why a command did not happen. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such thing, or it is not the caller's: the same answer, so that ids cannot be probed.
+    /// It does not exist, or is not the caller's. Both are one answer, so that ids cannot be probed.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    /// Not in this state.
+    /// Not possible in the present state.
     #[error("{detail}")]
     Illegal {
-        /// A word for programs: `illegal_transition`, `order_cancelled`, `offer_expired`.
+        /// For programs: `illegal_transition`, `order_cancelled`, `offer_expired`.
         code: &'static str,
-        /// A sentence for people.
+        /// For people.
         detail: String,
-        /// The state it is in.
+        /// The present state.
         state: String,
-        /// What could be done instead.
+        /// The actions that are possible.
         allowed: Vec<String>,
     },
-    /// The caller decided on an old version.
+    /// The caller's `If-Match` is not the current version.
     #[error("it has changed since: it is at version {current} now")]
     Stale {
-        /// The version it is at.
+        /// The current version.
         current: Version,
     },
-    /// A concurrent update committed between our load and our update. Callers reload and decide again.
+    /// A concurrent update committed between load and update. Load and decide again.
     #[error("it changed in this moment")]
     Conflict,
-    /// The request is well-formed, and cannot be done.
+    /// The request is well-formed and cannot be fulfilled.
     #[error("{detail}")]
     Invalid {
-        /// A word for programs: `outside_zone`.
+        /// For programs: `outside_zone`.
         code: &'static str,
-        /// A sentence for people.
+        /// For people.
         detail: String,
-        /// Which field of the body, as a JSON pointer, if one.
+        /// JSON pointer to the field of the body, if it is one field.
         pointer: Option<String>,
     },
-    /// A dependency is away; the same call may work in a moment.
+    /// A dependency does not answer. The same call may work later.
     #[error("{what} is away")]
     Away {
-        /// Which dependency.
+        /// The dependency: `the database`.
         what: &'static str,
-        /// A word for programs.
+        /// For programs: `database_away`.
         code: &'static str,
-        /// What it said.
+        /// Its error.
         #[source]
         source: anyhow::Error,
     },
-    /// Our fault.
+    /// An error in our code or data.
     #[error("internal error")]
     Bug(#[source] anyhow::Error),
 }
 
 impl Refusal {
-    /// A 422 with a word and a sentence.
+    /// [`Refusal::Invalid`] that concerns no single field.
     pub fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Invalid { code, detail: detail.into(), pointer: None }
     }
 
-    /// A 409 with what would have been possible.
+    /// [`Refusal::Illegal`] with the actions that are possible.
     pub fn illegal(e: &IllegalTransition, allowed: Vec<String>) -> Self {
         Self::Illegal { code: "illegal_transition", detail: e.to_string(), state: e.from.clone(), allowed }
     }
 
-    /// Decided by the caller's request alone: the same request gets the same answer for ever, so it is stored.
+    /// Whether the answer is stored with the idempotency key, so that a repeated request gets the same.
     #[must_use]
     pub fn is_deterministic(&self) -> bool {
         matches!(self, Self::Illegal { .. } | Self::Invalid { .. })

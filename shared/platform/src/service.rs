@@ -1,4 +1,4 @@
-//! What every service process is made of, so that a service's `app.rs` says only what is its own.
+//! What every service process consists of. A service's `app.rs` adds its own parts.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -17,50 +17,50 @@ use crate::relay::Relay;
 use crate::retention::{self, RetentionPeriods, RetentionRules};
 use crate::{Db, Instance, Namespace, Stop, Tasks, consumer, dead_letters};
 
-/// Settings that every service has; flattened into its own. Secrets print as `[REDACTED]`.
+/// Settings that every service has, flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
-    /// Where to listen: `127.0.0.1:0` takes a free port.
+    /// The address to listen on. Port 0 takes a free one.
     pub http_bind: String,
     /// Threads that serve HTTP.
     pub http_workers: usize,
-    /// `postgres://…`: the service's own login role.
+    /// `postgres://…`, with the service's own login role.
     pub database_url: SecretString,
-    /// Connections to it at most.
+    /// The most connections to the database.
     pub pool_size: usize,
     /// `amqp://…`.
     pub amqp_url: SecretString,
-    /// The instance's name, unique among those of this service that run. Empty: the machine's name and the port.
+    /// The instance's name, unique among the running instances of the service. Empty: host name and port.
     #[serde(default)]
     pub instance: String,
-    /// Days that what has happened is kept: events, rounds, what was applied, late events, settled dead letters.
+    /// [`RetentionPeriods::history`] in days, 7 to 3,650.
     pub keep_days: u64,
-    /// Hours that answers are kept for requests that come again; quotes, too.
+    /// [`RetentionPeriods::answers`] in hours, 24 to 720.
     pub keep_answers_hours: u64,
-    /// Prefix of everything shared.
+    /// Prefix of exchanges, queues and Redis keys.
     pub namespace: Namespace,
-    /// File or URL of the keys that tokens are checked with.
+    /// File or `http://` URL of the JWKS that tokens are checked with.
     pub auth_jwks: String,
 }
 
-/// A service before it runs: connected to nothing yet, listening already.
+/// A service process before it runs. It has bound its port and connected to nothing.
 #[derive(Debug)]
 pub struct Service {
-    /// This process, which leases are held by.
+    /// This process; leases are held in its name.
     pub instance: Instance,
-    /// The database.
+    /// The service's database.
     pub db: Db,
-    /// The broker.
+    /// The broker, under the platform's namespace.
     pub broker: Broker,
-    /// The event log.
+    /// The event log of the database.
     pub log: EventLog,
-    /// The signal to stop.
+    /// Stops the process.
     pub stop: Stop,
-    /// The long-lived tasks.
+    /// The long-lived tasks of the process.
     pub tasks: Tasks,
-    /// What it forgets beside what every service does.
+    /// What is deleted by age beside what every service deletes. Set it before [`Self::run`].
     pub retention_rules: RetentionRules,
-    /// How long things are kept.
+    /// How old rows have to be before they are deleted.
     pub periods: RetentionPeriods,
     verifier: Verifier,
     listener: TcpListener,
@@ -69,10 +69,10 @@ pub struct Service {
 }
 
 impl Service {
-    /// Binds the port and prepares the rest.
+    /// Binds the port and creates the parts.
     ///
     /// # Errors
-    /// When the port is taken, or a setting is of no use; the message names it.
+    /// When the port is taken, the JWKS cannot be read, or a setting is invalid; the error names it.
     pub async fn build(settings: &Settings, stop: Stop) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(&settings.http_bind)
             .with_context(|| format!("cannot listen on {}", settings.http_bind))?;
@@ -105,15 +105,15 @@ impl Service {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     ///
     /// # Errors
-    /// When the socket is gone.
+    /// When the operating system does not know it.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Consumes news of one foreign aggregate while the service runs.
+    /// Consumes one queue while the process runs.
     pub fn consume<H: consumer::Handler>(&self, handler: H) {
         self.tasks.essential(
             H::QUEUE,
@@ -121,7 +121,8 @@ impl Service {
         );
     }
 
-    /// Publishes into `exchange`, collects `consumer`'s dead letters, serves HTTP; until `stop`, then all ends within ten seconds.
+    /// Runs the parts until `stop`, then ends within ten seconds. `exchange` is where the relay publishes, `consumer` the first
+    /// part of the names of the service's queues, `routes` its HTTP endpoints.
     ///
     /// # Errors
     /// When the HTTP server cannot start, or another process runs under this instance's name.
@@ -135,8 +136,8 @@ impl Service {
         self.tasks.essential("instance", {
             let (instance, url, stop) = (instance.clone(), self.database_url, stop.clone());
             async move {
-                if let Err(e) = instance.keep(url.expose_secret(), stop).await {
-                    tracing::error!(error = format!("{e:#}"), "the instance has no name");
+                if let Err(e) = instance.hold_name(url.expose_secret(), stop).await {
+                    tracing::error!(error = format!("{e:#}"), "the instance cannot take its name");
                 }
             }
         });
@@ -166,7 +167,7 @@ impl Service {
         .await?;
         self.tasks.finish(Duration::from_secs(4)).await;
         anyhow::ensure!(
-            !instance.is_refused(),
+            !instance.is_duplicate(),
             "another process runs as instance '{}' on this database: give each a name of its own (setting `instance`)",
             instance.name()
         );
@@ -174,7 +175,7 @@ impl Service {
     }
 }
 
-/// The machine's name: a pod's in a cluster.
+/// The host name; in Kubernetes the pod's.
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

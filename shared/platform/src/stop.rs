@@ -1,4 +1,4 @@
-//! How a process ends: everybody is told, everybody is waited for.
+//! How a process ends: one signal to all long-lived tasks, then waiting for them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// The signal to stop. Cloned into every long-lived task; cancelled once.
+/// The signal to stop. Every long-lived task has a clone.
 pub type Stop = CancellationToken;
 
-/// The long-lived tasks of a process. If an essential one ends early, the process stops and says which.
+/// The long-lived tasks of a process. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
@@ -17,7 +17,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Tasks that end with `stop`.
+    /// No tasks yet; `stop` ends them.
     #[must_use]
     pub fn new(stop: Stop) -> Self {
         Self { tracker: TaskTracker::new(), stop }
@@ -29,11 +29,11 @@ impl Tasks {
         &self.stop
     }
 
-    /// Runs an essential task: it must go on until it is told to stop.
+    /// Spawns a task that has to run until `stop`. If it ends or panics earlier, that is logged and the process stops.
     pub fn essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tracker.spawn(async move {
-            // Spawned again, so that a panic is seen here and takes the process down instead of the task alone.
+            // In a task of its own, so that a panic can be seen here.
             let outcome = tokio::spawn(task).await;
             if !stop.is_cancelled() {
                 tracing::error!(
@@ -46,16 +46,16 @@ impl Tasks {
         });
     }
 
-    /// Waits for all of them, at most `patience`.
+    /// Waits until all have ended, at most `patience`.
     pub async fn finish(self, patience: Duration) {
         self.tracker.close();
         if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
-            tracing::warn!(left = self.tracker.len(), "tasks still running after {patience:?}; leaving them");
+            tracing::warn!(left = self.tracker.len(), "tasks still running after {patience:?} are aborted");
         }
     }
 }
 
-/// Resolves on SIGTERM or Ctrl-C.
+/// Resolves when the process gets SIGTERM or Ctrl-C.
 pub async fn shutdown_requested() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {

@@ -1,5 +1,5 @@
-//! Time as rows: a timer is set in the transaction that makes it necessary, and fires as a guarded transition,
-//! so that firing late or twice is harmless.
+//! Timers: rows with a due time, set in the transaction that needs them. A timer fires as a guarded transaction, so firing
+//! late or twice does no harm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +19,24 @@ use crate::db::{self, FireAt, NewTimer, Prepare as _, TimerKey, Wakeup};
 use crate::schema::timers;
 use crate::{Cause, Conn, Db, Refusal, Stop};
 
-/// How often timers are looked for that another process has set.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often due timers are looked for: another process may have set some.
+const POLL: Duration = Duration::from_secs(1);
+/// The most that are claimed at once.
 const BATCH: i64 = 100;
 
 /// A timer that is due.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct Due {
-    /// What it belongs to: `order`.
+    /// `order`.
     #[diesel(sql_type = Text)]
     pub aggregate: String,
-    /// Which one.
+    /// The aggregate's id.
     #[diesel(sql_type = SqlUuid)]
     pub aggregate_id: Uuid,
     /// What it is for: `acceptance`.
     #[diesel(sql_type = Text)]
     pub kind: String,
-    /// When it was to fire. Unchanged when it has fired, it is deleted.
+    /// When it was due. If it is still the same after the timer has fired, the timer is deleted.
     #[diesel(sql_type = Timestamptz)]
     pub fire_at: DateTime<Utc>,
     /// How often it has failed.
@@ -43,20 +44,21 @@ pub struct Due {
     pub attempts: i32,
 }
 
-/// What a service does when its timers fire.
+/// What a service implements to fire its timers.
 #[async_trait]
 pub trait OnTimer: Send + Sync + 'static {
-    /// Does what is due, if it is still due: the transaction also removes the timer, unless it was set anew.
+    /// Does what is due, after checking that it still has to be done. The same transaction deletes the timer, unless it was
+    /// set to another time.
     ///
     /// # Errors
-    /// `Conflict`: reload and decide again. Anything else: it stays, with its error, and is tried later.
+    /// [`Refusal::Conflict`]: it is called again. Anything else: the timer stays with the error, and fires again later.
     async fn fire(&self, conn: &mut Conn, cause: &Cause, due: &Due) -> Result<(), Refusal>;
 }
 
-/// Sets a timer, or moves it; the row is written at the end of the transaction.
+/// Sets or moves a timer with the transaction.
 ///
 /// # Errors
-/// Outside a transaction, what the database refuses.
+/// Only outside a transaction: [`Refusal::Away`] or [`Refusal::Bug`] from the database.
 pub async fn set(
     conn: &mut Conn,
     aggregate: &str,
@@ -67,7 +69,7 @@ pub async fn set(
     change(conn, aggregate, id, kind, FireAt::At(fire_at)).await
 }
 
-/// [`set`], counted from the database's clock.
+/// [`set`] to so long after the database's time when the transaction ends.
 ///
 /// # Errors
 /// As [`set`].
@@ -80,7 +82,7 @@ async fn change(conn: &mut Conn, aggregate: &str, id: Uuid, kind: &str, fire_at:
     db::change_timer(conn, key, Some(NewTimer { aggregate: aggregate.to_owned(), fire_at })).await
 }
 
-/// Removes timers at the end of the transaction; the ones that are not there are no failure.
+/// Removes timers with the transaction. Those that do not exist are ignored.
 ///
 /// # Errors
 /// As [`set`].
@@ -91,11 +93,11 @@ pub async fn clear(conn: &mut Conn, id: Uuid, kinds: &[&str]) -> Result<(), Refu
     Ok(())
 }
 
-/// The database's clock: the one that judges expiry. To within some milliseconds it is known without asking, as long as
-/// the event log is looked at.
+/// The database's time, by which every expiry is decided. While the event log is read it is known to within some
+/// milliseconds, and this costs no statement.
 ///
 /// # Errors
-/// What the database says.
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
 pub async fn now(conn: &mut Conn) -> Result<DateTime<Utc>, Refusal> {
     if let Some(now) = db::known_time() {
         return Ok(now);
@@ -105,18 +107,18 @@ pub async fn now(conn: &mut Conn) -> Result<DateTime<Utc>, Refusal> {
 
 /// Fires due timers until `stop`. Any number of processes may do so at once.
 ///
-/// Sleeps until the next timer is due, as far as is known: one that is set meanwhile and due soon wakes it ([`Wakeup::Timers`]),
-/// others are seen by the look at the end of `LOOK`. `nudge` makes it look at once.
+/// Looks when the next known timer is due, when a commit sets one that is due soon ([`Wakeup::Timers`]), when `nudge` is
+/// notified, and at least once a second.
 pub async fn run(db: Db, on: Arc<impl OnTimer>, nudge: Arc<Notify>, stop: Stop) {
     let soon = db.wakeup(Wakeup::Timers);
     loop {
         let woken = nudge.notified();
         let wait = match fire_due(&db, &on).await {
             Ok(Fired { count, .. }) if count == BATCH as usize => continue,
-            Ok(fired) => fired.next_in.min(LOOK),
+            Ok(fired) => fired.next_in.min(POLL),
             Err(refusal) => {
                 tracing::warn!(error = ?refusal, "timers cannot be read; trying again");
-                LOOK
+                POLL
             }
         };
         tokio::select! {
@@ -128,26 +130,26 @@ pub async fn run(db: Db, on: Arc<impl OnTimer>, nudge: Arc<Notify>, stop: Stop) 
     }
 }
 
-/// What one look at the timers did.
+/// What [`fire_due`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fired {
-    /// So many were due.
+    /// How many timers were due.
     pub count: usize,
-    /// After so long the next one is.
+    /// How long until the next one is due.
     pub next_in: Duration,
 }
 
-/// Fires what is due now.
+/// Fires the timers that are due, at most [`BATCH`].
 ///
 /// # Errors
-/// When the due timers cannot be read. A timer's own failure is kept with the timer.
+/// [`Refusal::Away`] or [`Refusal::Bug`] when the due timers cannot be read. A timer's own error is stored with it.
 pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<Fired, Refusal> {
     let (next_in, is_due) = db.read(|conn| next_due(conn).boxed()).await?;
     if !is_due {
         return Ok(Fired { count: 0, next_in });
     }
-    // Claimed in one statement and fired in other transactions: a timer's row is never locked while its aggregate's is
-    // waited for.
+    // Claimed in one statement and fired in transactions of their own, so that no timer's row is locked while a transaction
+    // waits for its aggregate's.
     let due = db
         .read(|conn| {
             async move {
@@ -176,7 +178,7 @@ pub async fn fire_due(db: &Db, on: &Arc<impl OnTimer>) -> Result<Fired, Refusal>
     Ok(Fired { count, next_in: Duration::ZERO })
 }
 
-/// When the next timer is due that nobody has claimed: usually the first row of an index.
+/// How long until the next unclaimed timer is due, and whether it is due now.
 async fn next_due(conn: &mut Conn) -> Result<(Duration, bool), Refusal> {
     let next: Option<(DateTime<Utc>, DateTime<Utc>)> = timers::table
         .filter(timers::claimed_until.is_null().or(timers::claimed_until.lt(statement_timestamp().nullable())))
@@ -185,7 +187,7 @@ async fn next_due(conn: &mut Conn) -> Result<(Duration, bool), Refusal> {
         .first(conn)
         .await
         .optional()?;
-    let Some((fire_at, now)) = next else { return Ok((LOOK, false)) };
+    let Some((fire_at, now)) = next else { return Ok((POLL, false)) };
     Ok(((fire_at - now).to_std().unwrap_or_default(), fire_at <= now))
 }
 
@@ -231,7 +233,7 @@ async fn fire(db: &Db, on: &Arc<impl OnTimer>, due: Due) {
         })
         .await;
     if let Err(refusal) = kept {
-        // Its claim runs out in 30 s, then it is tried again anyway.
-        tracing::warn!(error = ?refusal, "could not note why a timer failed");
+        // It fires again when its claim ends, after 30 s.
+        tracing::warn!(error = ?refusal, "a timer's error could not be stored");
     }
 }

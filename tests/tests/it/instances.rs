@@ -18,7 +18,7 @@ impl Process {
     fn start(db: &TestDb, name: &str) -> Self {
         let (instance, stop) = (Instance::named(name), Stop::new());
         let (keeping, url, stopped) = (instance.clone(), db.urls.order.clone(), stop.clone());
-        let named = tokio::spawn(async move { keeping.keep(&url, stopped).await });
+        let named = tokio::spawn(async move { keeping.hold_name(&url, stopped).await });
         Self { instance, stop, named }
     }
 
@@ -43,13 +43,13 @@ async fn a_name_belongs_to_one_process_and_is_free_as_soon_as_that_is_gone() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let first = Process::start(&db, "order-1");
-    first.instance.has_name().await;
+    first.instance.wait_for_name().await;
     let second = Process::start(&db, "order-1");
     second.named.await.unwrap().unwrap();
-    assert!(second.instance.is_refused(), "somebody else runs under that name");
+    assert!(second.instance.is_duplicate(), "somebody else runs under that name");
     // The same name at another service, and another name at this one, disturb nobody.
     let other = Process::start(&db, "order-2");
-    other.instance.has_name().await;
+    other.instance.wait_for_name().await;
 
     // Its sessions are cut: it takes its name again.
     let cut = "SELECT count(pg_terminate_backend(pid)) AS n FROM pg_locks WHERE locktype = 'advisory' AND database =
@@ -57,13 +57,13 @@ async fn a_name_belongs_to_one_process_and_is_free_as_soon_as_that_is_gone() {
     assert_eq!(db.count(cut).await, 2);
     let locks = cut.replace("pg_terminate_backend(pid)", "*");
     eventually("both have their names again", || async { (db.count(&locks).await == 2).then_some(()) }).await;
-    assert!(!first.instance.is_refused());
+    assert!(!first.instance.is_duplicate());
 
     // Killed, without a word: its successor does not wait for anything.
     first.named.abort();
     let third = Process::start(&db, "order-1");
-    third.instance.has_name().await;
-    assert!(!third.instance.is_refused());
+    third.instance.wait_for_name().await;
+    assert!(!third.instance.is_duplicate());
     third.stop.cancel();
     other.stop.cancel();
     db.remove(&servers).await;

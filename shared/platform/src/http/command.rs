@@ -1,4 +1,4 @@
-//! A request that moves something: a typed body, an idempotency key, maybe the version that the caller saw.
+//! Requests that change something: a typed body, an idempotency key, and maybe the version that the caller saw.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,16 +19,16 @@ use crate::cause::Trace;
 use crate::idempotency::{self, Answer, Claim};
 use crate::{Cause, Conn, Db, Refusal};
 
-/// A command as it arrives. `T` is its body; an empty body reads as `{}`.
+/// A command as it is received. `T` is its body; an empty body is read as `{}`.
 #[derive(Debug, Clone)]
 pub struct Command<T> {
-    /// What is asked.
+    /// The parsed body.
     pub body: T,
-    /// Who and in which trace.
+    /// The caller, in the request's trace.
     pub cause: Cause,
-    /// The key and what it covers.
+    /// The idempotency key. A PUT without one gets a random one, as it is idempotent by itself.
     pub claim: Claim,
-    /// `If-Match`: the version that the caller saw.
+    /// The version in `If-Match`.
     pub if_match: Option<Version>,
 }
 
@@ -50,7 +50,6 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
                         "an Idempotency-Key has 8 to 255 visible characters",
                     ));
                 }
-                // A PUT is idempotent by itself.
                 None if is_put => uuid::Uuid::now_v7().to_string(),
                 None => {
                     return Err(Problem::bad_request(
@@ -59,7 +58,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
                     ));
                 }
             };
-            let bytes = bytes.await.map_err(|e| body_problem(&e))?;
+            let bytes = bytes.await.map_err(|e| unreadable_body(&e))?;
             let body = parse(&bytes)?;
             let claim = Claim {
                 principal: token.principal(),
@@ -74,12 +73,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Command<T> {
-    /// Runs the command once per key and answers 200 with what it returns.
-    ///
-    /// With `If-Match`, losing a race is the caller's to look at (412); without, it is decided again.
+    /// Runs the command once per key and answers 200 with what `body` returns. When a concurrent update won it is run again,
+    /// or with `If-Match` answered with 412.
     ///
     /// # Errors
-    /// As a problem.
+    /// The refusal of `body`, 409 `in_flight`, or 422 `idempotency_key_reused`.
     pub async fn once<R, F>(self, db: &Db, body: F) -> Result<HttpResponse, Problem>
     where
         R: Serialize,
@@ -88,10 +86,10 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
         self.once_with(StatusCode::OK, db, body).await
     }
 
-    /// [`Self::once`], answering with another status: 201 for something made.
+    /// [`Self::once`] with another status than 200.
     ///
     /// # Errors
-    /// As a problem.
+    /// As [`Self::once`].
     pub async fn once_with<R, F>(self, status: StatusCode, db: &Db, body: F) -> Result<HttpResponse, Problem>
     where
         R: Serialize,
@@ -101,10 +99,10 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
         Ok(respond(&answer))
     }
 
-    /// [`Self::once_with`], for callers that have something to do between the commit and the answer.
+    /// [`Self::once_with`] for callers that do something between the commit and the answer.
     ///
     /// # Errors
-    /// As a problem.
+    /// As [`Self::once`].
     pub async fn answer<R, F>(self, status: StatusCode, db: &Db, body: F) -> Result<Answer, Problem>
     where
         R: Serialize,
@@ -119,16 +117,16 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
         });
         let mut answer = idempotency::once(db, claim, run, Problem::stored, reload).await?;
         if answer.status >= 400 {
-            // A stored problem carries the trace of who asks now.
+            // The trace of this request, not of the one that stored the answer.
             answer.body["trace_id"] = trace.trace_id().into();
         }
         Ok(answer)
     }
 
-    /// The version that the caller saw, for writes that require it.
+    /// The version in `If-Match`, for commands that require it.
     ///
     /// # Errors
-    /// 428 without `If-Match`.
+    /// 428 `if_match_missing`.
     pub fn version_seen(&self) -> Result<Version, Problem> {
         self.if_match.ok_or_else(|| {
             Problem::new(
@@ -140,7 +138,7 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
     }
 }
 
-/// Writes a stored or fresh answer.
+/// The response of an answer: with `Idempotency-Replayed` if it was stored, and an `ETag` if its body has a version.
 #[must_use]
 pub fn respond(answer: &Answer) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -159,7 +157,7 @@ pub fn respond(answer: &Answer) -> HttpResponse {
     }
 }
 
-/// The trace that the server's middleware began or continued for this request.
+/// `actor` in the trace of this request.
 #[must_use]
 pub fn cause_of(request: &HttpRequest, actor: String) -> Cause {
     let trace = request.extensions().get::<Trace>().cloned().unwrap_or_else(Trace::begin);
@@ -179,8 +177,8 @@ fn if_match(request: &HttpRequest) -> Result<Option<Version>, Problem> {
         .map_err(|_| Problem::bad_request("if_match_invalid", "If-Match is the version that you saw: a number"))
 }
 
-/// Reads a JSON body; an empty one is `{}`. A field that the type does not have is refused here, and not by the types that
-/// events have, too: readers of events ignore what they do not know.
+/// Parses a JSON body; an empty one is `{}`. Unknown fields are refused here and not by the types, which events share: readers
+/// of events ignore unknown fields.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -188,23 +186,21 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let body = serde_ignored::deserialize(&mut json, |path| {
         unknown.get_or_insert_with(|| path.to_string());
     });
-    let body = body.and_then(|body| json.end().map(|()| body)).map_err(|e| body_not_as_wanted(&e))?;
+    let body = body.and_then(|body| json.end().map(|()| body)).map_err(|e| invalid_body(&e))?;
     match unknown {
         None => Ok(body),
         Some(path) => Err(Problem::bad_request("body_invalid", format!("the body: unknown field `{path}`"))),
     }
 }
 
-/// What a body that cannot be read as what was asked for means.
-#[must_use]
-pub fn body_not_as_wanted(e: &serde_json::Error) -> Problem {
+/// The problem of a body that is not the expected JSON.
+pub(super) fn invalid_body(e: &serde_json::Error) -> Problem {
     let code = if e.is_data() { "body_invalid" } else { "body_not_json" };
     Problem::bad_request(code, format!("the body: {e}"))
 }
 
-/// What an unreadable body means.
-#[must_use]
-pub fn body_problem(e: &actix_web::Error) -> Problem {
+/// The problem of a body that could not be received.
+pub(super) fn unreadable_body(e: &actix_web::Error) -> Problem {
     let status = e.as_response_error().status_code();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::new(status, "body_too_large", "a body has at most 64 KB");

@@ -1,4 +1,4 @@
-//! `/livez`: the process runs. `/readyz?verbose`: it can do its work.
+//! `/livez`: the process runs. `/readyz`: it can answer requests; with `?verbose` it shows each check.
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -6,18 +6,18 @@ use serde_json::json;
 use crate::broker::Broker;
 use crate::{Db, Stop};
 
-/// What readiness looks at. Redis and other soft dependencies are shown by their service, and do not make it unready.
+/// What readiness depends on.
 #[derive(Clone)]
 pub struct Health {
-    /// The database: without it nothing can be promised.
+    /// Required.
     pub db: Db,
-    /// The broker: shown, but not required. Orders are taken while it is away; the outbox grows.
+    /// Shown, but not required: orders are accepted without it, and their events wait in the log.
     pub broker: Broker,
-    /// Stopping: no longer ready.
+    /// Not ready once it is cancelled.
     pub stop: Stop,
 }
 
-/// Adds both routes.
+/// Adds `/livez` and `/readyz`.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::resource("/livez").route(web::get().to(|| async { HttpResponse::Ok().json(json!({"status": "live"})) })),

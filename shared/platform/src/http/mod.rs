@@ -1,4 +1,4 @@
-//! HTTP manners that all endpoints share: who asks, once per key, problems that say what to do, pages, streams.
+//! The conventions of all HTTP endpoints: principals, idempotent commands, problems, pages, streams.
 
 pub mod command;
 pub mod feed;

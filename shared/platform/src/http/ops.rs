@@ -1,4 +1,4 @@
-//! What operations can ask of every service, in the same words: stuck work, dead letters, the outbox.
+//! The operations endpoints that every service has: stuck work, dead letters, the outbox.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use crate::retention::RetentionPeriods;
 use crate::schema::{events, set_aside};
 use crate::{Db, Refusal};
 
-/// Adds `/v1/ops/{stuck, dead-letters, outbox}`. Needs `Data<Db>` and `Data<Broker>`.
+/// Adds `/v1/ops/{stuck, dead-letters, outbox}`. Needs `Data` of [`Db`], [`Broker`], [`Blocked`] and [`RetentionPeriods`].
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/v1/ops/stuck").route(web::get().to(stuck)))
@@ -45,7 +45,7 @@ struct Stuck {
     detail: String,
 }
 
-/// Empty, or somebody has been told: open alarms, timers that should have fired, events that do not leave, dead letters.
+/// Open alarms, overdue timers, unpublished events, open dead letters; the newest 500.
 async fn stuck(_who: Ops, db: Data<Db>) -> Result<Json<Page<Stuck>>, Problem> {
     let data = db
         .read(|conn| {
@@ -81,10 +81,10 @@ async fn stuck(_who: Ops, db: Data<Db>) -> Result<Json<Page<Stuck>>, Problem> {
 }
 
 #[derive(Debug, Serialize)]
-struct ShownLetter {
+struct ListedLetter {
     #[serde(flatten)]
     letter: DeadLetter,
-    /// Newer news was applied since: a replay would be dropped.
+    /// A replay would be dropped: this version or a newer one was applied.
     obsolete: bool,
 }
 
@@ -92,7 +92,7 @@ async fn list_dead_letters(
     _who: Ops,
     db: Data<Db>,
     page: Query<PageQuery>,
-) -> Result<Json<Page<ShownLetter>>, Problem> {
+) -> Result<Json<Page<ListedLetter>>, Problem> {
     let (limit, after) = (page.limit()?, page.after()?);
     let letters = db
         .read(move |conn| {
@@ -100,7 +100,7 @@ async fn list_dead_letters(
                 let mut shown = Vec::new();
                 for letter in dead_letters::open(conn, after, limit + 1).await? {
                     let obsolete = dead_letters::is_obsolete(conn, &letter).await?;
-                    shown.push(ShownLetter { letter, obsolete });
+                    shown.push(ListedLetter { letter, obsolete });
                 }
                 Ok(shown)
             }
@@ -112,7 +112,7 @@ async fn list_dead_letters(
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct EmptyBody {}
 
 async fn replay(
     _who: Ops,
@@ -121,7 +121,7 @@ async fn replay(
     periods: Data<RetentionPeriods>,
     id: Path<Uuid>,
     query: Query<HashMap<String, String>>,
-    _key: Command<Nothing>,
+    _key: Command<EmptyBody>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let dry_run = query.get("dry_run").is_some_and(|v| v != "false");
     let outcome = dead_letters::replay(&db, &broker, **periods, id.into_inner(), dry_run).await?;
@@ -130,19 +130,20 @@ async fn replay(
 
 #[derive(Debug, Serialize)]
 struct Outbox {
-    /// Committed and not known to be published, set aside included.
+    /// Events that are committed and not known to be published, including those set aside.
     unpublished: i64,
     oldest_unpublished_at: Option<DateTime<Utc>>,
-    /// The newest event's number.
+    /// The newest event's `seq`.
     last_position: i64,
-    /// The broker has an alarm and takes nothing at the moment.
+    /// The broker has an alarm and accepts no messages.
     blocked: bool,
-    set_aside: Vec<Aside>,
+    /// The oldest 20 events that the broker refused.
+    set_aside: Vec<SetAsideEvent>,
 }
 
 #[derive(Debug, Serialize, Queryable, Selectable)]
 #[diesel(table_name = set_aside)]
-struct Aside {
+struct SetAsideEvent {
     #[diesel(select_expression = events::event_id)]
     event_id: Uuid,
     #[serde(rename = "type")]
@@ -160,11 +161,11 @@ async fn outbox(_who: Ops, db: Data<Db>, blocked: Data<Blocked>) -> Result<Json<
         .read(move |conn| {
             async move {
                 let backlog = relay::backlog(conn, topology::subscribed_patterns()).await?;
-                let oldest: Vec<(Aside, i64)> = set_aside::table
+                let oldest: Vec<(SetAsideEvent, i64)> = set_aside::table
                     .inner_join(events::table.on(events::seq.eq(set_aside::seq)))
                     .order(set_aside::seq)
                     .limit(20)
-                    .select((Aside::as_select(), count_star().over()))
+                    .select((SetAsideEvent::as_select(), count_star().over()))
                     .load(conn)
                     .await?;
                 let last: Option<i64> = events::table.select(diesel::dsl::max(events::seq)).get_result(conn).await?;

@@ -1,4 +1,4 @@
-//! Lists: a page and an opaque cursor to the next.
+//! Pages of a list, with an opaque cursor to the next one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Problem;
 
-/// `?limit=&cursor=`.
+/// The query parameters `limit` and `cursor`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct PageQuery {
     limit: Option<i64>,
@@ -15,10 +15,10 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    /// 1 to 100, 50 if not said.
+    /// 1 to 100; 50 by default.
     ///
     /// # Errors
-    /// 400 outside of that.
+    /// 400 `limit_invalid`.
     pub fn limit(&self) -> Result<i64, Problem> {
         match self.limit.unwrap_or(50) {
             n @ 1..=100 => Ok(n),
@@ -26,10 +26,10 @@ impl PageQuery {
         }
     }
 
-    /// The id that the last page ended with.
+    /// The id of the last record on the page before.
     ///
     /// # Errors
-    /// 400 when it is none of ours.
+    /// 400 `cursor_invalid`.
     pub fn after(&self) -> Result<Option<Uuid>, Problem> {
         let Some(text) = &self.cursor else { return Ok(None) };
         URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok()).map(Some).ok_or_else(|| {
@@ -41,14 +41,14 @@ impl PageQuery {
 /// One page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// The records.
+    /// The records, in the order of the list.
     pub data: Vec<T>,
-    /// Where the next page begins; `null` on the last.
+    /// The cursor of the next page; `null` on the last one.
     pub next_cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// A page of `rows`, which were read with one more than `limit`, so that we know whether there are more.
+    /// The page of `rows`, which have to be read with a limit of `limit + 1`: the last one shows that there is a next page.
     pub fn of(mut rows: Vec<T>, limit: i64, id: impl Fn(&T) -> Uuid) -> Self {
         let limit = usize::try_from(limit).unwrap_or(100);
         let more = rows.len() > limit;
@@ -57,7 +57,7 @@ impl<T> Page<T> {
         Self { data: rows, next_cursor }
     }
 
-    /// The same page of other records.
+    /// Converts each record.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
         Page { data: self.data.into_iter().map(f).collect(), next_cursor: self.next_cursor }
     }

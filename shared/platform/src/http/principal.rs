@@ -1,4 +1,4 @@
-//! Who asks: extractors that make a handler say it in its signature.
+//! Extractors of the caller: a handler names the role that it is for in its signature.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -11,26 +11,26 @@ use pannier_contracts::{CustomerId, MerchantId, RiderId};
 use super::Problem;
 use crate::auth::{Claims, Role, Verifier};
 
-/// The valid token of this request, whatever its role.
+/// The valid token of a request, with any role.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// What it says.
+    /// Its claims.
     pub claims: Claims,
-    /// As it came, for asking another service in the caller's name.
+    /// The token itself, for calling another service in the caller's name.
     pub bearer: String,
 }
 
 impl Token {
-    /// `customer:cus_…`: the actor in events and the principal of idempotency keys.
+    /// `customer:cus_…`: the actor of events and the principal of idempotency keys.
     #[must_use]
     pub fn principal(&self) -> String {
         format!("{}:{}", self.claims.role, self.claims.sub)
     }
 
-    /// Finds and checks the request's token.
+    /// The valid token in the `Authorization` header.
     ///
     /// # Errors
-    /// 401 without a valid one.
+    /// 401 `unauthorised`.
     pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let unauthorised = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorised", detail);
         let bearer = request
@@ -70,9 +70,9 @@ macro_rules! principal {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name {
-            /// Who.
+            /// The subject of the token.
             pub id: $id,
-            /// Their token.
+            /// The token itself.
             pub token: Token,
         }
 
@@ -91,7 +91,7 @@ macro_rules! principal {
     };
 }
 
-principal!(/** A customer. */ Customer, Role::Customer, CustomerId);
-principal!(/** A shop. */ Merchant, Role::Merchant, MerchantId);
-principal!(/** A rider. */ Rider, Role::Rider, RiderId);
-principal!(/** Somebody of operations; `id` is any name. */ Ops, Role::Ops, String);
+principal!(/** A caller with the role `customer`. */ Customer, Role::Customer, CustomerId);
+principal!(/** A caller with the role `merchant`. */ Merchant, Role::Merchant, MerchantId);
+principal!(/** A caller with the role `rider`. */ Rider, Role::Rider, RiderId);
+principal!(/** A caller with the role `ops`; `id` is any name. */ Ops, Role::Ops, String);

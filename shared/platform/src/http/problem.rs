@@ -1,4 +1,4 @@
-//! RFC 9457 problems: every error tells a program what it is, a person what happened, and both whether to try again.
+//! RFC 9457 problems: the body of every error answer.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
@@ -8,52 +8,52 @@ use serde::{Deserialize, Serialize};
 use crate::Refusal;
 use crate::idempotency::{Answer, IdempotencyError};
 
-/// One field that is wrong.
+/// An invalid field of the body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
     /// JSON pointer into the body.
     pub pointer: String,
-    /// A word for programs.
+    /// For programs.
     pub code: String,
-    /// A sentence for people.
+    /// For people.
     pub detail: String,
 }
 
-/// The body of every error answer, `application/problem+json`.
+/// `application/problem+json`. Each `code` has a page in `docs/problems`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Problem {
-    /// `/problems/{code}`.
+    /// `/problems/{code}`, with hyphens.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What kind of problem, in words.
+    /// What kind of problem it is. The same for every problem of a kind.
     pub title: String,
     /// HTTP status.
     pub status: u16,
-    /// What happened here.
+    /// What happened this time, for people.
     pub detail: String,
-    /// A word for programs; does not change.
+    /// For programs: `illegal_transition`. It never changes.
     pub code: String,
-    /// May the same request work later?
+    /// Whether the same request may succeed later.
     pub retryable: bool,
-    /// For the log.
+    /// Finds the request in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// Which fields.
+    /// The fields that are invalid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// The state it is in, when that is the problem.
+    /// The present state, when it is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// What could be done instead.
+    /// The actions that are possible in the present state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_actions: Option<Vec<String>>,
-    /// The current version, when the caller's was old.
+    /// The current version, when `If-Match` was another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
 }
 
 impl Problem {
-    /// A problem with a status, a word and a sentence.
+    /// A problem with the status's standard title. It is retryable for 429, 500, 503 and 504.
     #[must_use]
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
@@ -71,19 +71,19 @@ impl Problem {
         }
     }
 
-    /// 400, the request itself is malformed.
+    /// A problem with the status 400.
     #[must_use]
     pub fn bad_request(code: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// For storing with an idempotency key.
+    /// As an answer to be stored with an idempotency key.
     #[must_use]
     pub fn answer(&self) -> Answer {
         Answer { status: self.status, body: serde_json::to_value(self).unwrap_or_default(), replayed: false }
     }
 
-    /// How a refusal is stored; see [`crate::idempotency::once`].
+    /// A refusal as an answer to be stored, for [`crate::idempotency::once`].
     #[must_use]
     pub fn stored(refusal: &Refusal) -> Answer {
         Self::from(refusal).answer()
@@ -139,7 +139,7 @@ impl From<&Refusal> for Problem {
                 ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
             },
             Refusal::Away { code, source, .. } => {
-                tracing::warn!(code, error = format!("{source:#}"), "refused: a dependency is away");
+                tracing::warn!(code, error = format!("{source:#}"), "refused: a dependency does not answer");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
             }
             Refusal::Bug(source) => {

@@ -1,5 +1,4 @@
-//! The HTTP server: one trace per request, five seconds at most, problems for everything that goes wrong,
-//! streams that end when the process does.
+//! The HTTP server: a trace for each request, a deadline, and every error as a problem.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -13,16 +12,16 @@ use actix_web::{App, HttpMessage as _, HttpServer, ResponseError as _, web};
 use tracing::Instrument as _;
 
 use super::Problem;
-use super::command::{body_not_as_wanted, body_problem};
+use super::command::{invalid_body, unreadable_body};
 use crate::Stop;
 use crate::cause::Trace;
 
-/// The longest that a request may take; streams begin within it and go on.
+/// The longest until a response begins. Streams go on afterwards.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The largest body.
+/// The largest body, bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Serves until `stop`, then ends within five seconds: streams watch the same signal.
+/// Serves until `stop`, then waits at most five seconds for open requests. Streams have to end at the same signal.
 ///
 /// # Errors
 /// When the server cannot start.
@@ -38,7 +37,6 @@ where
                     Problem::bad_request("query_invalid", format!("the query string: {e}")).into()
                 }))
                 .app_data(web::PathConfig::default().error_handler(|_, _| {
-                    // An id of the wrong form names nothing.
                     Problem::new(
                         StatusCode::NOT_FOUND,
                         "not_found",
@@ -47,7 +45,7 @@ where
                     .into()
                 }))
                 .app_data(web::JsonConfig::default().limit(BODY_LIMIT).error_handler(|e, _| json_problem(e).into()))
-                .wrap(from_fn(mannered))
+                .wrap(from_fn(with_trace_and_deadline))
                 .configure(routes.clone())
                 .default_service(web::to(|| async {
                     Err::<&str, _>(Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path"))
@@ -68,15 +66,15 @@ where
     Ok(())
 }
 
-/// The same words as [`super::Command`] has for its body.
+/// As [`super::Command`] reports a wrong body.
 fn json_problem(e: JsonPayloadError) -> Problem {
     match e {
-        JsonPayloadError::Deserialize(e) => body_not_as_wanted(&e),
-        other => body_problem(&other.into()),
+        JsonPayloadError::Deserialize(e) => invalid_body(&e),
+        other => unreadable_body(&other.into()),
     }
 }
 
-async fn mannered(
+async fn with_trace_and_deadline(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -91,7 +89,7 @@ async fn mannered(
     async move {
         let problem = match tokio::time::timeout(DEADLINE, next.call(request)).await {
             Ok(Ok(response)) => {
-                let Some(problem) = replaced(response.response()).map(traced) else {
+                let Some(problem) = problem_of(response.response()).map(traced) else {
                     log(response.status(), started, None);
                     return Ok(response.map_into_boxed_body());
                 };
@@ -102,7 +100,7 @@ async fn mannered(
             Ok(Err(e)) => e
                 .as_error::<Problem>()
                 .cloned()
-                .unwrap_or_else(|| plain(e.as_response_error().status_code(), &e.to_string())),
+                .unwrap_or_else(|| problem_with_status(e.as_response_error().status_code(), &e.to_string())),
             Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "this took longer than five seconds"),
         };
         let problem = traced(problem);
@@ -113,8 +111,8 @@ async fn mannered(
     .await
 }
 
-/// Problems that handlers return have become responses by now; the ones that the framework made are no problem+json yet.
-fn replaced<B>(response: &actix_web::HttpResponse<B>) -> Option<Problem> {
+/// The problem of an error response: the handler's own, or one for an error that actix made. `None` for other responses.
+fn problem_of<B>(response: &actix_web::HttpResponse<B>) -> Option<Problem> {
     if let Some(problem) = response.error().and_then(|e| e.as_error::<Problem>()) {
         return Some(problem.clone());
     }
@@ -122,10 +120,10 @@ fn replaced<B>(response: &actix_web::HttpResponse<B>) -> Option<Problem> {
     let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| {
         t.as_bytes().starts_with(b"application/problem+json") || t.as_bytes().starts_with(b"application/json")
     });
-    ((status.is_client_error() || status.is_server_error()) && !is_problem).then(|| plain(status, ""))
+    ((status.is_client_error() || status.is_server_error()) && !is_problem).then(|| problem_with_status(status, ""))
 }
 
-fn plain(status: StatusCode, detail: &str) -> Problem {
+fn problem_with_status(status: StatusCode, detail: &str) -> Problem {
     let code = match status {
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",

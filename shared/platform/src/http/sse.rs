@@ -1,5 +1,5 @@
-//! Server-Sent Events: the present first, then what changes. A stream holds no database connection, sends a comment
-//! every 15 s, and ends with its token or with the process.
+//! Server-Sent Events. A stream holds no database connection, sends a comment every 15 s, and ends with its token or with
+//! the process.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::Stop;
 use crate::auth::Claims;
 
-/// One record on its way to a client.
+/// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// The cursor to resume from.
+    /// The cursor to resume after it.
     pub id: String,
-    /// The record's kind: `order`, `ticket`, `offer`, `snapshot`.
+    /// `order`, `ticket`, `offer`, `snapshot`.
     pub event: &'static str,
-    /// The record, JSON.
+    /// JSON, in one line.
     pub data: String,
 }
 
@@ -30,19 +30,20 @@ impl Frame {
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Frames waiting for a slow client. A client that is further behind is dropped and resumes with its cursor.
-const WAITING: usize = 64;
+/// The most frames that wait for a client. Sending one more waits.
+const CAPACITY: usize = 64;
 
-/// Where a stream's frames go. Full or closed: the client is gone or too slow; the producer ends.
+/// The sending end of a stream. It is closed when the client disconnects.
 pub type Sender = mpsc::Sender<Frame>;
 
-/// Answers with a stream that `produce` feeds, in a task of its own.
+/// Answers with a stream of the frames that `produce` sends. It runs in a task of its own, which is aborted when the client
+/// disconnects.
 pub fn stream<F, Fut>(claims: &Claims, stop: &Stop, produce: F) -> HttpResponse
 where
     F: FnOnce(Sender) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    let (sender, frames) = mpsc::channel(WAITING);
+    let (sender, frames) = mpsc::channel(CAPACITY);
     let left = Duration::from_secs(u64::try_from(claims.exp - chrono::Utc::now().timestamp()).unwrap_or(0));
     let ended = stop.clone();
     let producer = tokio::spawn(produce(sender));
@@ -58,7 +59,7 @@ where
         Some((Bytes::from_static(b": still here\n\n"), ()))
     });
     let hello = futures::stream::once(async { Bytes::from_static(b"retry: 1000\n\n") });
-    // The records end the stream when their producer does; the heartbeat alone must not keep it open.
+    // The stream ends with its producer, although the heartbeat never does.
     let records = ReceiverStream::new(frames).map(|f| Some(f.bytes())).chain(futures::stream::once(async { None }));
     let body = hello
         .chain(
@@ -68,7 +69,7 @@ where
         )
         .take_until(Box::pin(end))
         .map(move |bytes| {
-            let _producer_lives_as_long_as_the_body = &guard;
+            let _aborts_the_producer_with_the_body = &guard;
             Ok::<_, std::convert::Infallible>(bytes)
         });
     HttpResponse::Ok()
@@ -86,7 +87,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// `Last-Event-ID`, or `?cursor=`.
+/// The client's cursor: the header `Last-Event-ID`, or the query parameter `cursor`.
 #[must_use]
 pub fn cursor(request: &actix_web::HttpRequest) -> Option<String> {
     let header = request.headers().get("last-event-id").and_then(|h| h.to_str().ok()).map(str::to_owned);

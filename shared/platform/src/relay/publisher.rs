@@ -95,7 +95,7 @@ impl Publisher {
             let published = self.channel.basic_publish(exchange, key, options, &body, properties);
             let confirm = broker::with_deadline("publish", published).await?;
             let confirmation = broker::with_deadline("confirm", confirm).await?;
-            broker::stored(confirmation).map_err(anyhow::Error::msg)
+            broker::check_stored(confirmation).map_err(anyhow::Error::msg)
         };
         sent.await.map_err(|e: anyhow::Error| Refused { seq: event.seq, reason: format!("{e:#}") })
     }
