@@ -1,4 +1,4 @@
-//! `pannier sim`: a recorded day against a platform, dispatch on made-up cities, and the demo city's own process.
+//! `pannier sim`: a recorded day against a platform, dispatch on synthetic cities, and the demo city's own process.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub enum Sim {
         #[arg(long)]
         target: Option<PathBuf>,
     },
-    /// Dispatch on days of a made-up city, without a platform: orders, riders and mishaps follow from a seed.
+    /// Dispatch on days of a synthetic city, without a platform: orders, riders and disruptions follow from a seed.
     Dispatch(Dispatch),
     /// Compares two policies: paired differences over the same days, with confidence intervals.
     Compare(Compare),

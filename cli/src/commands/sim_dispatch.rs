@@ -1,4 +1,4 @@
-//! `pannier sim dispatch` and `pannier sim compare`: dispatch policies on days of a made-up city.
+//! `pannier sim dispatch` and `pannier sim compare`: dispatch policies on days of a synthetic city.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -186,7 +186,7 @@
 //!    `CHANGELOG.md`.
 //! 8. **Measure it**: `./pannier bench mdrp DIR --out before` without the change, `--out after` with it, then
 //!    `./pannier sim compare before after`: paired differences over the same days with their standard errors. Then
-//!    made-up days with declines, silent riders and late kitchens: `./pannier sim dispatch --seeds 20 --out …`, before and
+//!    synthetic days with declines, silent riders and late kitchens: `./pannier sim dispatch --seeds 20 --out …`, before and
 //!    after. `docs/dispatch.md` is the manual.
 //!
 //! What the search relies on:
