@@ -174,12 +174,12 @@ pub async fn update(
             .get_result(conn)
             .await
             .optional()?;
-    ring_if_due(updated.ok_or(Refusal::Conflict)?);
+    wake_if_due(updated.ok_or(Refusal::Conflict)?);
     announce(conn, cause, "changed", &after).await
 }
 
 /// A payment that is still due was made so while it was claimed, when no worker could take it.
-fn ring_if_due(is_due: bool) {
+fn wake_if_due(is_due: bool) {
     if is_due {
         wake_after_commit(Wakeup::Payments);
     }

@@ -15,7 +15,7 @@ use pannier_platform::db::functions::clock_timestamp;
 use pannier_platform::db::{Wakeup, wake_after_commit};
 use pannier_platform::{Cause, Conn, Prepare as _, Refusal};
 
-use super::{Payment, announce, ring_if_due};
+use super::{Payment, announce, wake_if_due};
 use crate::domain::settlement::Operation;
 use crate::store::schema::payments;
 
@@ -94,7 +94,7 @@ pub async fn release(conn: &mut Conn, payment: &Payment) -> Result<(), Refusal> 
         .get_result(conn)
         .await
         .optional()?;
-    ring_if_due(is_due.unwrap_or(false));
+    wake_if_due(is_due.unwrap_or(false));
     Ok(())
 }
 
