@@ -1,4 +1,4 @@
-//! A small city: one zone, and people to call the APIs as.
+//! A small city: one zone, and clients that call the APIs as customers, shops, riders and operations.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -13,42 +13,42 @@ use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-/// The three services and the gateway, in this process, on a database and a namespace of their own.
+/// The three services and the payment gateway, in this process, with their own database and namespace.
 pub struct TestCity {
-    /// The servers below.
+    /// PostgreSQL, Redis and RabbitMQ.
     pub servers: Servers,
-    /// The database below.
+    /// The database that the three services share, one schema each.
     pub db: TestDb,
-    /// Where order-svc answers.
+    /// Base URL of order-svc.
     pub order_url: String,
-    /// Where merchant-svc answers.
+    /// Base URL of merchant-svc.
     pub merchant_url: String,
-    /// Where dispatch-svc answers.
+    /// Base URL of dispatch-svc.
     pub dispatch_url: String,
-    /// Where the gateway answers.
+    /// Base URL of the payment gateway.
     pub gateway_url: String,
-    /// The broker, under this city's namespace.
+    /// RabbitMQ, with this city's namespace.
     pub broker: Broker,
-    /// Ends everything.
+    /// Stops the services and the gateway.
     pub stop: Stop,
     http: reqwest::Client,
     dir: PathBuf,
     running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
 }
 
-/// The middle of the zone.
+/// The middle of the zone: latitude and longitude.
 pub const MIDDLE: (f64, f64) = (52.52, 13.40);
 
 impl TestCity {
-    /// A city that is up: zone published, every service answering.
+    /// Starts every service and publishes the zone. Returns when order-svc knows the zone.
     pub async fn start() -> Self {
         Self::start_with_policy(json!({})).await
     }
 
-    /// A city whose zone has another policy.
+    /// Like [`Self::start`], with this dispatch policy for the zone.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// When a service does not start.
     pub async fn start_with_policy(policy: Value) -> Self {
         if std::env::var_os("RUST_LOG").is_some() {
             pannier_platform::logging::start();
@@ -119,7 +119,7 @@ impl TestCity {
         .await;
     }
 
-    /// A token for an hour.
+    /// An access token, valid for an hour.
     #[must_use]
     pub fn token(&self, role: Role, subject: &str) -> String {
         token(role, subject, Duration::from_secs(3600))
@@ -135,19 +135,19 @@ impl TestCity {
         self.caller(&self.order_url, Role::Customer, CustomerId::generate().to_string())
     }
 
-    /// Operations, at one of the services.
+    /// Operations, calling the service at this base URL.
     #[must_use]
     pub fn ops(&self, base: &str) -> Caller {
         self.caller(base, Role::Ops, "ops_test".to_owned())
     }
 
-    /// Somebody with this id and role.
+    /// A caller with this id and role, calling the service at this base URL.
     #[must_use]
     pub fn somebody(&self, base: &str, role: Role, id: &str) -> Caller {
         self.caller(base, role, id.to_owned())
     }
 
-    /// An open shop in the middle, which order-svc knows.
+    /// An open shop at [`MIDDLE`] that sells soup. Returns when order-svc knows that it is open.
     pub async fn shop(&self) -> Caller {
         let shop = self.caller(&self.merchant_url, Role::Merchant, MerchantId::generate().to_string());
         let (lat, lng) = MIDDLE;
@@ -167,7 +167,7 @@ impl TestCity {
         shop
     }
 
-    /// A rider on shift in the middle.
+    /// A rider who is online near [`MIDDLE`].
     pub async fn rider(&self) -> Caller {
         let rider = self.rider_offline().await;
         let (lat, lng) = MIDDLE;
@@ -175,7 +175,7 @@ impl TestCity {
         rider
     }
 
-    /// A rider who has not come online.
+    /// A rider with a profile who is not online.
     pub async fn rider_offline(&self) -> Caller {
         let rider = self.caller(&self.dispatch_url, Role::Rider, RiderId::generate().to_string());
         rider
@@ -193,7 +193,7 @@ impl TestCity {
         customer.post("/v1/quotes", basket).await.ok()
     }
 
-    /// An order that is placed; its payment is on its way.
+    /// An order that is placed. Its payment may not be authorised yet.
     pub async fn placed(&self, customer: &Caller, shop: &Caller) -> Value {
         let quote = self.quote(customer, shop).await;
         customer.post("/v1/orders", json!({"quote_id": quote["id"], "payment_method": "tok_ok"})).await.ok()
@@ -210,32 +210,32 @@ impl TestCity {
         (order, ticket)
     }
 
-    /// An accepted order: the kitchen is done in a minute.
+    /// An accepted order. Its food is ready in a minute.
     pub async fn accepted(&self, customer: &Caller, shop: &Caller) -> Value {
         let (order, ticket) = self.ticket(customer, shop).await;
         self.accept(shop, &ticket).await.ok();
         order
     }
 
-    /// The shop accepts a ticket, done in a minute.
+    /// The shop accepts a ticket. The food is ready in a minute.
     pub async fn accept(&self, shop: &Caller, ticket: &Value) -> Answer {
         let path = format!("/v1/merchant/tickets/{}/accept", text(&ticket["id"]));
         shop.post_if(&path, &ticket["version"], json!({"ready_at": in_a_minute()})).await
     }
 
-    /// The rider's next open offer for an order. The rider is heard of first: nobody asks the silent.
+    /// The rider's next open offer for an order. Reports a position first: a rider without a recent one gets no offers.
     pub async fn offer(&self, rider: &Caller, order: &Value) -> Value {
         let (lat, lng) = MIDDLE;
         let fix = json!({"seq": chrono::Utc::now().timestamp_millis(), "place": {"lat": lat + 0.002, "lng": lng}});
         rider.post("/v1/rider/locations", json!({"locations": [fix]})).await.ok();
-        eventually("the rider is asked", || async {
+        eventually("the rider gets an offer", || async {
             let offers = rider.get("/v1/rider/offers").await.ok();
             offers["data"].as_array()?.iter().find(|o| o["order_id"] == order["id"]).cloned()
         })
         .await
     }
 
-    /// An order that a rider has accepted: the order and the delivery.
+    /// An order and its delivery, which this rider has accepted.
     pub async fn assigned(&self, customer: &Caller, shop: &Caller, rider: &Caller) -> (Value, Value) {
         let order = self.accepted(customer, shop).await;
         let offer = self.offer(rider, &order).await;
@@ -261,7 +261,7 @@ impl TestCity {
     /// Waits until order, ticket, delivery and payment are in one of these combinations of states; `-` for none.
     ///
     /// # Panics
-    /// When they are not in eighteen seconds; says what they are instead.
+    /// When they are in none of them after eighteen seconds. The message has the states that they are in.
     pub async fn ends_as_one_of(&self, order: &Value, expected: &[[&str; 4]]) {
         let id = text(&order["id"]).parse::<OrderId>().expect("an order id").0;
         let sql = format!(
@@ -284,7 +284,7 @@ impl TestCity {
         }
     }
 
-    /// A text from the database, column `ends`.
+    /// The text in column `ends` of the one row that a query returns, or the error.
     pub async fn text(&self, sql: &str) -> String {
         use diesel::sql_types::Text;
         use diesel_async::RunQueryDsl as _;
@@ -297,21 +297,21 @@ impl TestCity {
         diesel::sql_query(sql).get_result::<Row>(&mut conn).await.map_or_else(|e| e.to_string(), |r| r.ends)
     }
 
-    /// Stops the services; what they stored stays.
+    /// Stops the services and the gateway. The database and the queues stay.
     ///
     /// # Panics
-    /// When a service failed, or did not stop in ten seconds.
+    /// When a service fails, or does not stop within ten seconds.
     pub async fn stop_services(&mut self) {
         self.stop.cancel();
         let ended = futures::future::join_all(self.running.drain(..));
         for service in
             tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the services stop within ten seconds")
         {
-            service.expect("it does not panic").expect("it ends well");
+            service.expect("the service does not panic").expect("the service stops without an error");
         }
     }
 
-    /// Stops everything and takes its queues and its database away. A test that fails leaves them.
+    /// Stops everything and deletes the queues and the database. A test that fails leaves them for inspection.
     ///
     /// # Panics
     /// As [`Self::stop_services`].
@@ -323,10 +323,10 @@ impl TestCity {
     }
 }
 
-/// Takes a namespace's queues and exchanges away.
+/// Deletes the queues and exchanges of a namespace.
 ///
 /// # Panics
-/// When the broker is away.
+/// When the broker does not answer.
 pub async fn remove_queues(broker: &Broker) {
     use pannier_contracts::topology::{RETRY_LADDER_S, ROUTES, dead_queue, retry_queue};
     let connection = broker.connect("cleaning").await.expect("the broker answers");
@@ -342,13 +342,13 @@ pub async fn remove_queues(broker: &Broker) {
     let _ = connection.close(200, "cleaned".into()).await;
 }
 
-/// A JSON string's text.
+/// The text of a JSON string. Empty for any other value.
 #[must_use]
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 
-/// RFC 3339, a minute from now.
+/// The time in a minute from now, in RFC 3339.
 #[must_use]
 pub fn in_a_minute() -> String {
     (chrono::Utc::now() + Duration::from_secs(60)).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)

@@ -1,4 +1,5 @@
-//! A whole platform inside a test: the three services and the gateway in one process, on real servers, through public doors.
+//! A whole platform inside a test: the three services and the payment gateway run in the process of the test, on a real
+//! PostgreSQL, Redis and RabbitMQ. Tests call the public HTTP APIs.
 
 pub mod city;
 

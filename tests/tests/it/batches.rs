@@ -1,24 +1,25 @@
-//! News in batches, while people tap on the same orders: each takes its locks, none is harmed.
+//! Consumers apply events in batches while HTTP requests change the same orders. Both wait for row locks, and neither
+//! fails.
 
 use futures::future::{join, join_all};
 use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use serde_json::json;
 
-use crate::outages::set_back;
+use crate::outages::retrying_or_dead;
 
-/// As many as fill a batch.
+/// Enough orders for one full batch of messages.
 const ORDERS: usize = 16;
 const ROUNDS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_of_news_and_the_taps_on_its_orders_wait_for_each_other_and_fail_nobody() {
+async fn batches_of_events_and_requests_for_the_same_orders_both_succeed() {
     let city = TestCity::start().await;
     let shop = city.shop().await;
     for round in 0..ROUNDS {
         let customers: Vec<_> = (0..ORDERS).map(|_| city.customer()).collect();
         let placed = join_all(customers.iter().map(|customer| city.ticket(customer, &shop))).await;
-        // All tickets are accepted and all orders cancelled at once; what comes of it is told in batches.
+        // All tickets are accepted and all orders are cancelled at once. The resulting events arrive in batches.
         let accepted = join_all(placed.iter().map(|(_, ticket)| city.accept(&shop, ticket)));
         let cancelled = join_all(customers.iter().zip(&placed).map(|(customer, (order, _))| async {
             customer.post(&format!("/v1/orders/{}/cancel", text(&order["id"])), json!({})).await
@@ -38,7 +39,7 @@ async fn a_batch_of_news_and_the_taps_on_its_orders_wait_for_each_other_and_fail
             city.ends_as(order, ends).await;
         }
     }
-    assert_eq!(set_back(&city).await, 0, "no message was set back");
+    assert_eq!(retrying_or_dead(&city).await, 0, "no message waits for a retry, and none is dead");
     for schema in ["orders", "merchant", "dispatch"] {
         assert_eq!(city.db.count(&format!("SELECT count(*) AS n FROM {schema}.dead_letters")).await, 0, "{schema}");
     }

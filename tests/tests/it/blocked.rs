@@ -1,4 +1,5 @@
-//! A broker with an alarm (no room on its disk) takes nothing: it says so, and what is committed waits.
+//! A broker with a resource alarm (its disk is full) blocks publishers. The outbox reports it, and committed events
+//! wait.
 
 use std::net::SocketAddr;
 
@@ -11,11 +12,12 @@ use tokio::sync::watch;
 
 use crate::relay::Publishers;
 
-/// `connection.blocked` with the reason "disk", and `connection.unblocked`: frames of AMQP 0-9-1 on channel 0.
+/// AMQP 0-9-1 frames on channel 0: `connection.blocked` with the reason "disk", and `connection.unblocked`.
 const BLOCKED: &[u8] = b"\x01\0\0\0\0\0\x09\0\x0a\0\x3c\x04disk\xce";
 const UNBLOCKED: &[u8] = b"\x01\0\0\0\0\0\x04\0\x0a\0\x3d\xce";
 
-/// A way to the broker on which alarms can be raised: then, like the broker itself, it reads nothing more.
+/// A proxy before the broker that raises and clears the alarm. While the alarm is raised it reads nothing from the
+/// client, as the broker does.
 async fn with_alarms(broker: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -47,7 +49,7 @@ async fn upstream(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut alarm: wa
     }
 }
 
-/// Passes whole frames on, so that the alarm's comes between two of them.
+/// Forwards whole frames, so that the frame of the alarm is sent between two of them.
 async fn downstream(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut alarm: watch::Receiver<bool>) {
     let (frames, mut read) = tokio::sync::mpsc::channel(16);
     tokio::spawn(async move {
@@ -78,7 +80,7 @@ async fn downstream(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut alarm: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_committed_while_the_broker_is_blocked_is_told_afterwards() {
+async fn what_is_committed_while_the_broker_is_blocked_is_published_afterwards() {
     let servers = Servers::from_env();
     let (login, rest) = servers.amqp_url.rsplit_once('@').unwrap();
     let (broker, vhost) = rest.split_once('/').unwrap_or((rest, "%2f"));
@@ -92,7 +94,7 @@ async fn what_is_committed_while_the_broker_is_blocked_is_told_afterwards() {
     alarm.send_replace(true);
     city.announce(20).await;
     let ops = city.ops();
-    eventually("operations can see it", || async {
+    eventually("operations see that the broker is blocked", || async {
         (ops.get("/v1/ops/outbox").await.ok()["blocked"] == json!(true)).then_some(())
     })
     .await;
@@ -100,9 +102,9 @@ async fn what_is_committed_while_the_broker_is_blocked_is_told_afterwards() {
 
     alarm.send_replace(false);
     eventually("all tickets", || async { (city.db.count(tickets).await == 21).then_some(()) }).await;
-    eventually("nothing waits", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    eventually("everything is published", || async { (city.unpublished().await == 0).then_some(()) }).await;
     assert_eq!(ops.get("/v1/ops/outbox").await.ok()["blocked"], json!(false));
     let aside = "SELECT (SELECT count(*) FROM orders.set_aside) + (SELECT count(*) FROM merchant.dead_letters) AS n";
-    assert_eq!(city.db.count(aside).await, 0, "nothing counted as a failure");
+    assert_eq!(city.db.count(aside).await, 0, "no event was set aside, and no message is dead");
     city.end().await;
 }

@@ -1,4 +1,4 @@
-//! The checks of `tests/checks` find what they are there for: every kind of violation is planted and counted.
+//! The checks of `tests/checks` find every kind of violation: each one is planted in a healthy database and counted.
 
 mod plants;
 
@@ -11,7 +11,7 @@ use pannier_replay::evidence::Evidence;
 use pannier_testkit::{Servers, TestDb};
 use plants::{BAD_ENDS, GOOD_ENDS, PLANTS};
 
-/// SQL with ids in the place of `$order`, `$rider` …
+/// Replaces `$order`, `$rider` and the like in SQL with fixed ids.
 pub(crate) fn with_ids(sql: &str) -> String {
     let names = [
         "order", "payment", "quote", "customer", "merchant", "ticket", "delivery", "offer", "rider", "round", "zone",
@@ -22,7 +22,7 @@ pub(crate) fn with_ids(sql: &str) -> String {
     })
 }
 
-/// A database in which one order was delivered, and a connection that has the checks' temporary tables.
+/// A database in which one order was delivered, and a connection with the temporary tables that the checks read.
 pub(crate) async fn healthy(servers: &Servers) -> (TestDb, AsyncPgConnection) {
     let db = TestDb::create(servers).await;
     let mut conn = db.connect().await;
@@ -37,7 +37,7 @@ async fn run(conn: &mut AsyncPgConnection, name: &str) -> Finding {
     check(conn, name, sql).await.unwrap()
 }
 
-/// What a check finds after a change, which is then taken back.
+/// What a check finds after a change. The change is rolled back.
 async fn found_after(conn: &mut AsyncPgConnection, change: &str, name: &str) -> Finding {
     conn.batch_execute("BEGIN").await.unwrap();
     conn.batch_execute(&with_ids(change)).await.unwrap_or_else(|e| panic!("{e}: {change}"));
@@ -47,7 +47,7 @@ async fn found_after(conn: &mut AsyncPgConnection, change: &str, name: &str) -> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_in_which_nothing_went_wrong_passes() {
+async fn a_database_without_violations_passes() {
     let servers = Servers::from_env();
     let empty = TestDb::create(&servers).await;
     let mut conn = empty.connect().await;
@@ -75,7 +75,7 @@ async fn every_violation_is_counted() {
         assert_eq!(
             found.details.is_empty(),
             found.count == 0,
-            "{}, {}: it says what it found",
+            "{}, {}: there are details if and only if something was found",
             plant.check,
             plant.what
         );
@@ -88,7 +88,7 @@ async fn every_violation_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ends_fit_each_other() {
+async fn only_the_allowed_combinations_of_end_states_pass() {
     let servers = Servers::from_env();
     let (db, mut conn) = healthy(&servers).await;
     let mut wrong = String::new();
@@ -99,7 +99,7 @@ async fn ends_fit_each_other() {
         };
         let [order, ticket, delivery, payment] = *ends;
         let change = [
-            // Taken away rows leave what pointed at them.
+            // Rows that refer to the deleted ones stay, so the constraints have to go.
             "ALTER TABLE dispatch.rounds DROP CONSTRAINT rounds_delivery_id_fkey;".to_owned(),
             "ALTER TABLE dispatch.offers DROP CONSTRAINT offers_delivery_id_fkey;".to_owned(),
             "ALTER TABLE dispatch.deliveries DROP CONSTRAINT deliveries_check1;".to_owned(),
@@ -119,7 +119,7 @@ async fn ends_fit_each_other() {
     db.remove(&servers).await;
 }
 
-/// The steps of a lifecycle that lead somewhere else, as rows of SQL.
+/// The transitions of a lifecycle that change the state, as rows of SQL.
 fn edges<L: Lifecycle>(rows: &mut Vec<String>) {
     for from in L::states() {
         let mut to: Vec<_> = L::triggers().iter().filter_map(|t| L::table(*from, *t)).filter(|to| to != from).collect();
@@ -130,7 +130,7 @@ fn edges<L: Lifecycle>(rows: &mut Vec<String>) {
 }
 
 #[test]
-fn the_edges_are_those_of_the_lifecycles() {
+fn the_edges_in_the_sql_are_those_of_the_lifecycles() {
     let mut rows = Vec::new();
     edges::<order_svc::domain::lifecycle::OrderLifecycle>(&mut rows);
     edges::<order_svc::domain::lifecycle::PaymentLifecycle>(&mut rows);

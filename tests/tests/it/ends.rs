@@ -1,4 +1,4 @@
-//! However an order ends, everything ends together, and the checks find nothing wrong.
+//! However an order ends, its ticket, delivery and payment end with it, and the checks find no violation.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use pannier_tests::{Answer, Caller, TestCity};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_ends_well() {
+async fn however_an_order_ends_everything_ends_together() {
     let city = TestCity::start().await;
     let (shop, customer, rider) = (city.shop().await, city.customer(), city.rider().await);
     let because = json!({"reason": "other"});
@@ -20,7 +20,7 @@ async fn whatever_happens_ends_well() {
     let (delivered, delivery) = city.assigned(&customer, &shop, &rider).await;
     let delivery = format!("/v1/rider/deliveries/{}/delivered", text(&delivery["id"]));
     rider.post(&delivery.replace("delivered", "picked_up"), json!({})).await.ok();
-    // Too late for everybody.
+    // After pickup neither operations nor the customer can cancel.
     let ops = city.ops(&city.order_url);
     city.order_is(&customer, &delivered, "delivering").await;
     cancelled_by_ops(&ops, &delivered).await.problem(409, "order_already_picked_up");
@@ -50,7 +50,7 @@ async fn whatever_happens_ends_well() {
     city.ends_as(&sold_out, ["rejected", "rejected", "-", "voided"]).await;
     items[0]["available"] = json!(true);
     shop.put("/v1/merchant/menu", Some(&menu["version"]), json!({"items": items})).await.ok();
-    eventually("the soup is back", || async {
+    eventually("the soup is available again", || async {
         let menu = customer.get(&format!("/v1/merchants/{}/menu", shop.id)).await.ok();
         (menu["items"][0]["available"] == true).then_some(())
     })
@@ -59,12 +59,12 @@ async fn whatever_happens_ends_well() {
     city.ends_as(&delivered, ["delivered", "handed_over", "delivered", "captured"]).await;
     city.ends_as(&rejected, ["rejected", "rejected", "-", "voided"]).await;
     city.ends_as(&regretted, ["cancelled", "cancelled", "-", "voided"]).await;
-    // News of the acceptance and of its end may come in one batch: then no delivery is opened at all.
+    // The events of the acceptance and of the cancellation may come in one batch. Then no delivery is opened at all.
     let before_or_after = ["-", "cancelled"].map(|delivery| ["cancelled", "cancelled", delivery, "refunded"]);
     city.ends_as_one_of(&given_back, &before_or_after).await;
     city.ends_as(&forbidden, ["cancelled", "cancelled", "cancelled", "refunded"]).await;
 
-    // Nobody pays, nobody answers, nobody comes: an hour later that is over too.
+    // One order is not paid, one is not answered by the shop, and one finds no rider. An hour later all have ended.
     rider.post("/v1/rider/offline", json!({})).await.ok();
     let quote = city.quote(&customer, &shop).await;
     let card = json!({"quote_id": quote["id"], "payment_method": "tok_declined"});
@@ -80,15 +80,15 @@ async fn whatever_happens_ends_well() {
 
     nothing_is_wrong(&city).await;
     for base in [&city.order_url, &city.merchant_url, &city.dispatch_url] {
-        assert_eq!(city.ops(base).get("/v1/ops/stuck").await.ok()["data"], json!([]), "nobody needs to look");
+        assert_eq!(city.ops(base).get("/v1/ops/stuck").await.ok()["data"], json!([]), "nothing is stuck");
     }
     city.end().await;
 }
 
-/// Operations cancel what they have just seen; it may still be moving, then they look again.
+/// Operations read the order and cancel it with its version. If the version has changed meanwhile they read it again.
 async fn cancelled_by_ops(ops: &Caller, order: &Value) -> Answer {
     let path = format!("/v1/ops/orders/{}", text(&order["id"]));
-    eventually("operations are answered", || async {
+    eventually("the version is current", || async {
         let seen = ops.get(&path).await.ok();
         let answer = ops.post_if(&format!("{path}/cancel"), &seen["version"], json!({"reason": "other"})).await;
         (answer.status != 412).then_some(answer)
@@ -96,7 +96,8 @@ async fn cancelled_by_ops(ops: &Caller, order: &Value) -> Answer {
     .await
 }
 
-/// All checks, with the gateway's own ledger. The last news may still be on its way: then they are asked again.
+/// Runs all checks, with the ledger of the gateway. Repeats each until it finds nothing, because the last events may
+/// not be applied yet.
 async fn nothing_is_wrong(city: &TestCity) {
     let ledger: Value = reqwest::get(format!("{}/v1/ledger", city.gateway_url)).await.unwrap().json().await.unwrap();
     let ledger: Vec<GatewayEntry> = serde_json::from_value(ledger["data"].clone()).unwrap();

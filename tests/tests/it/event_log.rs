@@ -1,4 +1,5 @@
-//! The event log loses nothing that commits late, breaks no aggregate's order, and stops for nobody.
+//! The event log loses no event of a transaction that commits late, keeps the order of each aggregate, and does not
+//! wait for open transactions.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 const WRITERS: usize = 32;
 const WRITES: i64 = 25;
 
-/// A log over the test's `orders` schema, live.
+/// A running event log on the `orders` schema of the test.
 async fn live(db: &Db, stop: &Stop) -> EventLog {
     let log = EventLog::new(db.clone());
     tokio::spawn(log.clone().run(stop.clone()));
@@ -27,8 +28,8 @@ fn event(aggregate: Uuid, version: i64) -> String {
     )
 }
 
-/// Writes versions 1, 2, 3 … of a few shared aggregates: the lock is taken after the transaction has its id, so ids do
-/// not follow versions, and some transactions stay open for a while.
+/// Writes versions 1, 2, 3 … of a few aggregates that all writers share. The row lock is taken after the transaction
+/// has its id, so transaction ids are not in the order of versions. Some transactions stay open for a while.
 async fn write(url: String, writer: usize, aggregates: Vec<Uuid>) {
     let mut conn = AsyncPgConnection::establish(&url).await.unwrap();
     for n in 0..WRITES {
@@ -49,14 +50,14 @@ async fn write(url: String, writer: usize, aggregates: Vec<Uuid>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_event_is_heard_once_and_in_its_aggregates_order() {
+async fn every_event_is_received_once_and_in_the_order_of_its_aggregate() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let (stop, pool) = (Stop::new(), Db::new(&db.urls.order, 4).unwrap());
     let log = live(&pool, &stop).await;
     let mut heard = log.listen();
 
-    // Somebody keeps a transaction open all the time: whoever waits for it would hear nothing.
+    // This transaction stays open all the time. A log that waited for it would deliver nothing.
     let mut idler = db.connect().await;
     idler.batch_execute("BEGIN; SELECT pg_current_xact_id();").await.unwrap();
     let aggregates: Vec<Uuid> = (0..8).map(|_| Uuid::now_v7()).collect();
@@ -70,15 +71,18 @@ async fn every_event_is_heard_once_and_in_its_aggregates_order() {
 
     let mut versions: HashMap<Uuid, i64> = HashMap::new();
     for _ in 0..WRITERS as i64 * WRITES {
-        let event = tokio::time::timeout(Duration::from_secs(20), heard.recv()).await.expect("it is heard").unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(20), heard.recv())
+            .await
+            .expect("an event within twenty seconds")
+            .unwrap();
         let last = versions.entry(event.aggregate_id).or_default();
-        assert_eq!(event.version, *last + 1, "once, and in order");
+        assert_eq!(event.version, *last + 1, "each version once, in order");
         *last = event.version;
     }
     for writer in writers {
         writer.await.unwrap();
     }
-    // What the idler wrote shows when it commits, and not before.
+    // The event of the transaction that stayed open is received when it commits, and not before.
     let late = Uuid::now_v7();
     idler.batch_execute(&format!("SET search_path = orders; {} COMMIT;", event(late, 1))).await.unwrap();
     assert_eq!(heard.recv().await.unwrap().aggregate_id, late);
@@ -87,7 +91,7 @@ async fn every_event_is_heard_once_and_in_its_aggregates_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_wakes_only_whom_it_concerns() {
+async fn an_event_wakes_only_the_subscribers_of_its_aggregate() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let (stop, pool) = (Stop::new(), Db::new(&db.urls.order, 4).unwrap());
@@ -100,10 +104,12 @@ async fn an_event_wakes_only_whom_it_concerns() {
     let heard = subscription.next().await.unwrap();
     let about: Vec<_> = heard.events.iter().map(|event| (event.aggregate_id, event.version)).collect();
     assert_eq!(about, [(mine, 1)]);
-    // The place moves on with everybody's events: a cursor from here misses none of mine.
+    // `to` is a position in the whole log: a subscriber that resumes there misses no event of this aggregate.
     let seen: TxSnapshot = (*heard.to).clone();
-    eventually("the log passes it", || async { (!seen.is_after(&log.position().await.unwrap().seen)).then_some(()) })
-        .await;
+    eventually("the log passes the event", || async {
+        (!seen.is_after(&log.position().await.unwrap().seen)).then_some(())
+    })
+    .await;
     stop.cancel();
     db.remove(&servers).await;
 }

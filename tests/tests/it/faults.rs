@@ -1,5 +1,5 @@
-//! A night on which nothing dies and much stands still: tables that nobody can read, a database and a broker that swallow
-//! everything, a full disk. `pannier sim replay --fault …` does the same for as long as you like.
+//! A recorded day is replayed with faults that block and do not kill: tables are locked, PostgreSQL and RabbitMQ are
+//! frozen, and the disk alarm of RabbitMQ is raised. `pannier sim replay --fault …` does the same for any duration.
 
 use crate::night::Night;
 
@@ -13,7 +13,7 @@ const NIGHT: [&str; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_survives_what_stands_still_for_a_while() {
+async fn a_replay_survives_locked_tables_frozen_servers_and_a_disk_alarm() {
     let options: Vec<_> = NIGHT.iter().flat_map(|fault| ["--fault", *fault]).collect();
     Night::start(&options).ends_clean().await;
 }

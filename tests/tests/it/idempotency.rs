@@ -1,4 +1,4 @@
-//! A key is one action, however often it is sent.
+//! One idempotency key performs one action, however often the request is sent.
 
 use std::collections::BTreeSet;
 
@@ -8,32 +8,36 @@ use pannier_tests::city::{in_a_minute, text};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_is_one_action() {
+async fn one_key_performs_one_action() {
     let city = TestCity::start().await;
     let (shop, customer, stranger) = (city.shop().await, city.customer(), city.customer());
 
-    // A hundred at once: one order, one answer.
+    // A hundred requests at once make one order and get one answer.
     let quote = city.quote(&customer, &shop).await;
     let body = json!({"quote_id": quote["id"], "payment_method": "tok_ok"});
     let answers = join_all((0..100).map(|_| customer.post_as("/v1/orders", "a-hundred-times", body.clone()))).await;
     let said: BTreeSet<_> = answers.iter().map(|a| format!("{} {}", a.status, a.body)).collect();
     assert_eq!(said.len(), 1, "{said:#?}");
     assert_eq!(answers[0].status, 201, "{said:?}");
-    assert_eq!(answers.iter().filter(|a| !a.replayed).count(), 1, "one did it, the others were told");
+    assert_eq!(
+        answers.iter().filter(|a| !a.replayed).count(),
+        1,
+        "one request acts, the others get its answer replayed"
+    );
     let orders = customer.get("/v1/orders").await.ok();
     assert_eq!(orders["data"].as_array().unwrap().len(), 1);
 
-    // The same key, and something else in the body.
+    // The same key with another body.
     let other = json!({"quote_id": quote["id"], "payment_method": "tok_declined"});
     customer.post_as("/v1/orders", "a-hundred-times", other).await.problem(422, "idempotency_key_reused");
 
-    // A key is its customer's: nobody else gets this answer.
+    // A key is scoped to its customer: another customer does not get this answer.
     let quote = city.quote(&stranger, &shop).await;
     let theirs = json!({"quote_id": quote["id"], "payment_method": "tok_ok"});
     let theirs = stranger.post_as("/v1/orders", "a-hundred-times", theirs).await;
     assert!(!theirs.replayed && theirs.status == 201 && theirs.body["id"] != answers[0].body["id"], "{theirs:?}");
 
-    // A no is an answer too, and stays one.
+    // A refusal is stored and replayed, too.
     let no = customer.post_as("/v1/orders", "the-second-order", body.clone()).await;
     let again = customer.post_as("/v1/orders", "the-second-order", body.clone()).await;
     assert_eq!((no.replayed, again.replayed), (false, true));
@@ -41,7 +45,7 @@ async fn a_key_is_one_action() {
     no.problem(409, "quote_used");
     again.problem(409, "quote_used");
 
-    // No key, or none that is one.
+    // No key, or an invalid one.
     let send = |key| customer.send(reqwest::Method::POST, "/v1/orders", key, None, Some(body.clone()));
     send(None).await.problem(400, "idempotency_key_missing");
     send(Some("short")).await.problem(400, "idempotency_key_invalid");
@@ -51,11 +55,11 @@ async fn a_key_is_one_action() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tap_is_one_action_across_services() {
+async fn one_key_performs_one_action_across_services() {
     let city = TestCity::start().await;
     let (shop, customer, rider) = (city.shop().await, city.customer(), city.rider().await);
 
-    // Twenty times the same tap on accept: order-svc and merchant-svc do it once.
+    // The same accept request twenty times: order-svc and merchant-svc act once.
     let (order, ticket) = city.ticket(&customer, &shop).await;
     let path = format!("/v1/merchant/tickets/{}/accept", text(&ticket["id"]));
     let body = json!({"ready_at": in_a_minute()});
@@ -72,7 +76,7 @@ async fn a_tap_is_one_action_across_services() {
     let late = tap().await;
     assert!(late.replayed && late.body == answers[0].body, "{late:?}");
 
-    // A rider without reception taps again and again, and again when the order has moved on.
+    // A rider without reception sends a tap again and again, even after the delivery has reached a later state.
     let offer = city.offer(&rider, &order).await;
     let accept = format!("/v1/rider/offers/{}/accept", text(&offer["id"]));
     let answers = join_all((0..10).map(|_| rider.post_as(&accept, "my-offline-tap", json!({})))).await;

@@ -1,4 +1,4 @@
-//! Several processes of one service: each has a name of its own, and they share the jobs that one at a time does.
+//! Several processes of one service: each has a name of its own, and they share the jobs that need a lease.
 
 use pannier_platform::leases::Lease;
 use pannier_platform::{Db, Instance, Stop};
@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 const JOBS: usize = 5;
 
-/// A process as far as its name and its leases go.
+/// Stands for a process: it holds an instance name and leases.
 struct Process {
     instance: Instance,
     stop: Stop,
@@ -22,7 +22,7 @@ impl Process {
         Self { instance, stop, named }
     }
 
-    /// Asks for all jobs.
+    /// Competes for the leases of all jobs.
     fn works(self, db: &TestDb) -> Self {
         for job in 0..JOBS {
             let pool = Db::new(&db.urls.order, 2).unwrap();
@@ -39,19 +39,19 @@ async fn held_by(db: &TestDb, name: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_belongs_to_one_process_and_is_free_as_soon_as_that_is_gone() {
+async fn a_name_belongs_to_one_process_and_is_free_as_soon_as_that_ends() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let first = Process::start(&db, "order-1");
     first.instance.wait_for_name().await;
     let second = Process::start(&db, "order-1");
     second.named.await.unwrap().unwrap();
-    assert!(second.instance.is_duplicate(), "somebody else runs under that name");
-    // The same name at another service, and another name at this one, disturb nobody.
+    assert!(second.instance.is_duplicate(), "another process has that name");
+    // Another name is free.
     let other = Process::start(&db, "order-2");
     other.instance.wait_for_name().await;
 
-    // Its sessions are cut: it takes its name again.
+    // The database ends the sessions that hold the names. Both processes take their names again.
     let cut = "SELECT count(pg_terminate_backend(pid)) AS n FROM pg_locks WHERE locktype = 'advisory' AND database =
                (SELECT oid FROM pg_database WHERE datname = current_database())";
     assert_eq!(db.count(cut).await, 2);
@@ -59,7 +59,7 @@ async fn a_name_belongs_to_one_process_and_is_free_as_soon_as_that_is_gone() {
     eventually("both have their names again", || async { (db.count(&locks).await == 2).then_some(()) }).await;
     assert!(!first.instance.is_duplicate());
 
-    // Killed, without a word: its successor does not wait for anything.
+    // A process is killed. Its successor gets the name without waiting.
     first.named.abort();
     let third = Process::start(&db, "order-1");
     third.instance.wait_for_name().await;
@@ -70,19 +70,23 @@ async fn a_name_belongs_to_one_process_and_is_free_as_soon_as_that_is_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_comes_later_gets_a_share_of_the_leases() {
+async fn a_process_that_starts_later_gets_a_share_of_the_leases() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let first = Process::start(&db, "order-1").works(&db);
-    eventually("alone it holds all", || async { (held_by(&db, "order-1").await == 5).then_some(()) }).await;
+    eventually("a single process holds all leases", || async { (held_by(&db, "order-1").await == 5).then_some(()) })
+        .await;
     let second = Process::start(&db, "order-2").works(&db);
-    eventually("they share", || async {
+    eventually("two processes share the leases", || async {
         (held_by(&db, "order-1").await == 3 && held_by(&db, "order-2").await == 2).then_some(())
     })
     .await;
-    // Leaving, it gives everything back at once.
+    // A process that stops releases its leases at once.
     second.stop.cancel();
-    eventually("alone again", || async { (held_by(&db, "order-1").await == 5).then_some(()) }).await;
+    eventually("the first process holds all leases again", || async {
+        (held_by(&db, "order-1").await == 5).then_some(())
+    })
+    .await;
     first.stop.cancel();
     db.remove(&servers).await;
 }

@@ -1,4 +1,4 @@
-//! What `bench orders` does to a platform works, and what it reads and writes fits the tables.
+//! The bots of `bench orders` deliver orders, and the SQL of the benchmark fits the tables.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn system(platform: &TestCity) -> SystemUnderTest {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_who_tap_at_once_bring_an_order_to_the_door() {
+async fn bots_deliver_an_order() {
     let platform = TestCity::start().await;
     let system = system(&platform);
     let city = City::set_up(&system).await.expect("a city");
@@ -72,7 +72,7 @@ async fn people_who_tap_at_once_bring_an_order_to_the_door() {
     platform.end().await;
 }
 
-/// Finished orders that nobody has a reason to read.
+/// Finished orders. No request has a reason to read them.
 const HISTORY: u64 = 30_000;
 
 #[derive(QueryableByName)]
@@ -85,7 +85,7 @@ struct Read {
     written: i64,
 }
 
-/// Rows that PostgreSQL has read and written since it started, by table.
+/// Rows that PostgreSQL has read and inserted since its statistics began, by table.
 async fn reads(platform: &TestCity) -> HashMap<String, (i64, i64)> {
     let sql = "SELECT schemaname || '.' || relname AS name, seq_tup_read + coalesce(idx_tup_fetch, 0) AS rows, n_tup_ins AS written
                FROM pg_stat_user_tables";
@@ -96,7 +96,7 @@ async fn reads(platform: &TestCity) -> HashMap<String, (i64, i64)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_and_what_forgets_read_no_table_as_a_whole() {
+async fn neither_an_order_nor_retention_scans_a_whole_table() {
     let platform = TestCity::start().await;
     let system = system(&platform);
     let city = City::set_up(&system).await.expect("a city");
@@ -111,8 +111,8 @@ async fn an_order_and_what_forgets_read_no_table_as_a_whole() {
         let pool = Db::new(url, 1).expect("a pool");
         retention::pass(&pool, periods, RetentionRules::default(), &Stop::new()).await;
     }
-    // Each connection tells its figures when it has been idle for a while.
-    let after = eventually("PostgreSQL knows of what was written", || async {
+    // A connection reports its statistics only after it has been idle for a while.
+    let after = eventually("PostgreSQL reports what was written", || async {
         let after = reads(&platform).await;
         let written = |table: &str| after[table].1 - before[table].1;
         (written("orders.orders") == 8 && written("dispatch.offers") >= 8 && written("merchant.tickets") == 8)

@@ -1,4 +1,4 @@
-//! What the platform promises, checked through its public doors on real servers.
+//! What the platform promises, checked through its public APIs with real servers.
 
 mod architecture;
 mod batches;

@@ -1,4 +1,4 @@
-//! The three services have the same manners: every route answers what is wrong in the same words.
+//! The three services refuse bad requests alike: every route answers the same mistake with the same problem.
 
 mod routes;
 
@@ -12,7 +12,7 @@ use reqwest::Method;
 use routes::{Route, Service, routes};
 use serde_json::{Value, json};
 
-/// A city in which one order is carried, and its people.
+/// A city in which a rider has accepted the delivery of one order.
 struct Scene {
     city: TestCity,
     shop: Caller,
@@ -44,7 +44,7 @@ impl Scene {
         }
     }
 
-    /// Whoever the thing belongs to.
+    /// The caller with this role to whom the resources of the scene belong.
     fn owner(&self, route: &Route, role: Role) -> Caller {
         match role {
             Role::Customer => self.customer.at(self.base(route.service)),
@@ -54,7 +54,7 @@ impl Scene {
         }
     }
 
-    /// The path with ids of what is there.
+    /// The path of a route with the ids of the scene.
     fn path(&self, route: &Route) -> String {
         route.path_with(|name| match name {
             "order" => text(&self.order["id"]).to_owned(),
@@ -69,7 +69,7 @@ impl Scene {
     }
 }
 
-/// The call as it should be, except for what the caller changes.
+/// A correct request. Tests break one part of it.
 fn call(who: &Caller, route: &Route, path: &str, if_match: Option<u64>) -> reqwest::RequestBuilder {
     let mut request = who.request(route.method.clone(), path);
     if route.needs_key() {
@@ -88,7 +88,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Answer {
     Answer::of(request.send().await.expect("the service answers")).await
 }
 
-/// Collects what is not as it should be, so that one run tells everything.
+/// Collects unexpected answers, so that one run reports all of them.
 #[derive(Default)]
 struct Wrong(Vec<String>);
 
@@ -110,7 +110,7 @@ impl Wrong {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_route_says_what_is_wrong() {
+async fn every_route_answers_each_mistake_with_its_problem() {
     let scene = Scene::set().await;
     let mut wrong = Wrong::default();
     for route in routes() {
@@ -172,7 +172,7 @@ async fn every_route_says_what_is_wrong() {
             assert!(health["status"] == "live" || health["checks"]["database"] == true, "{health}");
         }
     }
-    // What is stale says what is not.
+    // The problem for a stale version has the current version.
     let ready = format!("/v1/merchant/tickets/{}/ready", text(&scene.ticket["id"]));
     let stale = scene.shop.post_if(&ready, &scene.ticket["version"], json!({})).await.problem(412, "stale_version");
     assert_eq!(stale["version"], 2);
@@ -180,7 +180,7 @@ async fn every_route_says_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_belongs_to_others_is_not_there() {
+async fn resources_of_others_are_not_found() {
     let scene = Scene::set().await;
     let (shop, customer, rider) = (scene.city.shop().await, scene.city.customer(), scene.city.rider_offline().await);
     let before = everything(&scene.city).await;
@@ -191,7 +191,7 @@ async fn what_belongs_to_others_is_not_there() {
             Role::Customer => (customer.at(base), scene.path(route)),
             Role::Merchant => (shop.at(base), scene.path(route)),
             Role::Rider => (rider.at(base), scene.path(route)),
-            // Operations see everything: for them, something that never was.
+            // Operations may read everything. They ask for ids that do not exist.
             Role::Ops => (scene.city.ops(base), route.path_with(never)),
         };
         if route.role == Role::Ops && route.method == Method::PUT {
@@ -201,7 +201,7 @@ async fn what_belongs_to_others_is_not_there() {
         wrong.unless("of somebody else", route, request, 404, "not_found").await;
     }
     wrong.none();
-    assert_eq!(everything(&scene.city).await, before, "and nothing has happened to it");
+    assert_eq!(everything(&scene.city).await, before, "refused requests change nothing");
     scene.city.end().await;
 }
 
@@ -215,7 +215,7 @@ fn never(name: &str) -> String {
     format!("{prefix}_{}", uuid::Uuid::now_v7().simple())
 }
 
-/// The states of what the scene is about.
+/// The states of all orders, tickets and deliveries.
 async fn everything(city: &TestCity) -> String {
     city.text(
         "SELECT (SELECT string_agg(state, ' ') FROM orders.orders) || ' ' || (SELECT string_agg(state, ' ') FROM merchant.tickets)
@@ -225,7 +225,7 @@ async fn everything(city: &TestCity) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_are_walked_page_by_page_and_a_trace_goes_all_the_way() {
+async fn lists_are_paged_and_a_trace_goes_through_all_services() {
     let city = TestCity::start().await;
     let (shop, customer) = (city.shop().await, city.customer());
     let mut placed = Vec::new();
@@ -245,9 +245,9 @@ async fn lists_are_walked_page_by_page_and_a_trace_goes_all_the_way() {
     assert_eq!((tickets.len(), tickets.iter().collect::<BTreeSet<_>>().len(), pages), (6, 6, 2));
     assert!(tickets.is_sorted(), "oldest first");
     let (orders, pages) = walk(&city.ops(&city.order_url), "/v1/ops/orders?limit=6").await;
-    assert_eq!((orders.len(), pages), (6, 1), "a page that is just full is the last");
+    assert_eq!((orders.len(), pages), (6, 1), "an exactly full page is the last");
 
-    // A trace that the customer begins is in all that comes of it.
+    // A trace that the customer begins is in every event that follows from the request.
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let problem = customer.traced(trace).get("/v1/orders/nonsense").await.problem(404, "not_found");
     assert_eq!(problem["trace_id"], trace);
@@ -267,12 +267,12 @@ async fn lists_are_walked_page_by_page_and_a_trace_goes_all_the_way() {
         async move { db.count(&sql).await }
     };
     assert_eq!(of_trace("orders", "order.placed").await, 1);
-    assert_eq!(of_trace("orders", "order.paid").await, 1, "the payment belongs to it");
-    assert_eq!(of_trace("merchant", "ticket.opened").await, 1, "the message carried it");
-    // The shop begins another.
+    assert_eq!(of_trace("orders", "order.paid").await, 1, "the payment belongs to the trace");
+    assert_eq!(of_trace("merchant", "ticket.opened").await, 1, "the message carried the trace");
+    // The shop begins another trace.
     let trace = "5cf92f3577b34da6a3ce929d0e0e4736";
     city.accept(&shop.traced(trace), &ticket).await.ok();
-    eventually("the delivery is of the shop's trace", || async {
+    eventually("the delivery has the trace of the shop", || async {
         let sql = format!(
             "SELECT count(*) AS n FROM dispatch.events WHERE aggregate = 'delivery' AND traceparent LIKE '00-{trace}-%'"
         );
@@ -282,12 +282,12 @@ async fn lists_are_walked_page_by_page_and_a_trace_goes_all_the_way() {
     let sql = format!(
         "SELECT count(*) AS n FROM orders.events WHERE type = 'order.accepted.v1' AND traceparent LIKE '00-{trace}-%'"
     );
-    assert_eq!(city.db.count(&sql).await, 1, "merchant-svc asked in its name");
+    assert_eq!(city.db.count(&sql).await, 1, "the call of merchant-svc carried the trace");
     drop(rider);
     city.end().await;
 }
 
-/// The ids of a list, page by page, and how many pages there were.
+/// All ids of a list in their order, and the number of pages.
 async fn walk(who: &Caller, path: &str) -> (Vec<String>, usize) {
     let (mut ids, mut pages, mut cursor) = (Vec::new(), 0, String::new());
     loop {

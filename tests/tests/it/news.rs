@@ -1,4 +1,4 @@
-//! News may come twice, late, in any order, or be nonsense: the end is the same.
+//! Events may arrive twice, late, in any order, or be malformed. The final state is the same.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use serde_json::{Value, json};
 
-/// The databases as the services see them, and what each of them does about news.
+/// The event consumers of the three services, each with a pool of its own schema.
 struct Consumers {
     order: Db,
     merchant: Db,
@@ -29,7 +29,7 @@ impl Consumers {
         Self { order: open(&db.urls.order), merchant: open(&db.urls.merchant), dispatch: open(&db.urls.dispatch) }
     }
 
-    /// Hands an event to everybody who subscribed to it; what became of it, in the order of the topology.
+    /// Hands an event to every queue that subscribes to it. Returns the results in the order of the topology.
     async fn hear(&self, event: &Value) -> Vec<Processed> {
         let mut processed = Vec::new();
         for route in ROUTES.iter().filter(|route| route.takes(text(&event["type"]))) {
@@ -63,13 +63,13 @@ fn envelope(aggregate: &str, id: uuid::Uuid, data: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn newer_news_keeps_older_out() {
+async fn older_events_are_ignored_after_newer_ones() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let consumers = Consumers::of(&db);
     let (here, euro) = (json!({"lat": 52.52, "lng": 13.4}), json!({"amount": 1500, "currency": "EUR"}));
 
-    // Cancelled is heard before paid: there is no ticket, and none comes.
+    // `cancelled` arrives before `paid`: no ticket and no delivery is opened.
     let id = OrderId::generate();
     let order = |version: i64, state: &str| {
         let data = json!({
@@ -82,12 +82,12 @@ async fn newer_news_keeps_older_out() {
     };
     use Processed::{Applied, Obsolete};
     assert_eq!(consumers.hear(&order(3, "cancelled")).await, [Applied, Applied]);
-    assert_eq!(consumers.hear(&order(2, "paid")).await, [Obsolete], "only the kitchen hears of it");
+    assert_eq!(consumers.hear(&order(2, "paid")).await, [Obsolete], "only merchant-svc subscribes to paid orders");
     assert_eq!(consumers.hear(&order(3, "cancelled")).await, [Obsolete, Obsolete]);
     let made = "SELECT (SELECT count(*) FROM merchant.tickets) + (SELECT count(*) FROM dispatch.deliveries) AS n";
     assert_eq!(db.count(made).await, 0);
 
-    // Delivered is heard before picked up: the order walks there by the legal steps, and picked up is old.
+    // `delivered` arrives before `picked_up`: the order catches up by legal transitions, and `picked_up` is obsolete.
     db.execute(&format!(
         "INSERT INTO orders.orders VALUES
              ('{0}', 4, 'accepted', NULL, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'Shop', 'test', '[]', '[]',
@@ -106,15 +106,19 @@ async fn newer_news_keeps_older_out() {
         });
         envelope("delivery", delivery_id.0, data)
     };
-    assert_eq!(consumers.hear(&delivery(8, "delivered")).await, [Applied], "the kitchen hears that it was picked up");
+    assert_eq!(
+        consumers.hear(&delivery(8, "delivered")).await,
+        [Applied],
+        "merchant-svc does not subscribe to delivered deliveries"
+    );
     assert_eq!(consumers.hear(&delivery(6, "picked_up")).await, [Obsolete, Applied]);
     let mut conn = db.connect().await;
     let story =
         rows(&mut conn, "SELECT version || ' ' || (data ->> 'state') AS line FROM orders.events WHERE aggregate = 'order' ORDER BY version")
             .await;
-    assert_eq!(story, ["5 delivering", "6 delivered"], "one step and one event at a time");
+    assert_eq!(story, ["5 delivering", "6 delivered"], "one event for each transition");
     let late = "SELECT count(*) AS n FROM merchant.late_events";
-    assert_eq!(db.count(late).await, 1, "the kitchen has no ticket of it: counted, and nothing else");
+    assert_eq!(db.count(late).await, 1, "merchant-svc has no ticket of the order, so it counts the event as late");
     db.remove(&servers).await;
 }
 
@@ -130,7 +134,7 @@ async fn rows(conn: &mut diesel_async::AsyncPgConnection, sql: &str) -> Vec<Stri
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn news_of_a_whole_life() {
+async fn the_events_of_a_delivered_order_lead_to_the_same_state_in_any_order() {
     let mut city = TestCity::start().await;
     let (shop, customer, rider) = (city.shop().await, city.customer(), city.rider().await);
     let (order, delivery) = city.assigned(&customer, &shop, &rider).await;
@@ -141,13 +145,13 @@ async fn news_of_a_whole_life() {
     poison_is_for_people(&city).await;
     let heard = "SELECT count(*) AS n FROM orders.progress WHERE (delivery ->> 'version')::bigint = (SELECT version FROM dispatch.deliveries)
                  AND (ticket ->> 'version')::bigint = (SELECT version FROM merchant.tickets)";
-    eventually("everybody has heard everything", || async { (city.db.count(heard).await == 1).then_some(()) }).await;
+    eventually("all events are applied", || async { (city.db.count(heard).await == 1).then_some(()) }).await;
     city.stop_services().await;
     any_order_twice(&city.db).await;
     city.end().await;
 }
 
-/// What no retry helps climbs the ladder and ends on a list, where it is replayed or dropped.
+/// A message that cannot be read passes all retry queues and becomes a dead letter, which operations replay or drop.
 async fn poison_is_for_people(city: &TestCity) {
     let connection = city.broker.connect("test").await.unwrap();
     let channel = city.broker.publishing_channel(&connection).await.unwrap();
@@ -169,12 +173,13 @@ async fn poison_is_for_people(city: &TestCity) {
             channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await.unwrap();
         }
     };
-    // The longest wait first: what waits least must not come back while we look.
+    // The longest delay first: the message with the shortest delay must not return while the queues are inspected.
     for attempts in [3, 2, 1, 0] {
         put(&queue, attempts, format!("nonsense {attempts}")).await;
     }
     for delay_s in RETRY_LADDER_S.iter().rev() {
-        eventually("it waits for its next try", || async { (waiting(delay_s).await == 1).then_some(()) }).await;
+        eventually("the message waits for its next try", || async { (waiting(delay_s).await == 1).then_some(()) })
+            .await;
     }
     purge().await;
 
@@ -191,7 +196,7 @@ async fn poison_is_for_people(city: &TestCity) {
         (&letter["queue"], &letter["body"], &letter["obsolete"]),
         (&json!("order.ticket"), &json!("nonsense 3"), &json!(false))
     );
-    assert!(text(&letter["reason"]).contains("expected"), "the reason is what the reader said: {letter}");
+    assert!(text(&letter["reason"]).contains("expected"), "the reason is the error of the parser: {letter}");
     assert_eq!(ops.get("/v1/ops/stuck").await.ok()["data"][0]["kind"], "dead_letter");
     let replay = async |letter: &Value, query: &str| {
         let path = format!("/v1/ops/dead-letters/{}/replay{query}", text(&letter["id"]));
@@ -200,13 +205,13 @@ async fn poison_is_for_people(city: &TestCity) {
     assert_eq!(replay(&letter, "?dry_run=true").await, "would_replay");
     assert_eq!(replay(&letter, "").await, "replayed");
     list(0).await;
-    eventually("it begins at the foot of the ladder", || async {
+    eventually("the message is in the first retry queue", || async {
         (waiting(&RETRY_LADDER_S[0]).await == 1).then_some(())
     })
     .await;
     purge().await;
 
-    // An old piece of news that died long ago: newer news has been applied since.
+    // An event that died long ago. Newer versions of its aggregate have been applied since.
     let old = event_log(&city.db, "merchant").await.into_iter().find(|e| e["aggregate"] == "ticket").unwrap();
     put(&dead_queue(&queue), 3, old.to_string()).await;
     let letter = list(1).await[0].clone();
@@ -221,7 +226,7 @@ async fn poison_is_for_people(city: &TestCity) {
     connection.close(200, "done".into()).await.unwrap();
 }
 
-/// A schema's subscribed events as they were published, oldest first.
+/// The events of a schema that some queue subscribes to, as they were published, oldest first.
 async fn event_log(db: &TestDb, schema: &str) -> Vec<Value> {
     let sql = format!(
         "SELECT jsonb_build_object('event_id', 'evt_' || replace(event_id::text, '-', ''), 'type', type, 'aggregate', aggregate,
@@ -237,7 +242,7 @@ async fn event_log(db: &TestDb, schema: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Everything that happened is told again to services that have heard of nothing, twice and in any order.
+/// Hands all events twice and in random order to services that have applied none of them.
 async fn any_order_twice(db: &TestDb) {
     let mut events = Vec::new();
     for schema in ["orders", "merchant", "dispatch"] {
@@ -263,7 +268,7 @@ async fn any_order_twice(db: &TestDb) {
     }
 }
 
-/// What everybody believes.
+/// All states, copies and applied versions, one per line.
 async fn state(db: &TestDb) -> Vec<String> {
     let sql = "SELECT concat_ws(' ', 'order', state, 'ticket', ticket ->> 'state', ticket ->> 'version',
                          'delivery', delivery ->> 'state', delivery ->> 'version') AS line
@@ -278,7 +283,7 @@ async fn state(db: &TestDb) -> Vec<String> {
     rows(&mut db.connect().await, sql).await
 }
 
-/// The same shuffle for the same seed, everywhere.
+/// Shuffles deterministically: the result depends only on the seed.
 fn shuffled<T>(mut items: Vec<T>, seed: u64) -> Vec<T> {
     let mut random = seed;
     for n in (1..items.len()).rev() {

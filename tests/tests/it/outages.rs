@@ -1,4 +1,4 @@
-//! What healthy messages and callers go through while something else is broken.
+//! A locked table, a malformed message or a frozen server affects no other message and blocks no caller.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ use pannier_tests::city::text;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Messages that wait in queues for another try, or for a person.
-pub async fn set_back(city: &TestCity) -> u32 {
+/// The number of messages in the retry queues and the dead-letter queues.
+pub async fn retrying_or_dead(city: &TestCity) -> u32 {
     let connection = city.broker.connect("test").await.unwrap();
     let channel = city.broker.channel(&connection).await.unwrap();
     let mut count = 0;
@@ -40,31 +40,31 @@ pub async fn set_back(city: &TestCity) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn news_is_held_while_a_table_is_locked_and_counts_as_no_failure() {
+async fn a_message_waits_while_a_table_is_locked_and_counts_no_failed_attempt() {
     let city = TestCity::start().await;
     let (shop, customer) = (city.shop().await, city.customer());
     let mut locker = city.db.connect().await;
     locker.batch_execute("BEGIN; LOCK TABLE merchant.tickets IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let order = city.placed(&customer, &shop).await;
-    // Waiting for the lock runs out after two seconds: the consumer has met it when it asks again.
+    // The lock timeout is two seconds. When the consumer waits again, its first try has failed.
     let waiting = "SELECT count(*) AS n FROM pg_locks l JOIN pg_database d ON d.oid = l.database
                    WHERE NOT granted AND relation = 'merchant.tickets'::regclass AND d.datname = current_database()";
-    for look in ["it waits for the table", "it gave up waiting", "it waits again"] {
-        let waits = look != "it gave up waiting";
+    for look in ["it waits for the table", "the lock timeout has passed", "it waits again"] {
+        let waits = look != "the lock timeout has passed";
         eventually(look, || async { ((city.db.count(waiting).await > 0) == waits).then_some(()) }).await;
     }
-    assert_eq!(set_back(&city).await, 0, "nothing was set back");
+    assert_eq!(retrying_or_dead(&city).await, 0, "no message waits for a retry, and none is dead");
     locker.batch_execute("ROLLBACK").await.unwrap();
     let opened = format!(
         "SELECT count(*) AS n FROM merchant.tickets WHERE replace(order_id::text, '-', '') = replace('{}', 'ord_', '')",
         text(&order["id"]).replace('-', "")
     );
     eventually("the ticket opens", || async { (city.db.count(&opened).await == 1).then_some(()) }).await;
-    assert_eq!(set_back(&city).await, 0, "and nothing was set back");
+    assert_eq!(retrying_or_dead(&city).await, 0, "no message waits for a retry, and none is dead");
     city.end().await;
 }
 
-/// A shop's news, as merchant-svc tells it.
+/// The event that a shop was created, as merchant-svc publishes it.
 fn news(name: &str) -> (MerchantId, Vec<u8>) {
     let id = MerchantId::generate();
     let data = MerchantSnapshot {
@@ -99,20 +99,21 @@ async fn one_bad_message_harms_no_other_wherever_it_is_in_the_batch() {
     let queue = city.broker.namespace.of("order.merchant");
     let before = city.db.count("SELECT count(*) AS n FROM orders.merchants").await;
     for bad in 0..16 {
-        // PostgreSQL has no text with a NUL in it: that message fails, and the batch with it.
+        // PostgreSQL stores no text with a NUL byte. That message fails, and the transaction of its batch with it.
         let bodies: Vec<_> = (0..16).map(|n| news(if n == bad { "B\0d" } else { "Good" }).1).collect();
         let sent = bodies.iter().map(|body| broker::put(&channel, &queue, body, BasicProperties::default()));
         futures::future::try_join_all(sent).await.unwrap();
     }
     let kept = "SELECT count(*) AS n FROM orders.merchants WHERE name = 'Good'";
     eventually("all good ones are applied", || async { (city.db.count(kept).await == 16 * 15).then_some(()) }).await;
-    eventually("the bad ones are set back", || async { (set_back(&city).await == 16).then_some(()) }).await;
+    eventually("the bad ones wait for a retry", || async { (retrying_or_dead(&city).await == 16).then_some(()) }).await;
     assert_eq!(city.db.count("SELECT count(*) AS n FROM orders.merchants").await, before + 16 * 15);
     connection.close(200, "done".into()).await.unwrap();
     city.end().await;
 }
 
-/// A way to a server that can swallow everything, as a network does when a cable is pulled.
+/// A proxy before a server. While the switch is on it forwards nothing and keeps the connections open, as a network
+/// does when a cable is pulled.
 async fn black_hole(server: SocketAddr) -> (u16, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -127,7 +128,7 @@ async fn black_hole(server: SocketAddr) -> (u16, watch::Sender<bool>) {
                     _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
                     _ = is_dark.wait_for(|is_dark| *is_dark) => {}
                 }
-                // Both ends believe that they are connected.
+                // Both connections stay open until the switch is off.
                 let _ = is_dark.wait_for(|is_dark| !is_dark).await;
             });
         }
@@ -136,7 +137,7 @@ async fn black_hole(server: SocketAddr) -> (u16, watch::Sender<bool>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_swallows_everything_is_away_within_seconds() {
+async fn a_database_that_does_not_answer_is_away_within_seconds() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let (login, rest) = db.urls.order.rsplit_once('@').unwrap();
@@ -156,6 +157,6 @@ async fn a_database_that_swallows_everything_is_away_within_seconds() {
 
     switch.send_replace(false);
     let again = || pool.read(|conn| async move { Ok(conn.batch_execute("SELECT 1").await?) }.boxed());
-    eventually("it is back", || async { again().await.ok() }).await;
+    eventually("the database answers again", || async { again().await.ok() }).await;
     db.remove(&servers).await;
 }

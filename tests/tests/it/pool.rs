@@ -1,4 +1,5 @@
-//! The pool checks no connection: one that died unnoticed shows at its first use, and another one is taken.
+//! The pool does not check connections before it hands them out. A dead connection fails at its first use, and the pool
+//! takes another one.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use pannier_platform::{Db, Refusal};
 use pannier_testkit::{Servers, TestDb, eventually};
 use tokio::sync::Barrier;
 
-/// As many transactions at once as there are connections.
+/// Runs `count` transactions at the same time, each on a connection of its own.
 async fn all_at_once(pool: &Db, count: usize) -> Vec<Result<(), Refusal>> {
     let barrier = Arc::new(Barrier::new(count));
     let transactions = (0..count).map(|_| {
@@ -37,14 +38,14 @@ async fn connections_that_died_unnoticed_are_replaced() {
     let mine = format!("datname = '{}' AND usename = 'orders'", db.name);
     db.execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}")).await;
     let left = format!("SELECT count(*) AS n FROM pg_stat_activity WHERE {mine}");
-    eventually("they are gone", || async { (db.count(&left).await == 0).then_some(()) }).await;
+    eventually("the connections are closed", || async { (db.count(&left).await == 0).then_some(()) }).await;
     let after = all_at_once(&pool, 4).await;
     assert!(after.iter().all(Result::is_ok), "{after:?}");
     db.remove(&servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_is_told_from_a_bug_by_its_code() {
+async fn the_error_code_tells_an_outage_from_a_bug() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     let pool = Db::new(&db.urls.order, 2).unwrap();
@@ -55,12 +56,12 @@ async fn an_outage_is_told_from_a_bug_by_its_code() {
             done.await.unwrap_err()
         }
     };
-    // Somebody holds the table: waiting runs out (55P03).
+    // The table is locked: the lock timeout passes (55P03).
     let mut holder = db.connect().await;
     holder.batch_execute("BEGIN; LOCK TABLE orders.quotes IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let busy = run("SELECT count(*) FROM quotes").await;
     assert!(matches!(&busy, Refusal::Away { .. }), "{busy:?}");
-    // Raised as the server would, in words that say nothing.
+    // Only the error code counts: the messages say nothing.
     for outage in [
         "DO $$ BEGIN RAISE EXCEPTION 'Fehler' USING ERRCODE = '57014'; END $$",
         "DO $$ BEGIN RAISE EXCEPTION 'Fehler' USING ERRCODE = '53100'; END $$",
@@ -68,7 +69,7 @@ async fn an_outage_is_told_from_a_bug_by_its_code() {
         let refusal = run(outage).await;
         assert!(matches!(&refusal, Refusal::Away { .. }), "{outage}: {refusal:?}");
     }
-    // A deadlock is worth another try, and after some tries a conflict.
+    // A deadlock is retried. After the last retry it is a conflict.
     let deadlock = run("DO $$ BEGIN RAISE EXCEPTION 'Verklemmung' USING ERRCODE = '40P01'; END $$").await;
     assert!(matches!(&deadlock, Refusal::Conflict), "{deadlock:?}");
     let bug = run("DO $$ BEGIN RAISE EXCEPTION 'lock timeout' USING ERRCODE = '22000'; END $$").await;

@@ -1,5 +1,5 @@
-//! Races with real concurrent callers. Whoever commits first on the deciding row wins; the others are told the truth;
-//! and every service ends where the table of races says.
+//! Races between concurrent callers. The first commit on the deciding row wins, and the losers get an answer that says
+//! why. Every service ends in the states of the winner.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,10 +18,10 @@ const TRIALS: usize = 200;
 /// How many trials run at once.
 const AT_ONCE: usize = 8;
 
-/// What came of a race: how often each pair of answers was given.
+/// How often each outcome of a race occurred.
 type Seen = BTreeMap<String, usize>;
 
-/// Runs `trial` 200 times, some at once, and counts what it saw.
+/// Runs `trial` [`TRIALS`] times, [`AT_ONCE`] of them concurrently, and counts the outcomes.
 async fn trials<F, Fut>(city: &Arc<TestCity>, trial: F) -> Seen
 where
     F: Fn(usize, Arc<TestCity>) -> Fut,
@@ -37,7 +37,8 @@ where
         .await
 }
 
-/// Both calls of the n-th trial: each of them comes first once, as a whole; then they race.
+/// Runs both calls of the n-th trial. In the first two trials they run one after the other, in either order. From then
+/// on they run concurrently.
 async fn race<A, B>(n: usize, a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
     match n {
         0 => {
@@ -52,11 +53,12 @@ async fn race<A, B>(n: usize, a: impl Future<Output = A>, b: impl Future<Output 
     }
 }
 
-/// What was seen is only what may be, and each side has won: a list of what may be for each winner. How often is printed.
+/// Checks that only allowed outcomes occurred and that each side has won. `allowed` has the outcomes for each winner.
+/// Prints the counts.
 fn only(seen: &Seen, allowed: &[&[&str]]) {
     println!("{seen:?}");
     for outcome in seen.keys() {
-        assert!(allowed.concat().contains(&outcome.as_str()), "{outcome} is none of {allowed:?}: {seen:?}");
+        assert!(allowed.concat().contains(&outcome.as_str()), "{outcome} is not in {allowed:?}: {seen:?}");
     }
     for winner in allowed {
         assert!(winner.iter().any(|outcome| seen.contains_key(*outcome)), "never seen: any of {winner:?}: {seen:?}");
@@ -73,11 +75,11 @@ async fn end(city: Arc<TestCity>) {
     Arc::into_inner(city).expect("every trial is over").end().await;
 }
 
-/// Whatever happened: nobody carries too much, nothing is with two riders, no log has a gap.
+/// Checks that no rider is above capacity, no delivery has two riders, and no event or order is missing or duplicated.
 async fn no_breach(city: &TestCity) {
     for (name, sql) in checks::CHECKS {
         if ["double_assignments", "capacity_breaches", "duplicates", "lost"].contains(&name) {
-            // The last news may still be on its way to whoever subscribed to it.
+            // Consumers may not have applied the last events yet.
             eventually(name, || async {
                 let mut db = city.db.connect().await;
                 checks::load(&mut db, &Evidence::default()).await.expect("temporary tables");
@@ -106,8 +108,8 @@ async fn two_tablets_accept_once() {
         }
     })
     .await;
-    // On a starved machine order-svc may not answer within its two seconds: the loser is then told to ask again, which is
-    // true, and how it ended was checked above.
+    // On a slow machine order-svc may not answer within two seconds. The loser then gets 503 and may retry. The final
+    // states were checked above.
     let losing = ["412 stale_version", "412 changed_meanwhile", "409 illegal_transition", "503 order_service_away"];
     let [first, second] = ["first", "second"].map(|who| losing.map(|answer| format!("{who} wins, the other {answer}")));
     only(&seen, &[&first.each_ref().map(String::as_str), &second.each_ref().map(String::as_str)]);
@@ -139,7 +141,7 @@ async fn customer_cancels_while_the_shop_accepts() {
         &[
             &[
                 "cancel 200, accept 409 order_cancelled",
-                // The cancellation's event reached the ticket before the tablet did.
+                // The event of the cancellation changed the ticket before the accept request arrived.
                 "cancel 200, accept 412 stale_version",
                 "cancel 200, accept 409 illegal_transition",
             ],
@@ -149,7 +151,7 @@ async fn customer_cancels_while_the_shop_accepts() {
     end(city).await;
 }
 
-/// Two riders who have an offer of the same delivery, and the paths that accept them.
+/// An order whose delivery is offered to both riders, and the paths that accept the offers.
 async fn offered_twice(city: &TestCity, shop: &Caller, riders: &[Caller; 2]) -> (Value, [String; 2]) {
     let order = city.accepted(&city.customer(), shop).await;
     let (a, b) = tokio::join!(city.offer(&riders[0], &order), city.offer(&riders[1], &order));
@@ -160,7 +162,7 @@ async fn two_riders(city: &TestCity) -> [Caller; 2] {
     [city.rider().await, city.rider().await]
 }
 
-/// The order is cancelled by operations, so that its riders are free for the next trial.
+/// Cancels the order as operations, so that its riders are free for the next trial.
 async fn clear_away(city: &TestCity, order: &Value) {
     let ops = city.ops(&city.order_url);
     let path = format!("/v1/ops/orders/{}", text(&order["id"]));
@@ -173,7 +175,7 @@ async fn clear_away(city: &TestCity, order: &Value) {
         (answer.status == 200).then_some(())
     })
     .await;
-    // The money was taken already, or not yet: given back, or let go.
+    // The payment is refunded if it was captured already, otherwise voided.
     city.ends_as_one_of(order, &["refunded", "voided"].map(|p| ["cancelled", "cancelled", "cancelled", p])).await;
 }
 
@@ -207,7 +209,7 @@ async fn an_offer_is_accepted_or_expires() {
         let order = city.accepted(&city.customer(), &shop).await;
         let offer = city.offer(&rider, &order).await;
         let accept = format!("/v1/rider/offers/{}/accept", text(&offer["id"]));
-        // The offer runs out in the very moment in which it is accepted.
+        // The offer expires while it is accepted.
         let expire = format!(
             "UPDATE dispatch.offers SET expires_at = clock_timestamp() WHERE id = '{0}' AND state = 'sent';
              UPDATE dispatch.timers SET fire_at = clock_timestamp(), claimed_until = NULL WHERE aggregate_id = '{0}'",

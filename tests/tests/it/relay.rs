@@ -1,4 +1,5 @@
-//! What is committed is published: later, twice, past a row that cannot go out; never not.
+//! Every committed event is published at least once: after an outage of the broker, after a crash of the relay, and
+//! behind an event that the broker refuses.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use pannier_tests::city::remove_queues;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-/// order-svc, as often as wanted, and nobody else.
+/// Processes of order-svc, later also of merchant-svc, with their own database and namespace.
 pub struct Publishers {
     servers: Servers,
     pub db: TestDb,
@@ -36,7 +37,7 @@ impl Publishers {
         this
     }
 
-    /// One that reaches the broker at another address.
+    /// Starts one order-svc that reaches the broker at another address.
     pub async fn start_through(amqp_url: &str) -> Self {
         let mut this = Self::on(Servers { amqp_url: amqp_url.to_owned(), ..Servers::from_env() }).await;
         this.start_order_svc().await;
@@ -65,7 +66,8 @@ impl Publishers {
         }
     }
 
-    /// Both services, on what the others left. Somebody listens before they speak.
+    /// Starts both services again on the same database. merchant-svc starts first, so that its consumer runs before
+    /// order-svc publishes.
     pub async fn start_again(&mut self) {
         self.stop = Stop::new();
         self.start_merchant_svc().await;
@@ -79,7 +81,7 @@ impl Publishers {
         self.running.push(tokio::spawn(app.run()));
     }
 
-    /// Announces a paid order, as order-svc's transactions do.
+    /// Commits the events of `count` paid orders, as the transactions of order-svc do.
     pub async fn announce(&self, count: usize) {
         let rows: Vec<_> = (0..count).map(|_| paid_order()).collect();
         let sql = format!(
@@ -128,22 +130,25 @@ fn paid_order() -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_cannot_go_out_holds_up_nobody() {
+async fn an_event_that_cannot_be_published_holds_up_no_other() {
     let mut city = Publishers::start(1).await;
 
-    // Nobody listens: the queues keep it until somebody does.
+    // There is no consumer yet: the queues keep the messages.
     city.announce(3).await;
-    eventually("they are published", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    eventually("three events are published", || async { (city.unpublished().await == 0).then_some(()) }).await;
     city.start_merchant_svc().await;
     let tickets = "SELECT count(*) AS n FROM merchant.tickets";
     eventually("three tickets", || async { (city.db.count(tickets).await == 3).then_some(()) }).await;
 
-    // merchant-svc's relay makes the bindings, too: once it has told everything it does so no more.
+    // The relay of merchant-svc declares the bindings, too. Wait until it has published everything, so that it does not
+    // declare the binding again that is removed below.
     let untold = "SELECT count(*) AS n FROM merchant.events e, merchant.relay_cursor c
                   WHERE NOT pg_visible_in_snapshot(e.tx, c.done)";
-    eventually("merchant-svc has told of them", || async { (city.db.count(untold).await == 0).then_some(()) }).await;
+    eventually("merchant-svc has published everything", || async { (city.db.count(untold).await == 0).then_some(()) })
+        .await;
 
-    // An event that no queue wants comes back and is set aside, with its reason; what is behind it goes out.
+    // An event without a queue is returned by the broker and set aside with the reason. The events behind it are
+    // published.
     unbind(&city.broker, "merchant.order", "order.rejected.*").await;
     city.db
         .execute(
@@ -152,7 +157,7 @@ async fn a_row_that_cannot_go_out_holds_up_nobody() {
         )
         .await;
     city.announce(3).await;
-    eventually("the others go out", || async {
+    eventually("the other events are published", || async {
         let is_aside = "SELECT count(*) AS n FROM orders.set_aside WHERE attempts > 0";
         (city.db.count(tickets).await == 6 && city.db.count(is_aside).await == 1).then_some(())
     })
@@ -169,10 +174,10 @@ async fn a_row_that_cannot_go_out_holds_up_nobody() {
         (&json!("event_unpublished"), &json!("order"))
     );
 
-    // Once there is a queue, it goes there by itself.
+    // Once a queue is bound, the event is published without help.
     let mut heard = listen(&city.broker, "order.rejected.*").await;
     assert!(heard.messages.next().await.unwrap().unwrap().routing_key.as_str() == "order.rejected.v1");
-    eventually("it is marked", || async { (city.unpublished().await == 0).then_some(()) }).await;
+    eventually("the event is not set aside any more", || async { (city.unpublished().await == 0).then_some(()) }).await;
     assert_eq!(ops.get("/v1/ops/stuck").await.ok()["data"], json!([]));
     city.end().await;
 }
@@ -183,7 +188,7 @@ async fn two_relays_at_once_are_harmless() {
     city.start_merchant_svc().await;
     let mut heard = listen(&city.broker, "order.#").await;
     for _ in 0..10 {
-        // The lease is free for the other one, and this one does not know it yet.
+        // The lease has run out, and its holder does not know yet. The other relay takes it: for a while both publish.
         city.db.execute("UPDATE orders.leases SET until = now()").await;
         city.announce(20).await;
     }
@@ -201,7 +206,7 @@ async fn two_relays_at_once_are_harmless() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_that_died_before_it_saved_its_place_costs_duplicates_and_nothing_else() {
+async fn a_relay_that_died_before_it_saved_its_cursor_publishes_duplicates_and_loses_nothing() {
     let mut city = Publishers::start(1).await;
     city.start_merchant_svc().await;
     eventually("it publishes", || async { (city.unpublished().await == 0).then_some(()) }).await;
@@ -210,10 +215,10 @@ async fn a_relay_that_died_before_it_saved_its_place_costs_duplicates_and_nothin
     let tickets = "SELECT count(*) AS n FROM merchant.tickets";
     let told = "SELECT count(*) AS n FROM merchant.events";
     eventually("forty tickets", || async { (city.db.count(tickets).await == 40).then_some(()) }).await;
-    // Each is opened, and turned away at once: nobody has made that shop.
+    // Each ticket is opened and rejected at once, because the shop does not exist.
     assert_eq!(city.db.count(told).await, 80);
 
-    // Killed after the last confirm: what the broker has, the cursor does not know.
+    // As if killed after the last confirm: the broker has the events, and the cursor is from before them.
     city.stop_services().await;
     city.db
         .execute("UPDATE orders.relay_cursor c SET done = b.done, window_end = b.window_end, seq = b.seq FROM public.place_before b")
@@ -226,14 +231,14 @@ async fn a_relay_that_died_before_it_saved_its_place_costs_duplicates_and_nothin
     }
     eventually("they are published again", || async { (city.unpublished().await == 0).then_some(()) }).await;
     city.announce(1).await;
-    eventually("and what is new", || async { (city.db.count(tickets).await == 41).then_some(()) }).await;
-    assert_eq!(city.db.count(told).await, 82, "nothing happened twice");
+    eventually("the new ticket", || async { (city.db.count(tickets).await == 41).then_some(()) }).await;
+    assert_eq!(city.db.count(told).await, 82, "no ticket was opened twice");
     let dead = "SELECT count(*) AS n FROM merchant.dead_letters";
     assert_eq!(city.db.count(dead).await, 0);
     city.end().await;
 }
 
-/// Takes one binding of a queue away.
+/// Removes one binding of a queue.
 async fn unbind(broker: &Broker, queue: &str, key: &str) {
     let connection = broker.connect("test").await.unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -249,7 +254,7 @@ struct Listener {
     _connection: lapin::Connection,
 }
 
-/// Hears what order-svc's exchange says, in a queue that goes with the connection.
+/// Receives the messages of order-svc with this routing key in a queue that is deleted with the connection.
 async fn listen(broker: &Broker, key: &str) -> Listener {
     let connection = broker.connect("test").await.unwrap();
     let channel = broker.channel(&connection).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is old is forgotten, and what anybody can still ask for is not.
+//! Events of ended aggregates are deleted some days after the end. Events of open aggregates stay.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use serde_json::json;
 
-/// Everything that has happened was so many days ago.
+/// Makes everything stored so many days older.
 async fn days_pass(city: &TestCity, days: u32) {
     for schema in ["orders", "merchant", "dispatch"] {
         city.db
@@ -23,21 +23,21 @@ async fn days_pass(city: &TestCity, days: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_over_is_forgotten_as_a_whole_and_what_is_open_is_not() {
+async fn all_events_of_an_ended_order_are_deleted_and_those_of_an_open_one_stay() {
     let city = TestCity::start().await;
     let (shop, customer) = (city.shop().await, city.customer());
     let (over, open) = (city.placed(&customer, &shop).await, city.placed(&customer, &shop).await);
     let (over, open) = (text(&over["id"]), text(&open["id"]));
-    eventually("it is cancelled", || async {
+    eventually("the order is cancelled", || async {
         let seen = customer.get(&format!("/v1/orders/{over}")).await.ok();
         let answer = customer.post_if(&format!("/v1/orders/{over}/cancel"), &seen["version"], json!({})).await;
         (answer.status == 200).then_some(())
     })
     .await;
     let settled = "SELECT count(*) AS n FROM orders.payments WHERE state = 'voided' AND next_attempt_at IS NULL";
-    eventually("its money is free", || async { (city.db.count(settled).await == 1).then_some(()) }).await;
+    eventually("its payment is voided", || async { (city.db.count(settled).await == 1).then_some(()) }).await;
     let aged = "SELECT count(*) AS n FROM orders.events e JOIN orders.relay_cursor c ON NOT pg_visible_in_snapshot(e.tx, c.done)";
-    eventually("everything is told", || async { (city.db.count(aged).await == 0).then_some(()) }).await;
+    eventually("everything is published", || async { (city.db.count(aged).await == 0).then_some(()) }).await;
 
     let events = |of: &str| {
         let id = of.rsplit('_').next().unwrap_or_default().to_owned();
@@ -62,14 +62,14 @@ async fn what_is_over_is_forgotten_as_a_whole_and_what_is_open_is_not() {
     let stop = Stop::new();
     let rules = RetentionRules { tables: &[], is_open: Some(order_svc::store::IS_OPEN) };
     let forgetting = tokio::spawn(retention::run(pool, RetentionPeriods::new(7, 24).unwrap(), rules, stop.clone()));
-    eventually("what is over is forgotten", || async { (events(over).await == 0).then_some(()) }).await;
-    assert_eq!(events(open).await, kept, "what is open keeps its events");
+    eventually("the events of the ended order are deleted", || async { (events(over).await == 0).then_some(()) }).await;
+    assert_eq!(events(open).await, kept, "the open order keeps its events");
     let alarms =
         "SELECT string_agg(kind, ' ' ORDER BY kind) AS ends FROM orders.alarms WHERE kind IN ('old', 'young', 'open')";
-    assert_eq!(city.text(alarms).await, "open young", "an alarm is forgotten some time after it was resolved");
+    assert_eq!(city.text(alarms).await, "open young", "an alarm is deleted seven days after it was resolved");
     let standing = "SELECT count(*) AS n FROM orders.applied WHERE aggregate = 'merchant'";
-    assert!(city.db.count(standing).await > 0, "what never ends is remembered");
-    // The order itself is there, and its story is short.
+    assert!(city.db.count(standing).await > 0, "the applied versions of shops stay");
+    // The order itself stays.
     assert_eq!(customer.get(&format!("/v1/orders/{over}")).await.ok()["state"], "cancelled");
     stop.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(5), forgetting).await;

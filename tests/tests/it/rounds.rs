@@ -1,4 +1,4 @@
-//! Rounds of finished deliveries are deleted after a time. Their offers stay.
+//! Rounds of finished deliveries are deleted some days after they were made. Their offers stay.
 
 use dispatch_svc::store::rounds::RETENTION;
 use pannier_platform::retention::{self, RetentionPeriods, RetentionRules};

@@ -30,7 +30,7 @@ struct Column {
     sql_type: String,
     #[diesel(sql_type = Bool)]
     nullable: bool,
-    /// Where the column is in the primary key.
+    /// The position of the column in the primary key, if it is part of it.
     #[diesel(sql_type = Nullable<Int4>)]
     in_key: Option<i32>,
 }
@@ -137,12 +137,12 @@ impl Schema {
     }
 }
 
-/// `type` is a keyword; the envelope of events says `kind`, too.
+/// `type` is a Rust keyword. The column is called `kind`, as in [`pannier_contracts::Envelope`].
 fn rust_name(column: &str) -> &str {
     if column == "type" { "kind" } else { column }
 }
 
-/// diesel's type for a column, if it has one.
+/// The diesel type for a PostgreSQL type. `None` if diesel has none.
 fn diesel_type(sql_type: &str) -> Option<&'static str> {
     Some(match sql_type {
         "bigint" => "BigInt",

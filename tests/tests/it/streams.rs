@@ -1,4 +1,5 @@
-//! Streams show the present, then what changes; they resume, and they end.
+//! Event streams begin with the present state, then show each change. They resume from a cursor and end with the
+//! service.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use pannier_tests::{Frame, TestCity};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everybody_watches_one_order() {
+async fn customer_shop_and_rider_watch_one_order() {
     let city = TestCity::start().await;
     let (shop, other_shop, customer) = (city.shop().await, city.shop().await, city.customer());
     let rider = city.rider().await;
@@ -18,7 +19,7 @@ async fn everybody_watches_one_order() {
     let mut other_tablet = other_shop.stream(tickets, None).await;
     let mut phone = rider.stream("/v1/rider/offers/stream", None).await;
 
-    // From tap to door, with everybody watching.
+    // From tap to door, with the streams of customer, shop and rider open.
     let (order, ticket) = city.ticket(&customer, &shop).await;
     let path = format!("/v1/orders/{}/stream", text(&order["id"]));
     let mut stream = customer.stream(&path, None).await;
@@ -52,7 +53,7 @@ async fn everybody_watches_one_order() {
     }
     assert_eq!((last.event.as_str(), &last.data), ("order", &now));
 
-    // Who comes back gets what they have not seen, and nothing older.
+    // A client that reconnects with a cursor gets only newer records.
     let mut back = customer.stream(&path, Some(&paid.id)).await;
     assert!(back.next().await.unwrap().data["version"].as_i64() > paid.data["version"].as_i64());
     let mut back = shop.stream(tickets, Some(&rings.id)).await;
@@ -62,7 +63,7 @@ async fn everybody_watches_one_order() {
     }
     let states: Vec<_> = missed.iter().map(|f| text(&f.data["state"])).collect();
     assert_eq!(states, ["accepted", "handed_over"]);
-    // A cursor that is none of ours begins with the present.
+    // With an unknown cursor the stream begins with the present state.
     for cursor in ["nonsense", "99999999"] {
         let mut fresh = customer.stream(&path, Some(cursor)).await;
         assert_eq!(fresh.next().await.unwrap().data["version"], now["version"], "{cursor}");
@@ -70,19 +71,19 @@ async fn everybody_watches_one_order() {
     let (second, _) = city.ticket(&customer, &shop).await;
     for cursor in [None, Some("nonsense"), Some("99999999")] {
         let mut fresh = shop.stream(tickets, cursor).await;
-        assert_eq!(fresh.next().await.unwrap().data["order_id"], second["id"], "{cursor:?}: what is open");
+        assert_eq!(fresh.next().await.unwrap().data["order_id"], second["id"], "{cursor:?}: only the open ticket");
     }
 
-    // Nobody sees what is not theirs: the other shop's first ticket is its own.
+    // The first record of the other shop is its own ticket: it saw none of the first shop's.
     let (own, _) = city.ticket(&customer, &other_shop).await;
     assert_eq!(other_tablet.next().await.unwrap().data["order_id"], own["id"]);
 
-    // A stream ends with its token, whatever leeway requests have.
+    // A stream ends when its token expires, without the leeway that requests get.
     let short = token(Role::Customer, &customer.id, Duration::from_secs(2));
     let mut short = customer.with_token(short).stream(&path, None).await;
     while short.next().await.is_some() {}
 
-    // Twenty open streams do not hold up the end, and end with it.
+    // Twenty open streams do not delay the shutdown, and they end with it.
     let mut streams = vec![stream, tablet, other_tablet, phone];
     for _ in 0..8 {
         streams.push(customer.stream(&path, None).await);

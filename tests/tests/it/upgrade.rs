@@ -1,4 +1,4 @@
-//! A database of an earlier version, with orders in it, is brought up to date without losing anything.
+//! A database of an earlier version, with orders in it, is migrated without losing anything.
 
 use diesel_async::SimpleAsyncConnection as _;
 use pannier_migrations::{migrate_all, migrate_until};
@@ -8,11 +8,11 @@ use pannier_testkit::{Servers, TestDb};
 
 use crate::checks::with_ids;
 
-/// The last migration before the event log was written once.
+/// Migrations up to this version come before the one that introduced the event log.
 const BEFORE: &str = "20261120999999";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_with_orders_in_it_is_brought_up_to_date() {
+async fn a_database_with_orders_in_it_is_migrated() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     db.execute("DROP SCHEMA orders CASCADE; DROP SCHEMA merchant CASCADE; DROP SCHEMA dispatch CASCADE").await;
@@ -23,39 +23,43 @@ async fn a_database_with_orders_in_it_is_brought_up_to_date() {
     migrate_all(&db.admin_url).await.unwrap();
     for (what, expected, sql) in [
         (
-            "the order in which rows were written is theirs still",
+            "every event has a sequence number of its own",
             8,
             "SELECT count(DISTINCT seq) AS n FROM orders.events WHERE aggregate = 'order'",
         ),
         (
-            "it grows with the versions",
+            "sequence numbers grow with the versions",
             0,
             "SELECT count(*) AS n FROM orders.events a JOIN orders.events b USING (aggregate, aggregate_id) WHERE a.version < b.version AND a.seq > b.seq",
         ),
         (
-            "what the broker had not taken is set aside",
+            "an event that the broker had refused is set aside",
             1,
             "SELECT count(*) AS n FROM orders.set_aside WHERE attempts = 3 AND last_error = 'returned'",
         ),
         (
-            "everything else counts as published",
+            "all other events count as published",
             0,
             "SELECT count(*) AS n FROM merchant.events, merchant.relay_cursor WHERE NOT pg_visible_in_snapshot(tx, done)",
         ),
         (
-            "an order's copies are its progress",
+            "the copies of ticket and delivery are the progress of the order",
             1,
             "SELECT count(*) AS n FROM orders.progress WHERE ticket ->> 'version' = '4' AND delivery ->> 'version' = '8'",
         ),
-        ("a rider who is asked has an open offer", 1, "SELECT open_offers::bigint AS n FROM dispatch.riders"),
-        ("what is open is known to be", 1, "SELECT count(*) AS n FROM dispatch.deliveries WHERE is_open"),
-        ("what is over is known to be", 0, "SELECT count(*) AS n FROM orders.orders WHERE is_open"),
-        ("answers stay, claims without an answer do not", 1, "SELECT count(*) AS n FROM orders.idempotency"),
+        ("open offers of a rider are counted", 1, "SELECT open_offers::bigint AS n FROM dispatch.riders"),
+        ("open deliveries are marked as open", 1, "SELECT count(*) AS n FROM dispatch.deliveries WHERE is_open"),
+        ("ended orders are not marked as open", 0, "SELECT count(*) AS n FROM orders.orders WHERE is_open"),
+        (
+            "idempotency keys with an answer stay, those without are deleted",
+            1,
+            "SELECT count(*) AS n FROM orders.idempotency",
+        ),
     ] {
         assert_eq!(db.count(sql).await, expected, "{what}");
     }
-    // As healthy as it was. The second delivery was only half there, and is taken away again; the relay passes what the
-    // migration has told.
+    // The checks find nothing. The fixture has only parts of the second delivery, which are deleted first. The relay
+    // cursor moves past the events that the migration wrote.
     db.execute(
         "UPDATE orders.relay_cursor SET done = pg_current_snapshot(); DELETE FROM orders.set_aside; UPDATE dispatch.riders SET open_offers = 0;
          DELETE FROM dispatch.offers WHERE state = 'sent'; DELETE FROM dispatch.deliveries WHERE state = 'offered'",

@@ -1,10 +1,10 @@
-//! Every route of the three services, and who may call it.
+//! Every route of the three services, with the role that may call it.
 
 use pannier_platform::auth::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Who answers.
+/// The service that has the route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     Order,
@@ -12,18 +12,18 @@ pub enum Service {
     Dispatch,
 }
 
-/// What a call looks like.
+/// A route and a correct request to it.
 #[derive(Debug, Clone)]
 pub struct Route {
     pub service: Service,
     pub role: Role,
     pub method: Method,
-    /// `{order}` and the like stand for ids.
+    /// With at most one id, written `{order}` and the like.
     pub path: &'static str,
     pub body: Option<Value>,
     /// `If-Match` is required.
     pub guarded: bool,
-    /// `limit` and `cursor` mean something.
+    /// The route has the query parameters `limit` and `cursor`.
     pub paged: bool,
 }
 
@@ -32,7 +32,7 @@ impl Route {
         format!("{} {} as {}", self.method, self.path, self.role)
     }
 
-    /// The path with these ids; the last name that stands in it, if one does.
+    /// The path with `id(name)` in the place of `{name}`.
     pub fn path_with(&self, id: impl Fn(&str) -> String) -> String {
         match self.path.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
             Some((name, _)) => self.path.replace(&format!("{{{name}}}"), &id(name)),
@@ -49,7 +49,7 @@ impl Route {
     }
 }
 
-/// All of them.
+/// All routes.
 pub fn routes() -> Vec<Route> {
     let mut all = Vec::new();
     let mut at = |service, role, calls: &[(Method, &'static str, Option<Value>, &str)]| {
