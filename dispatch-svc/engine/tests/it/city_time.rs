@@ -1,4 +1,4 @@
-//! Prices follow the length of a minute of the city, and nothing else does.
+//! The costs of a policy scale with the length of a simulated minute, and with no other setting of the zone.
 
 use pannier_contracts::zone;
 use pannier_engine::Policy;

@@ -1,11 +1,11 @@
-//! Decisions in sentences.
+//! Decisions explained in sentences.
 
 use pannier_engine::explain::{Round, for_ops, for_rider};
 use pannier_engine::{Delivery, Outcome, Plan, Policy, Ready, Rider, plan};
 
 use crate::world::{MINUTE, NOW, delivery, now, rdr, rider};
 
-/// The sentences about the only decision of a plan, for operations and for the rider; ids by their last digit.
+/// The sentences about the only decision of a plan, for operations and for the rider. Ids are cut to their last digit.
 fn sentences(plan: &Plan) -> (Vec<String>, Option<String>) {
     let decision = &plan.decisions[0];
     let (asked, until_ms) = match &decision.outcome {

@@ -1,4 +1,4 @@
-//! What `greedy` decides, by example: one row for one rule.
+//! Decisions of `greedy`, by example: one row for one rule.
 
 use pannier_contracts::zone::{self, DispatchAlgorithm};
 use pannier_engine::{Delivery, Outcome, Policy, Ready, Rider, Snapshot, Trip, plan};

@@ -1,4 +1,4 @@
-//! What `horizon` does, by example.
+//! Plans of `horizon`, by example.
 
 use pannier_contracts::DeliveryId;
 use pannier_engine::{
@@ -120,7 +120,7 @@ fn a_delivery_whose_food_gets_late_is_done_last() {
     let late = |minutes| Delivery { pickup: at(0, 700), ..ready_in(2, minutes) };
     let before = horizon(vec![ready_in(1, 5), late(12)], riders());
     assert_eq!(routes(&before), ["1: 1 | 2"]);
-    // The first is a quarter of an hour late: the rider does the other one first.
+    // The food of the first is a quarter of an hour late: the rider carries the other one first.
     let after = then(&before, now(vec![ready_in(1, 20), late(12)], riders()));
     assert_eq!(routes(&after), ["1: 2 | 1"]);
 }

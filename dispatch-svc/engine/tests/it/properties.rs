@@ -1,4 +1,4 @@
-//! What holds for every snapshot.
+//! Properties that hold for every snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +143,7 @@ proptest! {
             let rider = s.riders.iter().find(|r| r.id == route.rider).unwrap();
             let mut free_ms = rider.free_at_ms;
             for (n, trip) in route.trips.iter().enumerate() {
-                // What a rider has accepted, or has an open offer of, is also finished after the shift.
+                // Accepted deliveries and those with an open offer may be finished after the end of the shift.
                 let is_open = |id: &DeliveryId| {
                     let accepted = s.riders.iter().flat_map(|r| &r.committed).any(|t| t.deliveries.contains(id));
                     !accepted && s.deliveries.iter().any(|d| d.id == *id && d.offers_wanted > 0)
