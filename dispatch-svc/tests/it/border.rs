@@ -56,7 +56,7 @@ async fn a_rider_between_two_zones_has_no_more_offers_than_capacity() {
     let delivered = "SELECT count(*) AS n FROM dispatch.deliveries WHERE state = 'delivered'";
     assert_eq!(dispatch.db.count(delivered).await, 2 * i64::try_from(ROUNDS).expect("small"));
     for city in &dispatch.cities {
-        eventually("memory agrees with the tables", || async {
+        eventually("the in-memory city agrees with the tables", || async {
             (city.differences_now().await.expect("it is read") == 0).then_some(())
         })
         .await;

@@ -1,4 +1,4 @@
-//! From the counter to the door.
+//! Deliveries from the offer to the door.
 
 use pannier_testkit::{Frame, eventually};
 use serde_json::json;
@@ -30,7 +30,7 @@ async fn an_accepted_order_is_offered_carried_and_delivered() {
     let states: Vec<_> = history["events"].as_array().unwrap().iter().map(|e| e["state"].as_str().unwrap()).collect();
     let expected = "scheduled searching offered assigned at_pickup picked_up at_dropoff delivered";
     assert_eq!(states.join(" "), expected);
-    assert_eq!(dispatch.db.count("SELECT count(*) AS n FROM dispatch.timers").await, 0, "nothing is left to fire");
+    assert_eq!(dispatch.db.count("SELECT count(*) AS n FROM dispatch.timers").await, 0, "no timer is left");
     dispatch.end().await;
 }
 

@@ -1,4 +1,5 @@
-//! dispatch-svc under test: the service on a database of its own, its callers, and the orders that it is told of.
+//! dispatch-svc under test: the service on a database of its own, its callers, and the events of orders that it
+//! handles.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,11 +37,11 @@ pub struct Dispatch {
     redis: String,
     running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
     timers: Arc<tokio::sync::Notify>,
-    /// The city in the memory of each process.
+    /// The in-memory city of each process.
     pub cities: Vec<Arc<CityCache>>,
 }
 
-/// Nothing that a rider does needs the broker.
+/// No broker: requests of riders do not need one.
 const NO_BROKER: &str = "amqp://127.0.0.1:1/%2f";
 
 fn settings(db: &TestDb, redis: &str) -> Settings {
@@ -185,7 +186,8 @@ impl Dispatch {
         self.timers.notify_waiters();
     }
 
-    /// Stops the service and removes its database. Checks that loads agree with offers, and that every version has an event.
+    /// Stops the service and removes its database. Checks that loads agree with offers, and that every version has an
+    /// event.
     pub async fn end(self) {
         let wrong =
             "SELECT count(*) AS n FROM dispatch.riders r WHERE r.active <> (SELECT count(*) FROM dispatch.offers o
@@ -197,7 +199,10 @@ impl Dispatch {
         self.stop.cancel();
         for running in self.running {
             let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
-            ended.expect("it stops within ten seconds").expect("it does not panic").expect("it ends well");
+            ended
+                .expect("the service stops within ten seconds")
+                .expect("it does not panic")
+                .expect("it stops without an error");
         }
         self.db.remove(&self.servers).await;
     }

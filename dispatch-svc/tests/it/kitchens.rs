@@ -1,4 +1,4 @@
-//! Kitchens that are later than they state: plans follow the model, and people see the statement.
+//! Kitchens that take longer than they state: plans use the estimated ready time, and the API shows the stated one.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use pannier_contracts::order::{OrderSnapshot, OrderState};

@@ -1,5 +1,5 @@
-//! dispatch-svc on a real database and a real Redis. There is no broker: events are handed to the consumer as bytes, and
-//! nothing that a rider does may need one.
+//! dispatch-svc on a real database and a real Redis. There is no broker: events are handed to the consumer as bytes,
+//! and no request of a rider needs one.
 
 mod border;
 mod deliveries;

@@ -1,4 +1,4 @@
-//! Offers: who gets them, and who wins.
+//! Offers: which riders get them, and which rider gets the delivery.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::dispatch::Dispatch;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_riders_who_accept_one_wins() {
+async fn of_two_riders_who_accept_one_gets_the_delivery() {
     let dispatch = Dispatch::start(json!({"offers_per_delivery": 2})).await;
     let (a, b) = (dispatch.rider(2, 200.0).await, dispatch.rider(2, 300.0).await);
     let (order, id) = dispatch.accepted().await;
@@ -76,7 +76,7 @@ async fn no_more_offers_than_capacity(policy: &str) {
     let other = other["data"].as_array().unwrap().iter().find(|d| d["id"] != mine["id"]).cloned().unwrap();
     assert_eq!(other["state"], "searching");
     let rounds = format!("/v1/ops/deliveries/{}/rounds", other["id"].as_str().unwrap());
-    eventually("the round says why", || async {
+    eventually("the round gives the reason", || async {
         let rounds = dispatch.ops().get(&rounds).await.ok();
         let last = rounds["data"].as_array()?.last()?.clone();
         let is_planned = last["outcome"] == "hold" && last["planned_rider_id"] == rider.id.as_str();

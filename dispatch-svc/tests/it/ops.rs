@@ -1,4 +1,4 @@
-//! What operations see and do.
+//! Requests of operations.
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::dispatch::{Dispatch, PIN};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_zone_changes_only_from_the_version_that_was_seen() {
+async fn a_zone_changes_only_from_its_current_version() {
     let dispatch = Dispatch::start(json!({})).await;
     let (ops, path) = (dispatch.ops(), "/v1/ops/zones/test");
     let zone = ops.get(path).await.ok();
@@ -40,7 +40,7 @@ async fn a_delivery_is_reassigned_before_pickup_only() {
     );
     assert_eq!(a.profile().await["active"], 0);
 
-    // The old rider had picked it up before, and their app reports it late: that is an alarm.
+    // The app of the old rider reports late that the food was picked up before the reassignment. That raises an alarm.
     let earlier = (Utc::now() - TimeDelta::minutes(1)).to_rfc3339();
     let late = a.post(&format!("/v1/rider/deliveries/{id}/picked_up"), json!({"occurred_at": earlier})).await;
     late.problem(409, "reassigned");

@@ -1,4 +1,4 @@
-//! What events of orders do to their deliveries.
+//! Effects of events of orders on their deliveries.
 
 use chrono::{TimeDelta, Utc};
 use pannier_contracts::order::{OrderSnapshot, OrderState};
@@ -19,7 +19,7 @@ async fn an_order_that_ended_first_gets_no_delivery() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelled_before_pickup_frees_the_rider_and_tells_them() {
+async fn a_cancellation_before_pickup_frees_the_rider() {
     let dispatch = Dispatch::start(json!({})).await;
     let rider = dispatch.rider(2, 100.0).await;
     let (order, id) = dispatch.assigned(&rider).await;
@@ -34,7 +34,7 @@ async fn cancelled_before_pickup_frees_the_rider_and_tells_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelled_while_offered_revokes_the_offer() {
+async fn a_cancellation_revokes_an_open_offer() {
     let dispatch = Dispatch::start(json!({})).await;
     let rider = dispatch.rider(2, 100.0).await;
     let (order, _) = dispatch.accepted().await;
@@ -47,7 +47,7 @@ async fn cancelled_while_offered_revokes_the_offer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelled_after_pickup_the_food_is_brought_back() {
+async fn after_a_cancellation_after_pickup_the_food_is_returned() {
     let dispatch = Dispatch::start(json!({})).await;
     let rider = dispatch.rider(2, 100.0).await;
     let (order, id) = dispatch.assigned(&rider).await;
@@ -61,7 +61,7 @@ async fn cancelled_after_pickup_the_food_is_brought_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelled_after_delivery_raises_an_alarm() {
+async fn a_cancellation_after_delivery_raises_an_alarm() {
     let dispatch = Dispatch::start(json!({})).await;
     let rider = dispatch.rider(2, 100.0).await;
     let (order, id) = dispatch.assigned(&rider).await;

@@ -1,4 +1,4 @@
-//! Declines, silence and late kitchens: the next plan repairs them, and its round says so.
+//! After a decline, the silence of a rider or a later ready time the next plan changes, and its round has the reason.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dispatch_svc::tasks::sweeper::sweep;
@@ -61,7 +61,7 @@ async fn after_a_decline_the_next_plan_offers_to_another_rider() {
     dispatch.end().await;
 }
 
-/// The rider has been silent for `seconds`, and the sweeper finds it.
+/// Makes the rider silent for `seconds` and runs the sweeper.
 async fn silence(dispatch: &Dispatch, rider: &Rider, seconds: u32) {
     let (id, since) = (rider.rider_id().0, format!("clock_timestamp() - interval '{seconds} s'"));
     dispatch.db.execute(&format!("UPDATE dispatch.riders SET last_seen_at = {since} WHERE id = '{id}'")).await;
@@ -105,7 +105,7 @@ async fn a_later_ready_time_makes_the_hold_longer() {
         slips(&dispatch, &order, 15).await;
         let is_longer = |r: &Value| r["outcome"] == "hold" && until(r) > until(&first) + TimeDelta::minutes(1);
         let second = round(&dispatch, &id, "it is held for longer", is_longer).await;
-        // Riders are looked for from 15 minutes before on.
+        // The search for a rider begins 15 minutes before the food is ready.
         let ready_at = order.ready_at.expect("a time") + TimeDelta::minutes(15);
         let (off, reason) = (until(&second) - ready_at + TimeDelta::minutes(15), second["reason"].as_str());
         assert!(off.abs() < TimeDelta::seconds(1) && reason == Some("too_early"), "{minutes}: {second}");
@@ -116,7 +116,7 @@ async fn a_later_ready_time_makes_the_hold_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rider_who_waits_keeps_the_delivery_and_others_get_the_next() {
+async fn a_rider_who_waits_keeps_the_delivery_and_costs_more_for_the_next() {
     for zone in ["test", "next-door"] {
         let dispatch = Dispatch::start(json!({})).await;
         let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 1_500.0).await);
@@ -125,7 +125,8 @@ async fn a_rider_who_waits_keeps_the_delivery_and_others_get_the_next() {
         let kept = dispatch.delivery_is(&id, "assigned").await;
         assert_eq!((kept["rider_id"].as_str(), kept["attempt"].as_i64()), (Some(&*near.id), Some(1)));
 
-        // Another shop next to it, also of another zone: the near rider will be busy for a quarter of an hour.
+        // The next order comes from the same place, in the same zone or in the one next door. The near rider is busy
+        // for a quarter of an hour.
         let next = OrderSnapshot { zone_id: zone.parse().expect("a zone"), ..an_order(OrderState::Accepted) };
         dispatch.consume(&next).await;
         dispatch.offer(&far, &next).await;

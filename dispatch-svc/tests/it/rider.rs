@@ -1,4 +1,4 @@
-//! What a rider's app does.
+//! Requests of a rider's app.
 
 use std::ops::Deref;
 

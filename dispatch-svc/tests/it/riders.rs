@@ -52,9 +52,9 @@ async fn the_newest_position_counts() {
     let path = "/v1/rider/locations";
     let first = rider.post(path, json!({"locations": [fix(2, 5.0), fix(1, 5.0), fix(3, 500.0)]})).await;
     assert_eq!((first.status, first.body), (202, json!({"accepted": 2, "ignored": 1})));
-    // An older one is taken in, and ignored by Redis, which knows the newest of all processes.
+    // This process accepts an older position. Redis has the newest of all processes and ignores it.
     assert_eq!(rider.post(path, json!({"locations": [fix(2, 5.0)]})).await.ok(), json!({"accepted": 1, "ignored": 0}));
-    // A new session may begin to count again.
+    // In a new session sequence numbers begin again.
     rider.post("/v1/rider/online", json!({"place": north(0.0)})).await.ok();
     assert_eq!(rider.post(path, json!({"locations": [fix(0, 5.0)]})).await.ok(), json!({"accepted": 1, "ignored": 0}));
     assert_eq!(rider.post(path, json!({"locations": []})).await.status, 400);
@@ -83,9 +83,10 @@ async fn a_silent_rider_gets_no_offers_and_loses_deliveries_before_pickup() {
     assert_eq!(dispatch.alarms().await, ["rider_silent"]);
     rider.report(&id, "picked_up").await.problem(409, "reassigned");
 
-    // A position ends the silence. PostgreSQL is written every ten seconds at most, and was a moment ago.
+    // A position ends the silence. PostgreSQL stores the time of the last one at most every ten seconds, so send
+    // several.
     let seq = AtomicI64::new(1);
-    eventually("the rider is not stale any more", || async {
+    eventually("the rider is no longer stale", || async {
         let fix = json!({"seq": seq.fetch_add(1, Ordering::Relaxed), "place": north(5.0)});
         rider.post("/v1/rider/locations", json!({"locations": [fix]})).await.ok();
         (rider.profile().await["stale"] == false).then_some(())
@@ -96,7 +97,7 @@ async fn a_silent_rider_gets_no_offers_and_loses_deliveries_before_pickup() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_orders_are_carried_all_the_same() {
+async fn without_redis_orders_are_delivered() {
     let dispatch = Dispatch::start_on(json!({}), "redis://127.0.0.1:1/".to_owned()).await;
     let rider = dispatch.rider(2, 300.0).await;
     let (_, id) = dispatch.assigned(&rider).await;

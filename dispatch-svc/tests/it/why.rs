@@ -1,4 +1,4 @@
-//! Decisions explained in sentences: everything for operations, and for a rider only what concerns them.
+//! Decisions explained in sentences. Operations read about all candidates, a rider only about themselves.
 
 use chrono::{TimeDelta, Utc};
 use pannier_contracts::order::{OrderSnapshot, OrderState};
