@@ -42,7 +42,7 @@ async fn a_ticket_that_rejects_itself_ends_its_order_and_releases_the_money() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_order_has_passed_is_counted_and_changes_only_the_progress() {
+async fn an_event_of_a_state_that_the_order_has_passed_is_late_and_changes_only_the_progress() {
     let service = OrderService::start().await;
     let order = service.accepted().await;
     service.receive_delivery(&order, 6, DeliveryState::PickedUp).await;
@@ -69,7 +69,7 @@ async fn food_that_is_delivered_after_the_cancellation_is_an_alarm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_order_of_arrival_ends_the_same() {
+async fn any_sequence_of_events_ends_with_the_same_order() {
     let service = OrderService::start().await;
     let states = [DeliveryState::Assigned, DeliveryState::PickedUp, DeliveryState::Delivered];
     for arrival in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {

@@ -1,4 +1,4 @@
-//! What customers and shops do with orders.
+//! Requests of customers and shops about orders.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn a_quote_becomes_an_order_that_is_paid() {
         (&json!("pending_payment"), &json!(1), &json!(0))
     );
     for same in ["merchant_id", "lines", "fees", "total", "promise_at"] {
-        assert_eq!(placed[same], quote[same], "{same} is what was quoted");
+        assert_eq!(placed[same], quote[same], "{same} is as quoted");
     }
     assert_eq!(placed["allowed_actions"], json!(["cancel", "pay"]));
     let pin = placed["pin"].as_str().unwrap();
@@ -35,7 +35,7 @@ async fn a_quote_becomes_an_order_that_is_paid() {
     assert_eq!(service.gateway.done(), ["authorise"]);
     let timers = "SELECT count(*) AS n FROM orders.timers WHERE kind = 'acceptance'";
     assert_eq!(service.db.count(timers).await, 1);
-    assert_eq!(service.db.count("SELECT count(*) AS n FROM orders.timers").await, 1, "no other timer is left");
+    assert_eq!(service.db.count("SELECT count(*) AS n FROM orders.timers").await, 1, "there is no other timer");
     service.end().await;
 }
 

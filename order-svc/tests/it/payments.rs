@@ -1,4 +1,4 @@
-//! Money moves once, and every move is in the ledger: whatever the gateway answers, and whenever.
+//! Every payment operation takes effect once and is in the ledger, whatever the gateway answers and however late.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,11 +16,11 @@ use tokio::sync::Semaphore;
 
 use crate::service::OrderService;
 
-/// A gateway that does not know an operation before it has answered it.
+/// A gateway that answers only when the test allows it. Queries never find an operation.
 struct Slow {
-    /// How often it was asked for an operation.
+    /// The number of operations that were requested.
     requests: AtomicUsize,
-    /// How many requests it may answer.
+    /// One permit for each request that it may answer.
     answers: Semaphore,
 }
 
@@ -73,11 +73,11 @@ async fn an_answer_that_comes_after_its_claim_ran_out_is_booked_once() {
     // The first answer comes late.
     first.answers.add_permits(1);
     let booked = "SELECT count(*) AS n FROM orders.ledger WHERE kind = 'authorise' AND amount = 1500";
-    eventually("it is booked", || async { (db.count(booked).await == 1).then_some(()) }).await;
-    // Then the second, which says the same.
+    eventually("the authorisation is in the ledger", || async { (db.count(booked).await == 1).then_some(()) }).await;
+    // The second answer is the same.
     second.answers.add_permits(1);
     let rests = "SELECT count(*) AS n FROM orders.payments WHERE state = 'authorised' AND operation IS NULL AND next_attempt_at IS NULL";
-    eventually("it rests", || async { (db.count(rests).await == 1).then_some(()) }).await;
+    eventually("no attempt is due", || async { (db.count(rests).await == 1).then_some(()) }).await;
     stop.cancel();
     one.await.unwrap();
     other.await.unwrap();
@@ -91,7 +91,7 @@ async fn an_answer_that_comes_after_its_claim_ran_out_is_booked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_is_asked_for_and_the_operation_is_not_repeated() {
+async fn after_a_lost_answer_the_gateway_is_queried_and_the_operation_is_not_repeated() {
     let service = OrderService::start().await;
     service.gateway.lose_answers(true);
     let order = service.placed("tok_ok").await;
@@ -111,7 +111,7 @@ async fn a_lost_answer_is_asked_for_and_the_operation_is_not_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_capture_is_owed_and_the_order_goes_on() {
+async fn a_refused_capture_becomes_a_receivable_and_the_order_goes_on() {
     let service = OrderService::start().await;
     service.gateway.refuse("capture");
     let order = service.paid().await;

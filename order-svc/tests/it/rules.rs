@@ -1,4 +1,4 @@
-//! What SQL says about states is what the rules in `domain` say, for every state.
+//! The SQL that selects by state agrees with the rules in `domain`, for every state.
 
 use chrono::{TimeDelta, Utc};
 use diesel::QueryDsl as _;
@@ -55,7 +55,7 @@ impl Tables {
     }
 }
 
-/// An order and a payment in these states; nothing is scheduled for them.
+/// An order and a payment in these states, without a timer or a next attempt.
 fn order(state: OrderState, payment: PaymentState) -> Order {
     let (id, now, price) = (OrderId::generate(), Utc::now(), Money::new(1500, "EUR".parse().unwrap()));
     let place = Place::new(52.5, 13.4).unwrap();
@@ -109,7 +109,7 @@ async fn the_sweeper_makes_a_payment_due_exactly_when_it_needs_something() {
 }
 
 #[tokio::test]
-async fn the_sweeper_gives_a_timer_to_whatever_expires_and_has_none() {
+async fn the_sweeper_gives_a_timer_to_every_order_that_expires_and_has_none() {
     let tables = Tables::create().await;
     let placed_long_ago = |state: &OrderState| {
         let order = order(*state, PaymentState::Failed);
@@ -140,7 +140,7 @@ async fn the_sweeper_gives_a_timer_to_whatever_expires_and_has_none() {
 }
 
 #[tokio::test]
-async fn the_columns_and_indexes_over_states_have_the_states_of_the_rules() {
+async fn generated_columns_and_partial_indexes_select_the_states_of_the_rules() {
     let tables = Tables::create().await;
     tables.insert(OrderState::ALL.iter().map(|state| order(*state, PaymentState::Failed)).collect()).await;
     let rows = tables.pool.read(|conn| {

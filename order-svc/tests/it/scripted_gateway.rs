@@ -1,4 +1,4 @@
-//! A payment gateway that does what a test tells it to.
+//! A payment gateway whose answers a test decides.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
-/// A gateway with the HTTP API that order-svc speaks. It runs until its test's process ends.
+/// A gateway with the HTTP API that order-svc calls. It runs until the process of the test ends.
 pub struct ScriptedGateway {
     pub url: String,
     script: Arc<Mutex<Script>>,
@@ -17,11 +17,11 @@ pub struct ScriptedGateway {
 struct Script {
     /// Operations that are refused.
     refused: BTreeSet<&'static str>,
-    /// Operations are done, and the answers get lost.
+    /// Operations are performed, and the connection fails before the answer.
     loses_answers: bool,
-    /// The operations that were done, by name, in their order.
+    /// The names of the operations that were performed, oldest first.
     done: Vec<String>,
-    /// The keys of these operations.
+    /// The idempotency keys of these operations.
     keys: BTreeSet<String>,
 }
 
@@ -50,17 +50,17 @@ impl ScriptedGateway {
         self.script().refused.insert(operation);
     }
 
-    /// Does this operation again from now on.
+    /// Performs this operation again from now on.
     pub fn allow(&self, operation: &str) {
         self.script().refused.remove(operation);
     }
 
-    /// Loses its answers from now on, or not any more.
+    /// Whether answers are lost from now on.
     pub fn lose_answers(&self, loses_answers: bool) {
         self.script().loses_answers = loses_answers;
     }
 
-    /// The operations that were done, in their order.
+    /// The names of the operations that were performed, oldest first.
     pub fn done(&self) -> Vec<String> {
         self.script().done.clone()
     }

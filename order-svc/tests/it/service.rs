@@ -1,4 +1,4 @@
-//! One order-svc, and the people around it.
+//! order-svc under test, with a customer, a shop and operations that call it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,18 +126,18 @@ impl OrderService {
         order
     }
 
-    /// The shop accepts.
+    /// The shop accepts the order.
     pub async fn accept(&self, order: &Order) -> Answer {
         let ready_at = (Utc::now() + TimeDelta::minutes(20)).trunc_subsecs(3);
         self.shop.post(&format!("{}/accept", order.path), json!({"ready_at": ready_at})).await
     }
 
-    /// The order, as its customer sees it.
+    /// The order as its customer reads it.
     pub async fn seen(&self, order: &Order) -> Value {
         self.customer.get(&order.path).await.ok()
     }
 
-    /// Waits until an order and its payment are in these states, and nothing is to be done about the payment.
+    /// Waits until an order and its payment are in these states and no payment operation is pending.
     pub async fn order_is(&self, order: &Order, state: &str, payment: &str) -> Value {
         let rests = format!(
             "SELECT count(*) AS n FROM orders.payments WHERE order_id = '{}' AND state = '{payment}' AND operation IS NULL
@@ -151,7 +151,7 @@ impl OrderService {
         .await
     }
 
-    /// An event of another service arrives.
+    /// Handles an event of another service.
     pub async fn receive<H: Handler>(&self, handler: H, snapshot: &H::Snapshot) -> Result<Processed, Refusal>
     where
         H::Snapshot: Snapshot,
@@ -159,12 +159,12 @@ impl OrderService {
         process(&self.pool, &Arc::new(handler), &envelope(snapshot)).await
     }
 
-    /// An event of an order's ticket arrives.
+    /// Handles an event of an order's ticket.
     pub async fn receive_ticket(&self, order: &Order, version: i64, state: TicketState) -> Processed {
         self.receive(OnTicket, &self.ticket(order, version, state)).await.unwrap()
     }
 
-    /// An event of an order's delivery arrives.
+    /// Handles an event of an order's delivery.
     pub async fn receive_delivery(&self, order: &Order, version: i64, state: DeliveryState) -> Processed {
         self.receive(OnDelivery, &self.delivery(order, version, state)).await.unwrap()
     }
@@ -200,7 +200,8 @@ impl OrderService {
         }
     }
 
-    /// The types of an order's own events, of its payment's, or of its progress. Every version has one.
+    /// The types of the events of an order, its payment or its progress, oldest first. Checks that there is one for
+    /// each version.
     pub async fn events(&self, aggregate: &'static str, order: &Order) -> Vec<String> {
         let id = match aggregate {
             "payment" => self.payment(order).await["id"].as_str().unwrap().parse::<PaymentId>().unwrap().0,
@@ -215,7 +216,7 @@ impl OrderService {
         events.into_iter().map(|event| event.kind).collect()
     }
 
-    /// An order's payment with its ledger, as operations see it.
+    /// The payment of an order with its ledger entries, as operations read it.
     pub async fn payment(&self, order: &Order) -> Value {
         self.ops.get(&format!("/v1/ops/payments/{}", order.id)).await.ok()
     }
@@ -226,20 +227,20 @@ impl OrderService {
         payment["ledger"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The open alarms. Events that are not published are none: there is no broker.
+    /// The kinds of open alarms. Without a broker events stay unpublished, so that alarm is left out.
     pub async fn alarms(&self) -> Vec<String> {
         let stuck = self.ops.get("/v1/ops/stuck").await.ok();
         let kinds = stuck["data"].as_array().unwrap().iter().map(|s| s["kind"].as_str().unwrap().to_owned());
         kinds.filter(|kind| kind != "event_unpublished").collect()
     }
 
-    /// Lets time pass, and lets the timers see it.
+    /// Moves the time in the database, and wakes the timers.
     pub async fn let_time_pass(&self, d: Duration) {
         self.db.let_time_pass(d).await;
         self.timers.notify_waiters();
     }
 
-    /// Stops the service, which stops in time, and removes the database.
+    /// Stops the service within ten seconds and removes the database.
     pub async fn end(self) {
         self.stop.cancel();
         tokio::time::timeout(Duration::from_secs(10), self.running).await.expect("it stops in time").unwrap().unwrap();
@@ -250,7 +251,7 @@ impl OrderService {
 /// An order that a test follows.
 pub struct Order {
     pub id: OrderId,
-    /// Where its customer sees it.
+    /// The path at which its customer reads it.
     pub path: String,
 }
 
