@@ -1,4 +1,4 @@
-//! News of orders and deliveries: whatever comes, in whatever order, however often.
+//! Events of orders and deliveries, in any order and more than once.
 
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::order::OrderState;
@@ -10,7 +10,7 @@ use crate::shop::{Shop, item, later};
 const LATE: &str = "SELECT count(*) AS n FROM merchant.late_events";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paid_order_rings_once_and_a_cancelled_one_never_does() {
+async fn a_paid_order_opens_one_ticket_and_a_cancelled_one_opens_none() {
     let shop = Shop::open().await;
     let order = shop.order();
     assert_eq!(shop.hear(&order).await, Processed::Applied);
@@ -18,14 +18,14 @@ async fn a_paid_order_rings_once_and_a_cancelled_one_never_does() {
     assert_eq!(shop.ticket_of(&order).await["version"], 1);
     let order = shop.order();
     assert_eq!(shop.hear(&later(&order, 3, OrderState::Cancelled)).await, Processed::Applied);
-    assert_eq!(shop.hear(&order).await, Processed::Obsolete, "the late `paid` is kept out");
+    assert_eq!(shop.hear(&order).await, Processed::Obsolete, "`paid` is older than what was applied");
     assert_eq!(shop.ticket_of(&order).await, Value::Null);
     assert_eq!(shop.db.count(LATE).await, 0);
     shop.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_shop_cannot_make_is_rejected_by_itself() {
+async fn an_order_that_the_shop_cannot_make_is_rejected_automatically() {
     let shop = Shop::open().await;
     let check = async |reason: &str| {
         let order = shop.order();
@@ -36,7 +36,7 @@ async fn what_the_shop_cannot_make_is_rejected_by_itself() {
             (&json!("rejected"), &json!(reason), &json!(2))
         );
         assert_eq!(shop.told(ticket["id"].as_str().unwrap()).await, ["ticket.opened.v1", "ticket.rejected.v1"]);
-        // Accepted before we heard of it: then that is so.
+        // An order that is accepted already gets an accepted ticket.
         let order = shop.order();
         shop.hear(&later(&order, 3, OrderState::Accepted)).await;
         let ticket = shop.ticket_of(&order).await;
@@ -58,7 +58,7 @@ async fn what_the_shop_cannot_make_is_rejected_by_itself() {
 async fn from_pickup_on_the_delivery_decides() {
     let shop = Shop::open().await;
     let state = async |order: &_| shop.ticket_of(order).await["state"].clone();
-    // The food had left when the cancellation came.
+    // The order is cancelled after pickup, and the event of the pickup arrives later.
     let (order, ticket) = shop.ringing().await;
     shop.hear(&later(&order, 3, OrderState::Accepted)).await;
     shop.hear(&later(&order, 4, OrderState::Cancelled)).await;
@@ -70,7 +70,8 @@ async fn from_pickup_on_the_delivery_decides() {
     let walked = ["ticket.opened.v1", "ticket.accepted.v1", "ticket.cancelled.v1", "ticket.handed_over.v1"];
     assert_eq!(shop.told(&ticket).await, walked);
     assert_eq!(shop.db.count(LATE).await, 0);
-    // Its ticket is not there yet: late, and the order's own news makes up for it.
+    // There is no ticket of the order yet: the event is counted as late, and the event of the order opens the ticket in
+    // its final state.
     let order = shop.order();
     shop.hear_delivery(&order, 9, DeliveryState::Delivered).await;
     assert_eq!(shop.db.count(LATE).await, 1);
@@ -79,9 +80,9 @@ async fn from_pickup_on_the_delivery_decides() {
     shop.end().await;
 }
 
-/// Every order in which an order's news can arrive ends with the same ticket.
+/// All permutations of the events of one order end with the same ticket.
 #[tokio::test(flavor = "multi_thread")]
-async fn any_order_of_arrival_ends_the_same() {
+async fn any_sequence_of_events_ends_with_the_same_ticket() {
     let shop = Shop::open().await;
     let states =
         [OrderState::Paid, OrderState::Accepted, OrderState::Ready, OrderState::Delivering, OrderState::Delivered];

@@ -1,4 +1,4 @@
-//! What a shop says about itself.
+//! Profile and menu of a shop, and whether it is open.
 
 use pannier_contracts::MerchantId;
 use pannier_platform::auth::Role;
@@ -13,7 +13,7 @@ fn profile(name: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shop_introduces_itself_fills_its_menu_and_opens() {
+async fn a_shop_creates_its_profile_fills_its_menu_and_opens() {
     let shop = Shop::start().await;
     shop.get("/v1/merchant/profile").await.problem(404, "not_found");
     shop.put("/v1/merchant/menu", Some(1), json!({"items": []})).await.problem(404, "not_found");
@@ -23,7 +23,7 @@ async fn a_shop_introduces_itself_fills_its_menu_and_opens() {
     assert_eq!(made.body["id"], shop.id.to_string());
     assert_eq!(made.body["allowed_actions"], json!([]), "there is nothing to sell yet");
     let again = shop.put("/v1/merchant/profile", None, profile("Noodles")).await;
-    assert_eq!((again.status, again.version()), (200, 1), "the same again changes nothing");
+    assert_eq!((again.status, again.version()), (200, 1), "the same profile again changes nothing");
     shop.put("/v1/merchant/profile", None, profile("Rice")).await.problem(428, "if_match_missing");
     let stale = shop.put("/v1/merchant/profile", Some(7), profile("Rice")).await;
     assert_eq!(stale.problem(412, "stale_version")["version"], 1);
@@ -49,7 +49,7 @@ async fn a_shop_introduces_itself_fills_its_menu_and_opens() {
     assert_eq!(shop.put("/v1/merchant/profile", Some(6), other).await.body["currency"], "JPY");
 
     let told = "SELECT count(*) AS n FROM merchant.events WHERE aggregate = 'merchant'";
-    assert_eq!(shop.db.count(told).await, 7, "every version is told once");
+    assert_eq!(shop.db.count(told).await, 7, "one event for each version");
     let opened =
         "SELECT count(*) AS n FROM merchant.events WHERE type = 'merchant.status_changed.v1' AND version IN (4, 5)";
     assert_eq!(shop.db.count(opened).await, 2);
@@ -57,7 +57,7 @@ async fn a_shop_introduces_itself_fills_its_menu_and_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_is_not_written() {
+async fn invalid_profiles_and_menus_are_refused() {
     let shop = Shop::start().await;
     let with = |field: &str, value: Value| {
         let mut body = profile("Noodles");
@@ -88,7 +88,7 @@ async fn what_cannot_be_is_not_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_reads_or_writes_what_is_not_theirs() {
+async fn only_the_owner_reads_and_writes_a_shop_and_its_tickets() {
     let shop = Shop::open().await;
     let (_, ticket) = shop.ringing().await;
     let other = shop.caller(Role::Merchant, &MerchantId::generate().to_string());
@@ -134,6 +134,6 @@ async fn nobody_reads_or_writes_what_is_not_theirs() {
     assert_eq!((&all.body["data"][0]["id"], &all.body["data"][0]["allowed_actions"]), (&json!(ticket), &json!([])));
     let shops = ops.get("/v1/ops/merchants").await;
     assert_eq!(shops.body["data"][0]["id"], shop.id.to_string());
-    assert!(shop.calls().is_empty(), "order-svc was not bothered");
+    assert!(shop.calls().is_empty(), "order-svc got no call");
     shop.end().await;
 }

@@ -1,4 +1,4 @@
-//! A shop with its tablet: the service, its database, a scripted order-svc, a token.
+//! A shop under test: merchant-svc, its database, a scripted order-svc, and the tablet that calls the API.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -23,22 +23,22 @@ use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Nothing that a shop does needs the broker.
+/// No broker: requests of a shop do not need one.
 const NO_BROKER: &str = "amqp://127.0.0.1:1/%2f";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What order-svc will say.
+/// How the scripted order-svc answers.
 #[derive(Debug, Clone)]
 pub enum Says {
-    /// Yes, and the order is in this state then.
+    /// 200, with the order in this state.
     Yes(OrderState),
-    /// 409 with this code: the order is in this state.
+    /// 409 with this code, because the order is in this state.
     No(OrderState, &'static str),
-    /// 500.
+    /// 500, without changing anything.
     Broken,
 }
 
-/// One call that order-svc got.
+/// A call that order-svc received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     pub path: String,
@@ -52,15 +52,15 @@ pub struct Call {
 struct OrderSide {
     says: Says,
     calls: Vec<Call>,
-    /// Like the real one, it answers a key again as it did before.
+    /// Status and body by idempotency key. The same key gets the same answer again, as from the real service.
     answered: HashMap<String, (u16, Value)>,
 }
 
-/// merchant-svc with a shop, on a database of its own.
+/// One shop and the merchant-svc that it uses, on a database of its own.
 pub struct Shop {
     pub id: MerchantId,
     pub db: TestDb,
-    /// The shop's tablet, and its token.
+    /// Calls the API as the shop.
     pub api: Caller,
     pub token: String,
     pub url: String,
@@ -72,7 +72,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// The service runs; the shop has no profile yet.
+    /// Starts the service. The shop has no profile yet.
     pub async fn start() -> Self {
         let servers = Servers::from_env();
         let db = TestDb::create(&servers).await;
@@ -94,7 +94,7 @@ impl Shop {
         shop
     }
 
-    /// … and sells soup.
+    /// Starts the service with an open shop that sells soup.
     pub async fn open() -> Self {
         let shop = Self::start().await;
         let profile =
@@ -108,7 +108,7 @@ impl Shop {
         shop
     }
 
-    /// Ends the service, which ends in time, and removes the database.
+    /// Stops the service within ten seconds and removes the database.
     pub async fn end(self) {
         self.stop.cancel();
         tokio::time::timeout(Duration::from_secs(10), self.running).await.expect("it stops in time").unwrap().unwrap();
@@ -123,7 +123,7 @@ impl Shop {
         self.order_side.lock().unwrap().calls.clone()
     }
 
-    /// Somebody else at the same service.
+    /// Another caller of the same service.
     pub fn caller(&self, role: Role, id: &str) -> Caller {
         self.api.with_token(token(role, id, HOUR))
     }
@@ -144,7 +144,7 @@ impl Shop {
         self.api.send(Method::POST, path, key, seen.map(Value::from).as_ref(), Some(body)).await
     }
 
-    /// An order of soup, as order-svc tells it.
+    /// An order of soup, as the events of order-svc carry it.
     pub fn order(&self) -> OrderSnapshot {
         let place = Place::new(52.5, 13.4).unwrap();
         let price = Money::new(650, "EUR".parse().unwrap());
@@ -168,7 +168,7 @@ impl Shop {
         }
     }
 
-    /// A ticket that rings, of a new order.
+    /// A new order, and the id of its ticket, which waits for acceptance.
     pub async fn ringing(&self) -> (OrderSnapshot, String) {
         let order = self.order();
         self.hear(&order).await;
@@ -176,12 +176,12 @@ impl Shop {
         (order, id)
     }
 
-    /// News of an order arrives.
+    /// Handles an event of an order.
     pub async fn hear(&self, order: &OrderSnapshot) -> Processed {
         process(&self.service_db, &Arc::new(OnOrder), &envelope(order)).await.unwrap()
     }
 
-    /// News of an order's delivery arrives.
+    /// Handles an event of an order's delivery.
     pub async fn hear_delivery(&self, order: &OrderSnapshot, version: i64, state: DeliveryState) -> Processed {
         let delivery = DeliverySnapshot {
             id: DeliveryId(order.id.0),
@@ -208,7 +208,7 @@ impl Shop {
         found.cloned().unwrap_or(Value::Null)
     }
 
-    /// The words under which a ticket's changes were announced; every version has one.
+    /// The types of a ticket's events, oldest first. Checks that there is one for each version.
     pub async fn told(&self, ticket: &str) -> Vec<String> {
         let id = ticket.parse::<pannier_contracts::TicketId>().unwrap();
         let rows = self
@@ -225,7 +225,7 @@ impl Shop {
     }
 }
 
-/// The same order, later.
+/// The same order at a later version.
 pub fn later(order: &OrderSnapshot, version: i64, state: OrderState) -> OrderSnapshot {
     let ready_at = (state != OrderState::Paid).then(in_20_min);
     OrderSnapshot { version: Version(version), state, ready_at, ..order.clone() }
@@ -255,7 +255,7 @@ fn envelope<S: Snapshot>(snapshot: &S) -> Vec<u8> {
     serde_json::to_vec(&event).unwrap()
 }
 
-/// Runs the scripted order-svc; ends with the test's process.
+/// Starts the scripted order-svc and returns its base URL. It runs until the process of the test ends.
 fn serve_orders(side: Arc<Mutex<OrderSide>>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

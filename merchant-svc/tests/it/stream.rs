@@ -1,4 +1,4 @@
-//! The tablet's stream: the present first, then changes; a cursor goes on where it was.
+//! The stream of tickets: it begins with the open tickets, then shows each change. A cursor resumes after its record.
 
 use pannier_contracts::order::OrderState;
 use pannier_testkit::{Frame, Stream};
@@ -7,7 +7,7 @@ use crate::shop::{Shop, later};
 
 const STREAM: &str = "/v1/merchant/tickets/stream";
 
-/// Reads until a ticket is at a version; records may come twice.
+/// Reads until a ticket is at a version. Records may be sent twice.
 async fn until(stream: &mut Stream, ticket: &str, version: i64) -> Frame {
     let what = format!("{ticket} at version {version}");
     let frame = stream.until(&what, |frame| frame.data["id"] == ticket && frame.data["version"] == version).await;
@@ -16,7 +16,7 @@ async fn until(stream: &mut Stream, ticket: &str, version: i64) -> Frame {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tablet_watches_loses_its_connection_and_misses_nothing() {
+async fn a_tablet_that_reconnects_with_its_cursor_misses_nothing() {
     let shop = Shop::open().await;
     let (order, ticket) = shop.ringing().await;
     let mut tablet = shop.api.stream(STREAM, None).await;
@@ -34,11 +34,11 @@ async fn a_tablet_watches_loses_its_connection_and_misses_nothing() {
     shop.hear(&later(&other_order, 3, OrderState::Cancelled)).await;
     assert_eq!(until(&mut tablet, &other, 2).await.data["state"], "cancelled");
 
-    // Not ours, or from a time that is not known any more: the present.
+    // With an unknown cursor the stream begins with the open tickets.
     for unknown in ["42", "p999999", "nonsense"] {
         let mut tablet = shop.api.stream(STREAM, Some(unknown)).await;
         assert_eq!(tablet.next().await.unwrap().data["id"], ticket.as_str(), "{unknown}");
     }
-    // With streams open, it still ends in time.
+    // Open streams do not delay the shutdown.
     shop.end().await;
 }

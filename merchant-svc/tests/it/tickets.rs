@@ -1,4 +1,4 @@
-//! The tablet: what the shop says, and who decides.
+//! Requests of the shop about its tickets. order-svc decides whether an order is accepted or rejected.
 
 use merchant_svc::domain::lifecycle::is_open;
 use pannier_contracts::order::OrderState;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::shop::{Says, Shop, in_20_min, later};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_rings_is_accepted_and_becomes_ready() {
+async fn a_ticket_waits_for_acceptance_is_accepted_and_becomes_ready() {
     let shop = Shop::open().await;
     let (order, ticket) = shop.ringing().await;
     let path = format!("/v1/merchant/tickets/{ticket}");
@@ -31,7 +31,7 @@ async fn a_ticket_rings_is_accepted_and_becomes_ready() {
 
     let again = shop.post_as(&accept, Some("tap-0001"), Some(1), body).await;
     assert!(again.replayed && again.status == 200 && again.body == accepted.body, "{again:?}");
-    assert_eq!(shop.calls().len(), 1, "a replay asks nobody");
+    assert_eq!(shop.calls().len(), 1, "a replay does not call order-svc");
     let other = json!({"ready_at": in_20_min() + chrono::TimeDelta::minutes(1)});
     let reused = shop.post_as(&accept, Some("tap-0001"), Some(1), other).await;
     reused.problem(422, "idempotency_key_reused");
@@ -47,13 +47,13 @@ async fn a_ticket_rings_is_accepted_and_becomes_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ticket_becomes_what_the_order_is() {
+async fn a_refusal_by_order_svc_moves_the_ticket_to_the_state_of_the_order() {
     let shop = Shop::open().await;
     for (state, code, becomes) in [
         (OrderState::Cancelled, "order_cancelled", "cancelled"),
         (OrderState::Expired, "order_expired", "expired"),
         (OrderState::Rejected, "order_rejected", "rejected"),
-        // Another tablet accepted in this moment: its answer brings the ready time, so ours does not move the ticket.
+        // Another tablet has accepted. This refusal has no ready time, so it does not move the ticket.
         (OrderState::Accepted, "illegal_transition", "awaiting_acceptance"),
     ] {
         let (_, ticket) = shop.ringing().await;
@@ -70,7 +70,7 @@ async fn the_ticket_becomes_what_the_order_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_order_svc_is_away_nothing_is_decided() {
+async fn while_order_svc_is_away_the_ticket_does_not_change() {
     let shop = Shop::open().await;
     let (order, ticket) = shop.ringing().await;
     let reject = format!("/v1/merchant/tickets/{ticket}/reject");
@@ -86,21 +86,22 @@ async fn while_order_svc_is_away_nothing_is_decided() {
     shop.end().await;
 }
 
-/// We asked, died before writing, the order's event moved the ticket: the retry gets the answer that the first try earned.
+/// merchant-svc died after order-svc had accepted and before it stored the answer. The event of the order then moved
+/// the ticket. The retry with the same key succeeds.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_was_lost_is_given_to_the_retry() {
+async fn a_retry_after_a_lost_answer_succeeds() {
     let shop = Shop::open().await;
     let (order, ticket) = shop.ringing().await;
     let accept = format!("/v1/merchant/tickets/{ticket}/accept");
     let body = json!({"ready_at": in_20_min()});
     shop.order_svc(Says::Yes(OrderState::Accepted));
     assert_eq!(shop.post_as(&accept, Some("tap-0001"), Some(1), body.clone()).await.status, 200);
-    // As if the transaction had not happened.
+    // As if the transaction had been rolled back.
     shop.db.execute("DELETE FROM merchant.idempotency WHERE key = 'tap-0001'").await;
     shop.hear(&later(&order, 3, OrderState::Accepted)).await;
     let retry = shop.post_as(&accept, Some("tap-0001"), Some(1), body.clone()).await;
     assert_eq!((retry.status, &retry.body["state"]), (200, &json!("accepted")), "{retry:?}");
-    // Another tablet, that has not seen it yet, is told to look again.
+    // Another tablet that sends the old version gets 412.
     shop.order_svc(Says::No(OrderState::Accepted, "illegal_transition"));
     let other = shop.post_as(&accept, Some("tap-0002"), Some(1), body).await;
     assert_eq!(other.problem(412, "stale_version")["version"], 2);
@@ -109,7 +110,7 @@ async fn an_answer_that_was_lost_is_given_to_the_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_tablet_may_not_say() {
+async fn invalid_requests_of_a_tablet_are_refused() {
     let shop = Shop::open().await;
     let (_, ticket) = shop.ringing().await;
     let path = |action: &str| format!("/v1/merchant/tickets/{ticket}/{action}");
@@ -163,7 +164,7 @@ async fn lists_have_pages_and_filters() {
     shop.end().await;
 }
 
-/// The column `is_open`, which PostgreSQL generates, says the same as the lifecycle.
+/// The generated column `is_open` is true in exactly the open states of the lifecycle.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_and_the_lifecycle_agree_on_what_is_open() {
     let shop = Shop::start().await;
