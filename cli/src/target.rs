@@ -1,7 +1,7 @@
-//! Which platform a command of operations asks, and with which token.
+//! The platform that an operations command calls, and the token for it.
 //!
-//! Without `--target` it is the one that runs in the data folder, and its key makes the token. Anywhere else the token is
-//! given, in a file or in `PANNIER_TOKEN`: a key never has to leave the machine that signs with it.
+//! Without `--target` it is the platform of the data folder, and the token is signed with the key there. For any other
+//! platform the token comes from a file or from `PANNIER_TOKEN`, so that no key has to leave its machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,24 +18,24 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 
-/// How long tokens live that are made here: longer than any replay or benchmark.
+/// The lifetime of tokens that are signed here, longer than any replay or benchmark.
 const TOKEN_FOR: Duration = Duration::from_secs(12 * 3_600);
 
 /// Where to ask, and as whom.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArgs {
-    /// The platform: three URLs as `order=URL,merchant=URL,dispatch=URL`, or a file with what `status --output json` prints
-    /// [default: the one that runs in the data folder]
+    /// The platform: three URLs as `order=URL,merchant=URL,dispatch=URL`, or a file with what `status --output json`
+    /// prints [default: the one that runs in the data folder]
     #[arg(long, global = true, env = "PANNIER_TARGET", hide_env_values = true, value_name = "FILE|URLS")]
     target: Option<String>,
-    /// A file with a bearer token of role `ops`; PANNIER_TOKEN holds the token itself [default: made with the key of the
-    /// data folder]
+    /// A file with a bearer token of role `ops`; PANNIER_TOKEN holds the token itself [default: made with the key of
+    /// the data folder]
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
 
 impl TargetArgs {
-    /// Whether another platform is meant than the one in the data folder.
+    /// Whether `--target` is given, so that the platform is not that of the data folder.
     #[must_use]
     pub fn is_given(&self) -> bool {
         self.target.is_some()
@@ -73,10 +73,10 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// What `status --output json` has printed.
+    /// Reads the output of `status --output json` from a file.
     ///
     /// # Errors
-    /// The file cannot be read, or is something else.
+    /// The file cannot be read, or has another content.
     pub fn in_file(file: &Path) -> Result<Self> {
         let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         let status: Value = serde_json::from_slice(&text)
@@ -86,10 +86,10 @@ impl Addresses {
         Ok(Self { urls, data_dir: status["data_dir"].as_str().map(PathBuf::from) })
     }
 
-    /// What runs in a data folder.
+    /// The platform that runs in a data folder.
     ///
     /// # Errors
-    /// Nothing does, or not yet.
+    /// No platform runs there.
     pub fn in_data_dir(data: &DataDir) -> Result<Self> {
         let state = data.state();
         if !state.up.as_ref().is_some_and(ProcessId::is_alive) {
@@ -100,7 +100,7 @@ impl Addresses {
         Ok(Self { urls, data_dir: Some(data.root().to_owned()) })
     }
 
-    /// Where `name` answers.
+    /// The base URL of a process by its name in `status`.
     ///
     /// # Errors
     /// It is not running.
@@ -118,7 +118,7 @@ impl Addresses {
             (Some(token), _) => Arc::new(move |_, _| token.clone()),
             (None, Some(data)) if own.is_some() || data.join("keys").is_dir() => {
                 let signer = Signer::load_or_create(&data.join("keys"))?;
-                // A token that could not be made is refused by the first service that sees it.
+                // If signing fails the token is empty, and the service that is called refuses it.
                 Arc::new(move |role, subject| signer.mint(role, subject, TOKEN_FOR).unwrap_or_default())
             }
             (None, _) => {

@@ -1,5 +1,5 @@
-//! What the operating system knows about processes: is that pid still the one we started, how to signal it, and which
-//! processes of a data folder outlived the `up` that started them.
+//! Processes of the operating system: whether a pid is still the process that we started, how to signal it, and which
+//! processes of a data folder still run although the `up` that started them has ended.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -10,31 +10,31 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-/// Every process we start carries this variable with its data folder, so that leftovers are recognised.
+/// The environment variable with the data folder. Every process that we start has it, so that leftovers are recognised.
 pub const OWNER_VAR: &str = "PANNIER_OWNER";
 
-/// A pid with its start time, so that a later process with the same pid is told apart.
+/// A pid with the start time of its process, because the system reuses pids.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ProcessId {
     /// The process id, also the id of its process group.
     pub pid: u32,
-    /// When the kernel says it started: an opaque word, only compared.
+    /// The start time as the operating system reports it. Only compared: the format differs between systems.
     pub started: String,
 }
 
 impl ProcessId {
-    /// The identity of a running process, or nothing if it is gone.
+    /// The identity of a running process, or `None` if it has ended.
     pub fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, started: started(pid)? })
     }
 
-    /// Whether exactly this process is still there. A zombie is gone.
+    /// Whether exactly this process still runs. A zombie does not.
     pub fn is_alive(&self) -> bool {
         started(self.pid).is_some_and(|now| now == self.started)
     }
 }
 
-/// Sends a signal to one process. That there is none any more is no failure: every caller wants it gone or running.
+/// Sends a signal to one process. Errors are ignored, because the process may have ended already.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
@@ -48,7 +48,7 @@ pub fn signal_group(group: u32, signal: Signal) {
     }
 }
 
-/// Sends a signal to a process and its children, the parent first: PostgreSQL's have groups of their own.
+/// Sends a signal to a process, then to its children. For PostgreSQL, whose children have process groups of their own.
 pub fn signal_family(pid: u32, to_send: Signal) {
     signal(pid, to_send);
     for child in children_of(pid) {
@@ -90,8 +90,8 @@ pub fn end(processes: &[ProcessId], grace: Duration) {
     }
 }
 
-/// Processes of a data folder, whoever started them: by our variable in their environment, or, because some servers
-/// write over their environment, by a known server's name and its working directory inside the folder.
+/// All processes of a data folder. They have [`OWNER_VAR`] in their environment. Some servers overwrite their
+/// environment: they are recognised by their name and a working directory in the folder.
 #[cfg(target_os = "linux")]
 pub fn owned_by(data: &Path) -> Vec<ProcessId> {
     use std::os::unix::ffi::OsStrExt;
@@ -107,7 +107,7 @@ pub fn owned_by(data: &Path) -> Vec<ProcessId> {
         .filter(|pid| {
             let dir = Path::new("/proc").join(pid.to_string());
             let marked = std::fs::read(dir.join("environ")).is_ok_and(|env| env.split(|&b| b == 0).any(|v| v == mark));
-            // Exactly the server's own folder: other data folders may lie deeper inside this one.
+            // The data folder, or a folder directly in it. A folder with a lock file is a data folder of its own.
             let lives_here = |cwd: &Path| cwd == data || (cwd.parent() == Some(data) && !cwd.join("lock").exists());
             marked || (is_server(&dir) && std::fs::read_link(dir.join("cwd")).is_ok_and(|cwd| lives_here(&cwd)))
         })
@@ -115,7 +115,7 @@ pub fn owned_by(data: &Path) -> Vec<ProcessId> {
         .collect()
 }
 
-/// Elsewhere only the pids written down in the state file are known.
+/// On this system leftovers cannot be found: only the pids in the state file are known.
 #[cfg(not(target_os = "linux"))]
 pub fn owned_by(_data: &Path) -> Vec<ProcessId> {
     Vec::new()
@@ -147,7 +147,7 @@ fn started(pid: u32) -> Option<String> {
     (!state.starts_with('Z')).then(|| since.trim().to_owned())
 }
 
-/// Runs a program to its end and gives its standard output, or nothing if it could not be run or failed.
+/// Runs a program and returns its standard output, or `None` if it cannot be run or fails.
 pub fn output_of<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[S]) -> Option<String> {
     let out = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())

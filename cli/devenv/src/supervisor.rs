@@ -1,5 +1,5 @@
-//! Keeps processes running: starts them in a group of their own with a log file, restarts what dies, stops all of them
-//! in time. Servers and services alike.
+//! Keeps servers and services running. Starts each process in a process group of its own with a log file, restarts it
+//! when it ends, and stops all processes within a time limit.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,11 +21,11 @@ use crate::data_dir::{DataDir, State};
 use crate::process::{self, OWNER_VAR, ProcessId, Signal};
 use crate::ui::Ui;
 
-/// Pauses before the first, second, … restart in a row; the last one repeats.
+/// Pauses before the first, second, … restart in a row, milliseconds. The last one repeats.
 const BACKOFF_MS: [u64; 5] = [100, 300, 1_000, 2_000, 4_000];
-/// A process that has run this long is restarted after the first pause.
+/// A process that has run at least this long is restarted after the first of these pauses.
 const STEADY: Duration = Duration::from_secs(20);
-/// A log that has grown past this is set aside when its process starts.
+/// A log larger than this is renamed to `.log.old` when its process starts, bytes.
 const LOG_LIMIT: u64 = 32 * 1024 * 1024;
 
 /// Work done before each start, the first one and every restart.
@@ -40,11 +40,11 @@ pub struct Spec {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables on top of our own environment.
+    /// Environment variables in addition to our own.
     pub env: Vec<(String, OsString)>,
     /// Its working directory.
     pub cwd: PathBuf,
-    /// Signals that ask it to stop, each with the time it gets; `KILL` follows.
+    /// Signals that ask it to stop, each with the time to wait for its end. `KILL` follows.
     pub stop: Vec<(Signal, Duration)>,
     /// What must be done before each start.
     pub prepare: Option<Prepare>,
@@ -64,25 +64,25 @@ impl Spec {
         }
     }
 
-    /// With arguments.
+    /// Adds arguments.
     pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
 
-    /// With a variable.
+    /// Adds an environment variable.
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
     }
 }
 
-/// Follows one supervised process.
+/// Waits until a supervised process is ready.
 #[derive(Debug, Clone)]
 pub struct Watch {
     name: String,
     log: PathBuf,
-    /// How long the log was before this process wrote to it.
+    /// The size of the log before this process wrote to it, bytes.
     log_start: u64,
     deaths: watch::Receiver<u32>,
 }
@@ -93,10 +93,10 @@ impl Watch {
         &self.name
     }
 
-    /// Waits until `probe` answers, as long as the process does not keep dying.
+    /// Waits until `probe` returns true.
     ///
     /// # Errors
-    /// The time is up or the process died three times; the message ends with its last log lines.
+    /// The time is up, or the process died three times. The message ends with its last log lines.
     pub async fn ready<F>(&self, within: Duration, probe: F) -> Result<()>
     where
         F: AsyncFn() -> bool,
@@ -133,7 +133,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor of a data folder. Ends what an earlier, killed one left running.
+    /// A supervisor of a data folder. Ends processes that an earlier supervisor left running when it was killed.
     ///
     /// # Errors
     /// The folder cannot be written.
@@ -174,12 +174,12 @@ impl Supervisor {
         join_all(stopped.into_iter().map(|process| process.task)).await;
     }
 
-    /// The names of what runs here.
+    /// The names of the processes that it keeps running.
     pub fn names(&self) -> Vec<String> {
         lock(&self.running).keys().cloned().collect()
     }
 
-    /// Changes what `status` and the other commands read.
+    /// Changes the state that `status` and the other commands read.
     pub fn publish(&self, change: impl FnOnce(&mut State)) -> Result<()> {
         self.spawner().publish(change)
     }
@@ -189,7 +189,7 @@ impl Supervisor {
         lock(&self.state).clone()
     }
 
-    /// Writes down that nothing runs any more.
+    /// Clears the state: nothing runs any more.
     pub fn finish(&self) -> Result<()> {
         self.publish(|state| *state = State::default())
     }
@@ -257,7 +257,7 @@ async fn keep_running(
                 break;
             }
         };
-        // A child left in the group would keep the port from the restarted process.
+        // A child that is left in the group may hold the port that the restarted process needs.
         if let Some(pgid) = pgid {
             process::signal_group(pgid, Signal::KILL);
         }
@@ -304,7 +304,7 @@ async fn end_child(spec: &Spec, child: &mut Child) {
     let _ = child.wait().await;
 }
 
-/// Ends the processes of a data folder that no running `up` looks after, and says whether there were any.
+/// Ends the processes of a data folder that no running `up` supervises. Returns whether there were any.
 pub fn end_leftovers(data: &DataDir) -> bool {
     let mut left: Vec<ProcessId> = data.state().processes.into_values().filter(ProcessId::is_alive).collect();
     left.extend(process::owned_by(data.root()));
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_killed_comes_back_and_what_is_stopped_does_not() {
+    async fn a_killed_process_is_restarted_and_a_stopped_one_is_not() {
         let (path, supervisor) = supervisor("restart");
         supervisor.keep(shell("exec sleep 60")).expect("starts");
         let first = until(|| pid(&supervisor)).await;

@@ -1,5 +1,5 @@
-//! PostgreSQL, Redis and RabbitMQ as private instances of one data folder: own ports, own passwords, own processes.
-//! Nothing on the machine is changed and nothing of it is used but the binaries.
+//! Private PostgreSQL, Redis and RabbitMQ servers of one data folder, with their own ports, passwords and processes.
+//! They use installed or downloaded programs and change nothing else on the machine.
 
 pub mod find;
 pub mod postgres;
@@ -26,7 +26,7 @@ pub const NAMES: [&str; 4] = ["postgres", "redis", "rabbitmq", "epmd"];
 /// The URLs of the servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrls {
-    /// PostgreSQL, as a superuser, any database.
+    /// PostgreSQL, as a superuser. The URL may name any database.
     pub database: String,
     /// RabbitMQ.
     pub amqp: String,
@@ -34,7 +34,7 @@ pub struct ServerUrls {
     pub redis: String,
 }
 
-/// URLs of servers that run already and are not started.
+/// URLs of servers that run already. Those servers are not started.
 #[derive(Debug, Clone, Default)]
 pub struct ExternalServers {
     /// `DATABASE_URL`
@@ -58,16 +58,16 @@ impl ExternalServers {
 pub enum Durability {
     /// Nothing that was acknowledged.
     Durable,
-    /// Nothing that was acknowledged; PostgreSQL counts statements besides, where it can. For benchmarks.
+    /// As `Durable`. PostgreSQL also counts statements, if `pg_stat_statements` is installed. For benchmarks.
     Measured,
     /// Everything: the data is deleted after the tests.
     Throwaway,
 }
 
-/// Starts the servers that were not given, and waits until they answer.
+/// Starts the servers for which no URL is given, and waits until all answer.
 ///
 /// # Errors
-/// A server is neither on the machine nor can be fetched, or it does not start; the message says what to do.
+/// A server is not installed and cannot be downloaded, or it does not start. The message says what to do.
 pub async fn start(
     supervisor: &Supervisor,
     data: &Arc<DataDir>,
@@ -83,12 +83,12 @@ pub async fn start(
     .into_iter()
     .filter_map(|(server, wanted)| wanted.then_some(server))
     .collect();
-    // Looking and downloading block, and a signal must be able to stop them.
+    // Finding and downloading programs blocks. On a thread of its own it does not delay the handling of signals.
     let (data_dir, shown) = (data.clone(), ui.clone());
     let tools = tokio::task::spawn_blocking(move || find::locate(&wanted, &data_dir, &shown)).await??;
     let tool = |server| tools.iter().find(|tool| tool.server == server);
 
-    // RabbitMQ first: it starts slowest, and PostgreSQL makes its cluster meanwhile.
+    // RabbitMQ starts slowest, so it is first. PostgreSQL creates its cluster meanwhile.
     let rabbitmq = tool(Server::RabbitMq).map(|tool| rabbitmq::start(supervisor, data, tool)).transpose()?;
     let redis = tool(Server::Redis).map(|tool| redis::start(supervisor, data, tool)).transpose()?;
     let postgres =
@@ -102,7 +102,7 @@ pub async fn start(
     Ok(ServerUrls { database, amqp, redis })
 }
 
-/// A server that was started, perhaps not ready yet.
+/// A server that was started and may not be ready yet.
 #[derive(Debug)]
 pub struct Started {
     /// Its URL with credentials.

@@ -7,16 +7,16 @@ use std::process::{Command, Stdio};
 
 use super::server::Server;
 
-/// The programs of a server, found and tried.
+/// The programs of a server on this machine, in a supported version.
 #[derive(Debug, Clone)]
 pub struct Tool {
-    /// Which server.
+    /// The server.
     pub server: Server,
     /// The folder with its programs.
     pub bin: PathBuf,
     /// Its version, as its program reports it.
     pub version: String,
-    /// The folder into which it was unpacked, if it is not installed.
+    /// The folder into which it was unpacked. `None` for an installed server.
     pub root: Option<PathBuf>,
     program: &'static str,
     path: OsString,
@@ -33,7 +33,7 @@ impl Tool {
         self.version.split('.').next().unwrap_or(&self.version)
     }
 
-    /// Environment variables without which its programs do not run.
+    /// The environment variables that its programs need.
     pub fn env(&self) -> Vec<(String, OsString)> {
         let mut env = vec![("PATH".to_owned(), self.path.clone())];
         if let Some(root) = &self.root {
@@ -42,7 +42,7 @@ impl Tool {
         env
     }
 
-    /// Erlang's port mapper. On some systems it is only inside Erlang's own folder.
+    /// The path of epmd, Erlang's port mapper. On some systems it is not on the path but in the folder of Erlang.
     pub fn epmd(&self) -> PathBuf {
         let on_path = std::env::split_paths(&self.path).map(|dir| dir.join("epmd")).find(|file| file.is_file());
         on_path.or_else(|| inside_erlang(&self.path)).unwrap_or_else(|| "epmd".into())
@@ -54,7 +54,7 @@ impl Tool {
         if let Some(root) = root {
             path.extend([root.join("usr/lib/erlang/bin"), root.join("usr/bin")]);
         }
-        // Homebrew keeps Erlang's programs beside RabbitMQ's, in the prefix.
+        // Homebrew installs the programs of Erlang in its prefix, as those of RabbitMQ.
         path.extend(["/opt/homebrew/bin", "/usr/local/bin"].map(PathBuf::from));
         path.splice(0..0, std::env::var_os("PATH").iter().flat_map(std::env::split_paths).filter(|_| root.is_none()));
         path.extend(["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from));
@@ -69,7 +69,7 @@ impl Tool {
         match self.server {
             Server::Postgres => first_number(&self.run(&self.program(), &["--version"])?),
             Server::Redis => first_number(&self.run(&self.program(), &["--version"])?.replace("v=", "")),
-            // Starting an Erlang machine to ask costs seconds; the version is in the folder's name.
+            // Asking RabbitMQ starts an Erlang VM, which takes seconds. The name of its folder has the version.
             Server::RabbitMq => {
                 self.run(Path::new("erl"), &["-version"])
                     .or_else(|| self.run(Path::new("sh"), &["-c", "command -v erl"]))?;
@@ -78,7 +78,7 @@ impl Tool {
                     let name = dir.file_name()?.to_str()?;
                     first_number(name.strip_prefix("rabbitmq_server-")?)
                 });
-                // Homebrew: Cellar/rabbitmq/4.1.0/sbin.
+                // With Homebrew the folder is `Cellar/rabbitmq/4.1.0/sbin`.
                 named.or_else(|| real.ancestors().find_map(|dir| first_number(dir.file_name()?.to_str()?)))
             }
         }
@@ -96,7 +96,7 @@ impl Tool {
     }
 }
 
-/// The libraries that were unpacked beside a server.
+/// The value of `LD_LIBRARY_PATH` for a server that was unpacked into `root`.
 fn library_path(root: &Path) -> OsString {
     let mut dirs = Vec::new();
     for lib in ["usr/lib", "lib"] {
