@@ -62,7 +62,7 @@ fn hold(problem: &Problem, routes: &[PlannedRoute], job: u32, worker: usize, off
         if offer_at_ms > problem.now_ms {
             return until(offer_at_ms, HoldReason::Planned);
         }
-        // Not before the trips before it are accepted.
+        // The earlier trips of the route have to be accepted first.
         if n > w.fixed_trips {
             return until(after_now(trips[n].leave_at_ms), HoldReason::Planned);
         }
@@ -81,7 +81,7 @@ fn has_room(problem: &Problem, worker: usize, offers: &Offers) -> bool {
 /// The candidates of one delivery with their costs, the cheapest first.
 struct PricedCandidates {
     priced: Vec<Priced>,
-    /// Candidates whose shift ends too early, by number.
+    /// The workers whose shift ends too early for this delivery.
     after_shift: Vec<u32>,
 }
 
@@ -140,7 +140,7 @@ impl PricedCandidates {
         chosen.into_iter().map(offer).collect()
     }
 
-    /// All riders as candidates, at most as many as the policy lists, and how many more there are.
+    /// The candidates to show, at most `candidates_listed` of the policy, and the number of riders left out.
     fn list(self, problem: &Problem, job: u32) -> (Vec<Candidate>, u32) {
         let most = problem.policy.candidates_listed as usize;
         let all = problem.workers.len();

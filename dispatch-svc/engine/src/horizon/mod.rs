@@ -1,7 +1,7 @@
 //! The algorithm `horizon`: continuous re-optimisation of all riders' routes over all known deliveries.
 //!
-//! [`problem`] prepares the snapshot, [`search`] finds routes, [`timetable`] gives them times, [`decide`] turns them into
-//! decisions. What a route costs is in [`route`].
+//! [`problem`] prepares the snapshot, [`search`] finds routes, [`timetable`] gives them times, [`decide`] turns them
+//! into decisions. What a route costs is in [`route`].
 
 mod breakdown;
 mod candidates;
@@ -31,7 +31,7 @@ use crate::policy::Policy;
 use crate::reposition::{self, WaitingRider};
 use crate::snapshot::Snapshot;
 
-/// Decides about every delivery of the snapshot that no rider has accepted, with the routes behind the decisions.
+/// Plans the routes of all riders and decides about every delivery that no rider has accepted.
 pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
     let problem = Problem::new(snapshot, policy);
     let mut search = Search::new(&problem, policy.seed);

@@ -1,10 +1,11 @@
-//! A trip in numbers: to one counter, then to the doors of its jobs. The search copies trips all the time, so this one
-//! needs no memory of its own.
+//! A trip by indexes: to the counter of one shop, then to the doors of its jobs. The search copies trips very often, so
+//! a trip is `Copy` and allocates nothing.
 
-/// The number of no shop: a rider who is at no counter.
+/// In the place of a shop: the rider is at no counter.
 pub(super) const NO_SHOP: u32 = u32::MAX;
 
-/// A trip whose shop and deliveries are numbers: those of [`Problem::jobs`](super::problem::Problem::jobs).
+/// A trip whose jobs are indexes into [`Problem::jobs`](super::problem::Problem::jobs). The shop has the number that it
+/// has in these jobs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct IndexedTrip {
     pub shop: u32,
@@ -13,7 +14,7 @@ pub(super) struct IndexedTrip {
 }
 
 impl IndexedTrip {
-    /// The most deliveries of one trip, whatever the policy says.
+    /// The most deliveries of one trip. A policy cannot allow more.
     pub const MOST: usize = 6;
 
     pub fn new(shop: u32, job: u32) -> Self {
@@ -44,14 +45,14 @@ impl IndexedTrip {
         self.len += 1;
     }
 
-    /// Takes the job at a position out. A trip with one job must be removed as a whole instead.
+    /// Removes the job at a position. A trip with one job must be removed as a whole instead.
     pub fn remove(&mut self, position: usize) {
         self.jobs.copy_within(position + 1..usize::from(self.len), position);
         self.len -= 1;
     }
 }
 
-/// Takes a job out of a list of trips, with its trip if it was the only one.
+/// Removes a job from a list of trips, and its trip if that had no other job.
 pub(super) fn remove_job(trips: &mut Vec<IndexedTrip>, job: u32) {
     let found = trips.iter().enumerate().find_map(|(n, trip)| Some((n, trip.position(job)?)));
     let Some((n, position)) = found else { return };
