@@ -1,4 +1,4 @@
-//! Why a rider's answer or report comes too late, with a code for their app.
+//! Refusals of answers and reports of riders that come too late. Each has a code for the rider's app.
 
 use pannier_contracts::IllegalTransition;
 use pannier_contracts::offer::OfferState;
@@ -7,7 +7,7 @@ use pannier_platform::Refusal;
 use crate::domain::lifecycle::OfferTrigger;
 use crate::store::{Delivery, Offer};
 
-/// The delivery was given to another rider, or a rider is searched for.
+/// The delivery was taken from this rider. It has another one, or one is searched for.
 pub(super) fn reassigned(delivery: &Delivery) -> Refusal {
     Refusal::Illegal {
         code: "reassigned",
@@ -20,7 +20,7 @@ pub(super) fn reassigned(delivery: &Delivery) -> Refusal {
 /// The offer cannot be answered any more.
 pub(super) fn offer_closed(offer: &Offer, tried: OfferTrigger) -> Refusal {
     let (code, detail, state) = match offer.state {
-        // Open by its row: it expired, and its timer has not fired yet.
+        // A `sent` offer that cannot be answered has expired. Its timer has not fired yet.
         OfferState::Sent | OfferState::Expired => {
             ("offer_expired", "the offer was not answered in time".to_owned(), OfferState::Expired)
         }

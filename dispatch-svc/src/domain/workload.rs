@@ -7,7 +7,7 @@ use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::{DeliveryId, MerchantId, Place};
 use pannier_engine::{TravelModel, Trip, travel_ms};
 
-/// One delivery of a rider, as distance_m as their route depends on it.
+/// What the workload of a rider depends on, for one of their deliveries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CarriedDelivery {
     /// The delivery.
@@ -35,19 +35,20 @@ impl CarriedDelivery {
 /// What a rider still has to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// When all the food they carry is handed over, milliseconds since 1970. Waiting at a counter without food: when they
-    /// arrived there.
+    /// When all food that they carry will be handed over, milliseconds since 1970. For a rider who waits at a counter
+    /// and carries none: when they arrived there.
     pub free_at_ms: i64,
-    /// Where they will be then.
+    /// Their place at that time.
     pub free_place: Place,
     /// The shop where they wait at the counter, if they carry no food.
     pub at_counter: Option<MerchantId>,
-    /// Accepted and not picked up, one trip per shop.
+    /// The deliveries that are accepted and not picked up, one trip per shop.
     pub committed: Vec<Trip>,
 }
 
-/// Assumes that riders first deliver what they carry, the nearest door first, and then go to the shops: to the one where
-/// they stand, and otherwise in the order of ready times. `travel` has the service times at counters and doors.
+/// The workload of a rider whose position is `from`. Assumes that riders first deliver what they carry, the nearest
+/// door first, and then go to the shops: first to the one where they wait, then in the order of ready times. `travel`
+/// has the service times at counters and doors.
 #[must_use]
 pub fn workload(
     deliveries: &[CarriedDelivery],
@@ -83,7 +84,7 @@ pub fn workload(
     Workload { free_at_ms: at_ms, free_place: at, at_counter: None, committed }
 }
 
-/// Where carried food goes; none while it is at the shop.
+/// Where carried food goes. `None` for a delivery whose food the rider does not carry.
 fn target(delivery: &CarriedDelivery) -> Option<Place> {
     match delivery.state {
         DeliveryState::PickedUp | DeliveryState::AtDropoff => Some(delivery.dropoff),
@@ -92,7 +93,7 @@ fn target(delivery: &CarriedDelivery) -> Option<Place> {
     }
 }
 
-/// The delivery at whose door they stand; otherwise the one with the nearest target.
+/// The index of the next delivery: the one at whose door the rider is, otherwise the one with the nearest target.
 fn nearest(bag: &[&CarriedDelivery], at: Place) -> Option<usize> {
     let distance_m = |d: &CarriedDelivery| match d.state {
         DeliveryState::AtDropoff => 0.0,

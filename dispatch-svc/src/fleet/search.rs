@@ -1,4 +1,5 @@
-//! Finding riders near a place: within the reach that usually suffices, doubled until enough are found.
+//! Finds riders near a place. A search begins with the radius that recent searches needed and doubles it until enough
+//! riders are found.
 
 use std::collections::HashMap;
 
@@ -10,11 +11,12 @@ use uuid::Uuid;
 use super::connection::{Fleet, Unavailable};
 use crate::domain::cells;
 
-/// Older positions are not found, milliseconds.
+/// The age up to which a position counts, milliseconds.
 const FRESH_MS: i64 = 60_000;
-/// Older positions are removed by the search that meets them, milliseconds.
+/// The age after which a search removes a position from Redis, milliseconds.
 const REMOVED_AFTER_MS: i64 = 600_000;
-/// A search needs a reach this many times the distance of the last rider wanted: those of the next shop may be farther.
+/// The usual reach is learnt from the distance of the last rider wanted, times this: riders may be farther from the
+/// next shop.
 const REACH_MARGIN: f64 = 1.3;
 /// Riders that the first scan reads per cell.
 const PER_CELL: usize = 64;
@@ -26,7 +28,7 @@ const PER_CELL_GROWTH: usize = 4;
 pub struct NearbyRider {
     /// The rider.
     pub rider: RiderId,
-    /// Where they are.
+    /// Their last position.
     pub place: Place,
     /// The distance from the place in a straight line, metres.
     pub metres: f64,
@@ -38,7 +40,7 @@ pub struct NearbyRider {
 struct Scan {
     /// Nearest first.
     found: Vec<NearbyRider>,
-    /// No rider nearer than this is missing, metres.
+    /// The distance up to which `found` has every rider, metres.
     complete_m: f64,
 }
 
@@ -46,11 +48,11 @@ struct Scan {
 type GeoEntry = (String, f64, (f64, f64));
 
 impl Fleet {
-    /// Riders within `radius_m` of a place, nearest first: all up to the `wanted`th of those for whom `counts` holds, and
-    /// perhaps some beyond.
+    /// Riders within `radius_m` of a place, nearest first. The list is complete up to the `wanted`th rider for whom
+    /// `counts` holds, and may have some beyond.
     ///
     /// # Errors
-    /// [`Unavailable`].
+    /// [`Unavailable`] when Redis does not answer.
     pub async fn near(
         &self,
         centre: &Place,
@@ -97,7 +99,7 @@ impl Fleet {
         let answers: Vec<Vec<GeoEntry>> = self.run(&pipe).await?;
         let full: Vec<(CellIndex, Vec<GeoEntry>)> =
             cells.into_iter().zip(answers).filter(|(_, members)| !members.is_empty()).collect();
-        // A cell that may have more riders than were read is only known up to the last of them.
+        // A cell that returned `per_cell` riders may have more: it is complete only up to the last one read.
         let cut =
             full.iter().filter(|(_, members)| members.len() >= per_cell).filter_map(|(_, members)| members.last());
         let complete_m = cut.map(|(_, metres, _)| *metres).fold(reach_m, f64::min);
@@ -106,7 +108,7 @@ impl Fleet {
         Ok(Scan { found, complete_m })
     }
 
-    /// Those with a fresh position, each once by the newest. Removes old positions from Redis.
+    /// The riders with a fresh position, each once, with the newest. Removes old positions from Redis.
     async fn fresh(&self, full: Vec<(CellIndex, Vec<GeoEntry>)>) -> Result<Vec<NearbyRider>, Unavailable> {
         if full.is_empty() {
             return Ok(Vec::new());

@@ -115,7 +115,7 @@ pub async fn get(_who: Ops, db: Data<Db>, id: Path<DeliveryId>) -> Result<Json<D
     Ok(Json(history))
 }
 
-/// A round.
+/// One decision about a delivery, with its candidates.
 #[derive(Debug, Clone, Serialize)]
 pub struct RoundView {
     id: RoundId,
@@ -173,7 +173,7 @@ impl From<Candidate> for CandidateView {
     }
 }
 
-/// The dispatcher's rounds of a delivery, oldest first.
+/// The rounds of a delivery, oldest first.
 pub async fn rounds(
     _who: Ops,
     db: Data<Db>,

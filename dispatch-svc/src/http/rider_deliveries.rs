@@ -60,7 +60,7 @@ impl ReportBody {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveredBody {
-    /// The PIN that the customer told.
+    /// The PIN that the customer gave to the rider.
     pin: String,
     #[serde(default)]
     occurred_at: Option<DateTime<Utc>>,
@@ -141,7 +141,7 @@ async fn report<T: DeserializeOwned + Clone + Send + Sync + 'static>(
         .await?;
     let was_reassigned = answer.body.get("code").and_then(|c| c.as_str()) == Some("reassigned");
     if is_pickup && was_reassigned && !answer.replayed {
-        // The refusal rolled its transaction back, so the alarm has one of its own.
+        // The refusal has rolled back its transaction, so the alarm is raised in another one.
         db.transaction(move |conn| {
             async move {
                 let Some(offer) = store::offers::last_accepted(conn, id, who).await? else { return Ok(()) };

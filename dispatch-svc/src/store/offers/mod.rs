@@ -1,4 +1,4 @@
-//! Offers: one question to one rider, with its answer. An accepted offer is the assignment, from `accepted_at` to `ended_at`.
+//! Offers of deliveries to riders. An accepted offer is the assignment, from `accepted_at` to `ended_at`.
 
 mod queries;
 mod row;
