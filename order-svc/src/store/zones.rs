@@ -1,5 +1,5 @@
-//! Copies of zones, as dispatch-svc publishes them. They are few and change rarely, and every quote needs one: so they
-//! are kept in memory, too.
+//! Copies of zones, as dispatch-svc publishes them. Every quote needs a zone, and zones are few and change rarely, so
+//! they are also cached in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ struct Row {
     policy: Json<Policy>,
 }
 
-/// Stores a zone, unless the stored version is as new.
+/// Stores a zone, unless the stored version is at least as new.
 pub async fn upsert(conn: &mut Conn, zone: &ZoneSnapshot) -> Result<(), Refusal> {
     let upsert = diesel::insert_into(zones::table)
         .values((
@@ -47,18 +47,18 @@ pub async fn upsert(conn: &mut Conn, zone: &ZoneSnapshot) -> Result<(), Refusal>
     Ok(())
 }
 
-/// How old the zones in memory may be before they are compared with the table again.
+/// The age at which the cached versions are compared with the table again.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The zones by id, each with the version that it was read at.
 type ById = BTreeMap<ZoneId, (Version, Arc<Zone>)>;
 
-/// The zones in memory, at most [`MAX_AGE`] behind the table. Only those with another version are read again.
+/// The zones in memory, at most [`MAX_AGE`] behind the table. Only zones whose version has changed are read again.
 #[derive(Debug, Default)]
 pub struct ZoneCache(Mutex<Option<(Instant, Arc<ById>)>>);
 
 impl ZoneCache {
-    /// The zone that contains a place; the smallest where several do.
+    /// The zone that contains a place. Where zones overlap, the smallest.
     pub async fn at(&self, conn: &mut Conn, place: &Place) -> Result<Option<Arc<Zone>>, Refusal> {
         let zones = self.fresh(conn).await?;
         let found = zone_at(zones.values().map(|(_, zone)| &**zone), place);
