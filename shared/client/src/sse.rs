@@ -15,7 +15,7 @@ use crate::{Caller, Service};
 const READ_TIMEOUT: Duration = Duration::from_secs(40);
 /// Events that may wait for the receiver. When the channel is full, the socket is not read until there is room.
 const CHANNEL_CAPACITY: usize = 64;
-/// Delays before a stream is reopened. An event starts them again.
+/// Delays before a stream is reopened. An event resets them to the shortest.
 const RECONNECT_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(200))
     .with_max_delay(Duration::from_secs(2))

@@ -1,4 +1,4 @@
-//! A caller of an API who sees exactly what came back. No retries: tests want the first answer.
+//! Calls an API without retries and returns the answer unchanged, so that a test can check it.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -6,14 +6,14 @@ use uuid::Uuid;
 
 use crate::Stream;
 
-/// What came back.
+/// An answer of a service.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// JSON body, or null.
     pub body: Value,
-    /// `Idempotency-Replayed: true`.
+    /// Whether the answer has `Idempotency-Replayed: true`.
     pub replayed: bool,
     /// Content type.
     pub content_type: String,
@@ -31,7 +31,7 @@ impl Answer {
     /// The body of a success.
     ///
     /// # Panics
-    /// When it was none.
+    /// When the status is not 2xx.
     #[allow(clippy::must_use_candidate, reason = "often only asked for the panic")]
     #[track_caller]
     pub fn ok(self) -> Value {
@@ -39,10 +39,10 @@ impl Answer {
         self.body
     }
 
-    /// The body of a problem: it has this status and code, and all that problems have.
+    /// The body of a problem. Checks its status and code, and the fields that every problem has.
     ///
     /// # Panics
-    /// When it was none, or another.
+    /// When the answer is not that problem.
     #[track_caller]
     pub fn problem(self, status: u16, code: &str) -> Value {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.body);
@@ -61,7 +61,7 @@ impl Answer {
     /// The `version` in the body.
     ///
     /// # Panics
-    /// When it has none.
+    /// When the body has no version.
     #[must_use]
     #[track_caller]
     pub fn version(&self) -> i64 {
@@ -75,43 +75,43 @@ impl Answer {
     }
 }
 
-/// A token at a service.
+/// Calls one service with one token.
 #[derive(Debug, Clone)]
 pub struct Caller {
     http: reqwest::Client,
     base: String,
     token: String,
     traceparent: Option<String>,
-    /// Their subject: `cus_…`.
+    /// The subject of the token, for example `cus_…`.
     pub id: String,
 }
 
 impl Caller {
-    /// `token` at the service that answers at `base`.
+    /// A caller with `token`, whose subject is `id`, of the service at the base URL `base`.
     #[must_use]
     pub fn new(http: reqwest::Client, base: &str, token: String, id: String) -> Self {
         Self { http, base: base.to_owned(), token, traceparent: None, id }
     }
 
-    /// The same person at another service.
+    /// The same caller at another service.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
         Self { base: base.to_owned(), ..self.clone() }
     }
 
-    /// The same person, whose requests belong to this trace.
+    /// The same caller, with requests that belong to this trace.
     #[must_use]
     pub fn traced(&self, trace_id: &str) -> Self {
         Self { traceparent: Some(format!("00-{trace_id}-00f067aa0ba902b7-01")), ..self.clone() }
     }
 
-    /// The same person with another token.
+    /// The same caller with another token.
     #[must_use]
     pub fn with_token(&self, token: String) -> Self {
         Self { token, ..self.clone() }
     }
 
-    /// A request of theirs, to be completed by hand.
+    /// A request with token and trace, to be completed by the test.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         match &self.traceparent {
@@ -120,32 +120,32 @@ impl Caller {
         }
     }
 
-    /// GET.
+    /// Sends GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None, None, None).await
     }
 
-    /// POST with a fresh key.
+    /// Sends POST with a new idempotency key.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.post_as(path, &Uuid::now_v7().to_string(), body).await
     }
 
-    /// POST with this key.
+    /// Sends POST with this idempotency key.
     pub async fn post_as(&self, path: &str, key: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(key), None, Some(body)).await
     }
 
-    /// POST with a fresh key and `If-Match`.
+    /// Sends POST with a new idempotency key and `If-Match`.
     pub async fn post_if(&self, path: &str, version: &Value, body: Value) -> Answer {
         self.send(Method::POST, path, Some(&Uuid::now_v7().to_string()), Some(version), Some(body)).await
     }
 
-    /// PUT, with `If-Match` where there is a version.
+    /// Sends PUT, with `If-Match` if a version is given.
     pub async fn put(&self, path: &str, version: Option<&Value>, body: Value) -> Answer {
         self.send(Method::PUT, path, None, version, Some(body)).await
     }
 
-    /// Anything.
+    /// Sends a request with the headers and the body that are given.
     ///
     /// # Panics
     /// When the service does not answer.
@@ -173,7 +173,7 @@ impl Caller {
     /// Opens a stream.
     ///
     /// # Panics
-    /// When the service does not answer, or with a problem.
+    /// When the service does not answer with 200.
     pub async fn stream(&self, path: &str, cursor: Option<&str>) -> Stream {
         let mut request = self.request(Method::GET, path);
         if let Some(cursor) = cursor {

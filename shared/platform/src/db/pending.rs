@@ -41,7 +41,7 @@ pub(crate) struct TimerKey {
     pub(crate) kind: String,
 }
 
-/// The rest of a timer that is set.
+/// The other columns of a timer that is set.
 #[derive(Debug)]
 pub(crate) struct NewTimer {
     pub(crate) aggregate: String,
@@ -52,7 +52,7 @@ pub(crate) struct NewTimer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FireAt {
     At(DateTime<Utc>),
-    /// So long after the database's time when the row is written.
+    /// This long after the row is written, by the clock of the database.
     In(Duration),
 }
 
@@ -86,8 +86,8 @@ pub(super) enum Written {
     AlreadyAnswered,
 }
 
-// Raw: diesel writes neither `WITH` nor `unnest`. There are few combinations of these parts, and each is parsed once per
-// connection.
+// Raw SQL, because diesel has neither `WITH` nor `unnest`. There are few combinations of these parts, and each
+// connection prepares each of them once.
 const DELETE_TIMERS: &str = "
     DELETE FROM timers USING unnest($1, $2) AS old (id, kind)
     WHERE timers.aggregate_id = old.id AND timers.kind = old.kind";
@@ -113,10 +113,11 @@ impl Pending {
         self.events.is_empty() && self.timers.is_empty() && self.resolved_alarms.is_empty() && self.answer.is_none()
     }
 
-    /// Writes everything in one statement; none if nothing was collected.
+    /// Writes everything in one statement. If nothing was collected, sends none.
     ///
     /// # Errors
-    /// `Conflict` when a concurrent update has written an event of the same version; what the database refuses.
+    /// [`Refusal::Conflict`] when a concurrent update has written an event of the same version. [`Refusal::Away`] or
+    /// [`Refusal::Bug`] from the database.
     pub(super) async fn write(self, conn: &mut Conn) -> Result<Written, Refusal> {
         #[derive(QueryableByName)]
         struct Row {

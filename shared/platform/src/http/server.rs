@@ -16,7 +16,7 @@ use super::command::{invalid_body, unreadable_body};
 use crate::Stop;
 use crate::cause::Trace;
 
-/// The longest until a response begins. Streams go on afterwards.
+/// The time within which a response must begin. A stream may last longer.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The largest body, bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -66,7 +66,7 @@ where
     Ok(())
 }
 
-/// As [`super::Command`] reports a wrong body.
+/// The problem for an invalid JSON body, the same as [`super::Command`] answers.
 fn json_problem(e: JsonPayloadError) -> Problem {
     match e {
         JsonPayloadError::Deserialize(e) => invalid_body(&e),
@@ -111,7 +111,8 @@ async fn with_trace_and_deadline(
     .await
 }
 
-/// The problem of an error response: the handler's own, or one for an error that actix made. `None` for other responses.
+/// The problem of an error response: that of the handler, or a new one for an error of actix. `None` for other
+/// responses.
 fn problem_of<B>(response: &actix_web::HttpResponse<B>) -> Option<Problem> {
     if let Some(problem) = response.error().and_then(|e| e.as_error::<Problem>()) {
         return Some(problem.clone());

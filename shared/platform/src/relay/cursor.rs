@@ -1,4 +1,5 @@
-//! How far the relay has published: one row. Its SQL is raw: diesel has no types for `xid8` and `pg_snapshot`.
+//! The cursor of the relay: how far it has published, in one row. The SQL is raw, because diesel has no types for
+//! `xid8` and `pg_snapshot`.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -10,7 +11,8 @@ use crate::db::Prepare as _;
 use crate::event_log::{self, TxSnapshot};
 use crate::{Conn, Db, Refusal};
 
-/// Every event that `done` sees has been published, and every event of the window up to its `seq`.
+/// Every event that is visible in `done` has been published. Of the events in `window`, those up to its `seq` have been
+/// published, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) epoch: String,
@@ -18,7 +20,7 @@ pub(super) struct Cursor {
     pub(super) window: Option<Window>,
 }
 
-/// The backlog that is being published: events that `end` sees and the cursor's `done` does not.
+/// The backlog that is being published: events that are visible in `end` and not in the cursor's `done`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) end: TxSnapshot,
@@ -41,8 +43,9 @@ fn parse(text: &str) -> Result<TxSnapshot, Refusal> {
     text.parse().map_err(|e| Refusal::Bug(anyhow::Error::new(e)))
 }
 
-/// The saved cursor. If it is another cluster's (a backup was restored), its transaction ids mean nothing here: then every
-/// event that it had not seen is set aside, to be published again, and the cursor starts at the present end of the log.
+/// Loads the cursor. If the database was restored into another cluster, the transaction ids in the cursor cannot be
+/// compared with new ones. Then every event that was not visible to the cursor is set aside, to be published again, and
+/// the cursor starts at the present end of the log.
 pub(super) async fn load(db: &Db) -> Result<Cursor, Refusal> {
     db.transaction(|conn| {
         async move {
@@ -76,7 +79,8 @@ pub(super) async fn load(db: &Db) -> Result<Cursor, Refusal> {
     .await
 }
 
-/// Takes over the events of another cluster: those that its cursor did not see are set aside, and all count as seen.
+/// After a restore into another cluster: sets the events aside that were not visible to the old cursor. Then gives all
+/// events the transaction id 0, which is visible in every snapshot.
 async fn set_aside_unseen(conn: &mut Conn, done: &str) -> Result<(), Refusal> {
     let unseen = diesel::sql_query(
         "INSERT INTO set_aside (seq, last_error)
@@ -95,7 +99,8 @@ pub(super) async fn save(db: &Db, cursor: Cursor) -> Result<(), Refusal> {
     db.read(move |conn| async move { write(conn, &cursor).await }.boxed()).await
 }
 
-/// Without a condition: of two relays at once the last writer may move the cursor back, which costs duplicates only.
+/// Has no condition on the old value. If two relays run at once, one may move the cursor back, which only causes
+/// duplicates.
 async fn write(conn: &mut Conn, cursor: &Cursor) -> Result<(), Refusal> {
     diesel::sql_query(
         "INSERT INTO relay_cursor (epoch, done, window_end, seq) VALUES ($1, $2::pg_snapshot, $3::pg_snapshot, $4)
