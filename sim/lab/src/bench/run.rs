@@ -31,10 +31,10 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
 }
 
-/// A folder with any of these files is taken for an instance, so that a missing one is reported.
+/// A folder with any of these files counts as an instance, so that a missing file is an error and not overlooked.
 const FILES: [&str; 4] = ["orders.txt", "couriers.txt", "restaurants.txt", "instance_parameters.txt"];
 
-/// Loads instances. A folder that is not an instance stands for the instances in it, sorted by name.
+/// Loads instances. For a folder that is not an instance, loads the instances in it, sorted by name.
 ///
 /// # Errors
 /// The first invalid file with its line; a folder without instances; two instances of one name.

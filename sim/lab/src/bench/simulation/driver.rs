@@ -1,4 +1,4 @@
-//! The simulation's clock.
+//! Runs the simulation of a day, minute by minute.
 
 use std::time::Instant;
 
@@ -49,7 +49,8 @@ pub(in crate::bench) fn simulate_observed(
     Simulation::new(instance, *options, policy, &Disruptions::default()).run(observe).0
 }
 
-/// The engine's policy for a benchmark: the zone's defaults without the limits that a library day does not have.
+/// The engine's policy for a benchmark: the defaults of a zone, without the search radius and the give-up time, which
+/// days of the library do not have.
 fn policy(options: &DayOptions) -> Policy {
     let mut policy = Policy {
         algorithm: match options.policy {
