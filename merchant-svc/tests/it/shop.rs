@@ -286,7 +286,8 @@ async fn answer(request: HttpRequest, side: web::Data<Mutex<OrderSide>>, body: w
         Says::Yes(state) => (200, json!({"state": state, "ready_at": body["ready_at"], "reason": body["reason"]})),
         Says::No(state, code) => (
             409,
-            json!({"type": "/problems/x", "title": "x", "status": 409, "detail": "no", "code": code, "retryable": false,
+            json!({"type": format!("/problems/{}", code.replace('_', "-")), "title": "No", "status": 409, "detail": "no",
+                   "code": code, "retryable": false, "trace_id": "0af7651916cd43dd8448eb211c80319c",
                    "state": state, "allowed_actions": []}),
         ),
         Says::Broken => (500, json!({})),
