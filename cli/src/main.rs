@@ -120,8 +120,8 @@ async fn run(cli: Cli) -> Result<()> {
     let client = |target: &TargetArgs| Client::new(target.resolve(&data)?);
     match cli.command {
         Command::Up { no_demo, speed, instances } => {
-            if !(speed > 0.0 && speed <= 1_000.0) {
-                return Err(Failure::usage("--speed must be between 0 and 1000"));
+            if !(0.1..=1_000.0).contains(&speed) {
+                return Err(Failure::usage("--speed must be between 0.1 and 1000"));
             }
             commands::up::run(commands::up::Up { data_dir: data.clone(), demo: !no_demo, speed, instances }).await
         }

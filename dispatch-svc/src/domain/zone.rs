@@ -33,8 +33,8 @@ pub fn check(name: &str, polygon: &[Place], policy: &Policy) -> Result<(), Refus
             return wrong(pointer, "a duration is 0 to 86400000 milliseconds: at most a day");
         }
     }
-    if !(1..=60_000).contains(&policy.minute_ms) {
-        return wrong("/policy/minute_ms", "a minute of the city takes 1 to 60000 milliseconds");
+    if !(1..=600_000).contains(&policy.minute_ms) {
+        return wrong("/policy/minute_ms", "a minute of the city takes 1 to 600000 milliseconds");
     }
     if !(1..=5).contains(&policy.offers_per_delivery) {
         return wrong("/policy/offers_per_delivery", "1 to 5 riders are asked at once");

@@ -13,7 +13,7 @@ async fn a_zone_changes_only_from_its_current_version() {
     let body = |policy: Value| json!({"name": "Test", "polygon": zone["polygon"], "policy": policy});
     ops.put(path, None, body(json!({}))).await.problem(428, "if_match_missing");
     ops.put(path, Some(&json!(7)), body(json!({}))).await.problem(412, "stale_version");
-    for refused in [json!({"offers_per_delivery": 9}), json!({"minute_ms": 0}), json!({"minute_ms": 60_001})] {
+    for refused in [json!({"offers_per_delivery": 9}), json!({"minute_ms": 0}), json!({"minute_ms": 600_001})] {
         ops.put(path, Some(&json!(1)), body(refused)).await.problem(422, "zone_invalid");
     }
     let changed = ops.put(path, Some(&json!(1)), body(json!({"radius_m": 900}))).await.ok();

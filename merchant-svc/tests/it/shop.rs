@@ -214,7 +214,7 @@ impl Shop {
         let rows = self
             .service_db
             .read(move |conn| {
-                Box::pin(async move { Ok(pannier_platform::event_log::timeline(conn, "ticket", id.0).await?) })
+                Box::pin(async move { pannier_platform::event_log::timeline(conn, "ticket", id.0).await })
             })
             .await
             .unwrap();

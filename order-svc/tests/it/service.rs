@@ -208,7 +208,7 @@ impl OrderService {
             _ => order.id.0,
         };
         let events =
-            self.pool.read(move |conn| Box::pin(async move { Ok(event_log::timeline(conn, aggregate, id).await?) }));
+            self.pool.read(move |conn| Box::pin(async move { event_log::timeline(conn, aggregate, id).await }));
         let events = events.await.unwrap();
         for (event, version) in events.iter().zip(1..) {
             assert_eq!(event.version, version, "one event for each version");

@@ -73,7 +73,7 @@ text_enum! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {
-    /// How long a minute of the city takes, milliseconds: 1 to 60,000, default 60,000. A simulated city that runs 60 times
+    /// How long a minute of the city takes, milliseconds: 1 to 600,000, default 60,000. A simulated city that runs 60 times
     /// faster sets 1,000. Whatever dispatch counts in minutes of the city follows it: service times, half-lives, prices.
     pub minute_ms: i64,
     /// How long before `ready_at` the search for a rider begins. Default 15 min.
@@ -95,6 +95,25 @@ pub struct Policy {
     pub courier_mps: u32,
     /// The algorithm that assigns deliveries to riders. Default `horizon`.
     pub dispatch: DispatchAlgorithm,
+}
+
+impl Policy {
+    /// The same policy in a city that lives `speed` times faster than real time: durations are divided by it, and couriers
+    /// are faster.
+    #[must_use]
+    pub fn at_speed(self, speed: f64) -> Self {
+        let real = |ms: i64| (ms as f64 / speed).round() as i64;
+        Self {
+            minute_ms: real(self.minute_ms),
+            search_lead_ms: real(self.search_lead_ms),
+            hold_ms: real(self.hold_ms),
+            give_up_ms: real(self.give_up_ms),
+            at_risk_ms: real(self.at_risk_ms),
+            promise_margin_ms: real(self.promise_margin_ms),
+            courier_mps: (f64::from(self.courier_mps) * speed).round() as u32,
+            ..self
+        }
+    }
 }
 
 impl Default for Policy {
@@ -143,6 +162,14 @@ impl Snapshot for ZoneSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_faster_city_has_a_shorter_policy() {
+        let policy = Policy::default().at_speed(60.0);
+        assert_eq!((policy.minute_ms, policy.search_lead_ms, policy.hold_ms), (1_000, 15_000, 5_000));
+        assert_eq!((policy.radius_m, policy.courier_mps, policy.offers_per_delivery), (5_000, 300, 1));
+        assert_eq!(Policy::default().at_speed(1.0), Policy::default());
+    }
 
     #[test]
     fn a_policy_stored_without_a_minute_has_the_minute_of_clocks() {

@@ -34,7 +34,7 @@ use pannier_instance::Instance;
 pub struct ReplayOptions {
     /// A folder in the format of [`pannier_instance`].
     pub instance_dir: PathBuf,
-    /// City time per real time: above 0, at most 1000.
+    /// City time per real time: 0.1 to 1000.
     pub speed: f64,
     /// Dispatch policy of the replay's zone.
     pub dispatch: DispatchAlgorithm,
@@ -51,7 +51,7 @@ pub struct ReplayOptions {
 /// # Errors
 /// When the instance is invalid, the platform cannot be set up or checked, or `shutdown` came first.
 pub async fn run(options: ReplayOptions, shutdown: CancellationToken) -> anyhow::Result<Summary> {
-    anyhow::ensure!(options.speed > 0.0 && options.speed <= 1_000.0, "--speed must be between 0 and 1000");
+    anyhow::ensure!((0.1..=1_000.0).contains(&options.speed), "--speed must be between 0.1 and 1000");
     let instance = Instance::load(&options.instance_dir)?;
     let started = Instant::now();
     let folder = match &options.report_dir {

@@ -111,27 +111,17 @@ async fn put_zone(api: &Arc<Api>, instance: &Instance, speed: f64, dispatch: Dis
     let polygon = corners.into_iter().map(|c| instance.place(c)).collect::<Result<Vec<_>, _>>()?;
     // Runs of one instance share their zone: the next run changes its policy.
     let id: ZoneId = format!("replay-{}", instance.id().simple()).parse()?;
-    let policy = Policy { dispatch, ..compressed(speed, low.distance_m(high).max(5_000.0)) };
+    let radius_m = low.distance_m(high).max(5_000.0);
+    let usual = Policy {
+        dispatch,
+        // Longer than any day waits: only the data makes an order undeliverable.
+        give_up_ms: 4 * 3_600_000,
+        radius_m: (radius_m.ceil() as u32).min(RADIUS_MAX_M),
+        ..Policy::default()
+    };
+    let policy = usual.at_speed(speed);
     Ops::new(api, "replay").put_zone(&id, &instance.name, &polygon, &policy).await?;
     Ok(())
-}
-
-/// The default policy for a city that is `speed` times as fast: its durations are city time, so they are divided by it.
-fn compressed(speed: f64, radius_m: f64) -> Policy {
-    let usual = Policy::default();
-    let real = |ms: i64| (ms as f64 / speed).round() as i64;
-    Policy {
-        minute_ms: real(usual.minute_ms),
-        search_lead_ms: real(usual.search_lead_ms),
-        hold_ms: real(usual.hold_ms),
-        // Longer than any day waits: only the data makes an order undeliverable.
-        give_up_ms: real(4 * 3_600_000),
-        at_risk_ms: real(usual.at_risk_ms),
-        promise_margin_ms: real(usual.promise_margin_ms),
-        radius_m: (radius_m.ceil() as u32).min(RADIUS_MAX_M),
-        courier_mps: (f64::from(usual.courier_mps) * speed).round() as u32,
-        ..usual
-    }
 }
 
 /// order-svc receives shops and zones as events: waits until a customer sees all shops open.
@@ -154,18 +144,5 @@ async fn wait_for_copies(api: &Arc<Api>, instance: &Instance, participants: &Par
             COPIES_WITHIN.as_secs()
         );
         tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_faster_city_has_shorter_policies() {
-        let policy = compressed(60.0, 12_345.6);
-        assert_eq!(policy.minute_ms, 1_000);
-        assert_eq!((policy.search_lead_ms, policy.hold_ms, policy.give_up_ms), (15_000, 5_000, 240_000));
-        assert_eq!((policy.radius_m, policy.courier_mps, policy.offers_per_delivery), (12_346, 300, 1));
     }
 }

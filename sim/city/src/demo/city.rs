@@ -50,17 +50,13 @@ impl City {
 
     /// The default policy, its durations divided by the city's speed.
     fn policy(&self) -> Policy {
-        let usual = Policy::default();
-        let real = |ms: i64| (ms as f64 / self.clock.speed()).round() as i64;
+        let speed = self.clock.speed();
+        let policy = Policy::default().at_speed(speed);
         Policy {
-            minute_ms: real(usual.minute_ms),
-            search_lead_ms: real(usual.search_lead_ms),
-            hold_ms: real(usual.hold_ms),
-            give_up_ms: real(usual.give_up_ms).max(60_000),
-            at_risk_ms: real(usual.at_risk_ms),
-            promise_margin_ms: real(usual.promise_margin_ms),
-            courier_mps: (self.town.speed_mps * self.clock.speed()).round() as u32,
-            ..usual
+            // Offers last 20 s of real time at any speed: there has to be time for several.
+            give_up_ms: policy.give_up_ms.max(60_000),
+            courier_mps: (self.town.speed_mps * speed).round() as u32,
+            ..policy
         }
     }
 
