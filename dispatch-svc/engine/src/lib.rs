@@ -23,7 +23,7 @@
 //! * A decision is an **offer** to some riders now, a **hold** until a given time, or **nobody**, when no rider can be
 //!   asked and no time is known at which that changes by itself ([`Outcome`]).
 //!
-//! There are two algorithms ([`DispatchAlgorithm`](pannier_contracts::zone::DispatchAlgorithm)). **`horizon`** plans routes
+//! There are two algorithms ([`DispatchAlgorithm`]). **`horizon`** plans routes
 //! for all riders over all known deliveries; this page is about it. **`greedy`** (`greedy/`) is a load-aware priority queue:
 //! the cheapest pair of delivery and rider is assigned first. It looks at the present moment only and is fast. The
 //! dispatcher falls back on it when `horizon` takes too long.

@@ -53,7 +53,7 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 /// The zones by id, each with the version that it was read at.
 type ById = BTreeMap<ZoneId, (Version, Arc<Zone>)>;
 
-/// The zones in memory, at most [`MAX_AGE`] behind the table. Only zones whose version has changed are read again.
+/// The zones in memory, at most `MAX_AGE` behind the table. Only zones whose version has changed are read again.
 #[derive(Debug, Default)]
 pub struct ZoneCache(Mutex<Option<(Instant, Arc<ById>)>>);
 

@@ -139,7 +139,7 @@ pub struct Fired {
     pub next_in: Duration,
 }
 
-/// Fires the timers that are due, at most [`BATCH`].
+/// Fires the timers that are due, at most `BATCH`.
 ///
 /// # Errors
 /// [`Refusal::Away`] or [`Refusal::Bug`] when the due timers cannot be read. A timer's own error is stored with it.

@@ -1,6 +1,6 @@
 //! Offline evaluation of dispatch policies: the engine works whole days on a virtual clock, without a platform.
 //!
-//! [`bench`] simulates recorded days, checks, measures and reports the results. [`synthetic`] generates days of a
+//! [`mod@bench`] simulates recorded days, checks, measures and reports the results. [`synthetic`] generates days of a
 //! synthetic city with disruptions and compares policies on them. A run is a function of its inputs and a seed: nothing
 //! here waits, opens a socket or reads a table.
 

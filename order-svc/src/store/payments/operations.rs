@@ -1,6 +1,6 @@
 //! What the reconciler notes about operations at the gateway.
 //!
-//! A worker claims a payment for [`CLAIM`] and gets a *fence*, a number that grows with every claim. Its writes name the
+//! A worker claims a payment for `CLAIM` and gets a *fence*, a number that grows with every claim. Its writes name the
 //! fence, so that they change nothing once another worker has claimed the payment.
 
 use chrono::{DateTime, TimeDelta, Utc};

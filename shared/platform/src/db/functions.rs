@@ -5,7 +5,7 @@ use diesel::sql_types::{Integer, Interval, Timestamptz};
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// The time now, also within a transaction. A condition with it cannot use an index: see [`statement_timestamp`].
+    /// The time now, also within a transaction. A condition with it cannot use an index: see [`statement_timestamp()`].
     fn clock_timestamp() -> Timestamptz;
     /// The time at which the statement began. For conditions: an index can be searched for it.
     fn statement_timestamp() -> Timestamptz;
