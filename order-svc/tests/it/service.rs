@@ -145,8 +145,10 @@ impl OrderService {
             order.id.0
         );
         eventually(&format!("the order is {state}, its payment {payment}"), || async {
+            // The payment first: an order that is read before its payment changes would show the old one.
+            let is_at_rest = self.db.count(&rests).await == 1;
             let seen = self.seen(order).await;
-            (seen["state"] == state && self.db.count(&rests).await == 1).then_some(seen)
+            (is_at_rest && seen["state"] == state).then_some(seen)
         })
         .await
     }
