@@ -10,11 +10,11 @@ use dispatch_svc::domain::pin;
 use dispatch_svc::messaging::on_order::OnOrder;
 use dispatch_svc::tasks::city::CityCache;
 use pannier_contracts::order::{OrderSnapshot, OrderState};
-use pannier_contracts::{CustomerId, Envelope, EventId, MerchantId, Money, OrderId, Place, RiderId, Version};
+use pannier_contracts::{CustomerId, MerchantId, Money, OrderId, Place, RiderId, Version};
 use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Processed, process};
 use pannier_platform::{Db, Namespace, Stop};
-use pannier_testkit::{Caller, Servers, TestDb, eventually, service};
+use pannier_testkit::{Caller, Servers, TestDb, event_bytes, eventually, service};
 use serde_json::{Value, json};
 
 use crate::rider::Rider;
@@ -119,19 +119,7 @@ impl Dispatch {
 
     /// Hands over an event of an order, as the consumer gets it.
     pub async fn consume(&self, order: &OrderSnapshot) -> Processed {
-        let envelope = Envelope {
-            event_id: EventId::generate(),
-            kind: format!("order.{}.v1", order.state),
-            aggregate: "order".to_owned(),
-            aggregate_id: order.id.0,
-            version: order.version,
-            occurred_at: Utc::now(),
-            traceparent: None,
-            actor: "test".to_owned(),
-            data: order,
-        };
-        let bytes = serde_json::to_vec(&envelope).expect("JSON");
-        process(&self.pool, &Arc::new(OnOrder), &bytes).await.expect("it is applied")
+        process(&self.pool, &Arc::new(OnOrder), &event_bytes(order)).await.expect("it is applied")
     }
 
     /// An accepted order that is ready in a minute, and the id of its delivery.

@@ -10,16 +10,13 @@ use merchant_svc::app::{App, Settings};
 use merchant_svc::messaging::on_delivery::OnDelivery;
 use merchant_svc::messaging::on_order::OnOrder;
 use pannier_contracts::delivery::{DeliverySnapshot, DeliveryState};
-use pannier_contracts::event::Snapshot;
 use pannier_contracts::order::{OrderLine, OrderSnapshot, OrderState};
-use pannier_contracts::{
-    CustomerId, DeliveryId, Envelope, EventId, MerchantId, Money, OrderId, Place, RiderId, Version,
-};
+use pannier_contracts::{CustomerId, DeliveryId, EventId, MerchantId, Money, OrderId, Place, RiderId, Version};
 use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Processed, process};
 use pannier_platform::{Db, Namespace, Stop};
 use pannier_testkit::service::{settings, token};
-use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, event_bytes, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -178,7 +175,7 @@ impl Shop {
 
     /// Handles an event of an order.
     pub async fn hear(&self, order: &OrderSnapshot) -> Processed {
-        process(&self.service_db, &Arc::new(OnOrder), &envelope(order)).await.unwrap()
+        process(&self.service_db, &Arc::new(OnOrder), &event_bytes(order)).await.unwrap()
     }
 
     /// Handles an event of an order's delivery.
@@ -197,7 +194,7 @@ impl Shop {
             delivered_at: None,
             reason: None,
         };
-        process(&self.service_db, &Arc::new(OnDelivery), &envelope(&delivery)).await.unwrap()
+        process(&self.service_db, &Arc::new(OnDelivery), &event_bytes(&delivery)).await.unwrap()
     }
 
     /// The ticket of an order, as the shop's list shows it; `null` if there is none.
@@ -238,21 +235,6 @@ pub fn in_20_min() -> chrono::DateTime<Utc> {
 
 pub fn item(sku: &str, amount: i64, available: bool) -> Value {
     json!({"sku": sku, "name": sku, "price": {"amount": amount, "currency": "EUR"}, "available": available})
-}
-
-fn envelope<S: Snapshot>(snapshot: &S) -> Vec<u8> {
-    let event = Envelope {
-        event_id: EventId::generate(),
-        kind: format!("{}.changed.v1", S::AGGREGATE),
-        aggregate: S::AGGREGATE.to_owned(),
-        aggregate_id: snapshot.aggregate_id(),
-        version: snapshot.version(),
-        occurred_at: Utc::now(),
-        traceparent: None,
-        actor: "test".to_owned(),
-        data: snapshot,
-    };
-    serde_json::to_vec(&event).unwrap()
 }
 
 /// Starts the scripted order-svc and returns its base URL. It runs until the process of the test ends.

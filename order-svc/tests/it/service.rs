@@ -15,13 +15,13 @@ use pannier_contracts::merchant::{MenuItem, MerchantSnapshot, MerchantStatus};
 use pannier_contracts::ticket::{TicketSnapshot, TicketState};
 use pannier_contracts::zone::{Policy, ZoneSnapshot};
 use pannier_contracts::{
-    CustomerId, DeliveryId, Envelope, EventId, MerchantId, Money, OrderId, PaymentId, Place, RiderId, TicketId, Version,
+    CustomerId, DeliveryId, MerchantId, Money, OrderId, PaymentId, Place, RiderId, TicketId, Version,
 };
 use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Handler, Processed, process};
 use pannier_platform::{Db, Namespace, Refusal, Stop, event_log};
 use pannier_testkit::service::{settings, token};
-use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, event_bytes, eventually};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -158,7 +158,7 @@ impl OrderService {
     where
         H::Snapshot: Snapshot,
     {
-        process(&self.pool, &Arc::new(handler), &envelope(snapshot)).await
+        process(&self.pool, &Arc::new(handler), &event_bytes(snapshot)).await
     }
 
     /// Handles an event of an order's ticket.
@@ -266,19 +266,4 @@ impl Order {
 
 fn caller(url: &str, role: Role, id: String) -> Caller {
     Caller::new(reqwest::Client::new(), url, token(role, &id, Duration::from_secs(3600)), id)
-}
-
-fn envelope<S: Snapshot>(snapshot: &S) -> Vec<u8> {
-    let event = Envelope {
-        event_id: EventId::generate(),
-        kind: format!("{}.changed.v1", S::AGGREGATE),
-        aggregate: S::AGGREGATE.to_owned(),
-        aggregate_id: snapshot.aggregate_id(),
-        version: snapshot.version(),
-        occurred_at: Utc::now(),
-        traceparent: None,
-        actor: "test".to_owned(),
-        data: snapshot,
-    };
-    serde_json::to_vec(&event).unwrap()
 }

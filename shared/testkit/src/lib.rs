@@ -5,6 +5,7 @@
 //! namespace of its own: the name of its database and the prefix of its queues and keys.
 
 pub mod caller;
+pub mod event;
 pub mod eventually;
 pub mod servers;
 pub mod service;
@@ -12,6 +13,7 @@ pub mod stream;
 pub mod test_db;
 
 pub use caller::{Answer, Caller};
+pub use event::event_bytes;
 pub use eventually::eventually;
 pub use servers::Servers;
 pub use stream::{Frame, Stream};

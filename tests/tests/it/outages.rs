@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use diesel_async::SimpleAsyncConnection as _;
 use futures::FutureExt as _;
 use lapin::BasicProperties;
@@ -11,9 +10,9 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use pannier_contracts::merchant::{MerchantSnapshot, MerchantStatus};
 use pannier_contracts::topology::{ROUTES, dead_queue, retry_queue};
-use pannier_contracts::{Envelope, EventId, MerchantId, Place, Version};
+use pannier_contracts::{MerchantId, Place, Version};
 use pannier_platform::{Db, Refusal, broker};
-use pannier_testkit::{Servers, TestDb, eventually};
+use pannier_testkit::{Servers, TestDb, event_bytes, eventually};
 use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use tokio::net::{TcpListener, TcpStream};
@@ -77,18 +76,7 @@ fn news(name: &str) -> (MerchantId, Vec<u8>) {
         status: MerchantStatus::Open,
         menu: Vec::new(),
     };
-    let event = Envelope {
-        event_id: EventId::generate(),
-        kind: "merchant.published.v1".to_owned(),
-        aggregate: "merchant".to_owned(),
-        aggregate_id: id.0,
-        version: Version::FIRST,
-        occurred_at: Utc::now(),
-        traceparent: None,
-        actor: "test".to_owned(),
-        data,
-    };
-    (id, serde_json::to_vec(&event).unwrap())
+    (id, event_bytes(&data))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
