@@ -24,6 +24,8 @@ pub struct Answers {
     pub answers: Vec<(Service, Value)>,
     /// A sentence each: not reachable, or refused.
     pub failures: Vec<(Service, String)>,
+    /// Whether one of the failures is that a service did not answer; otherwise it refused.
+    is_unreachable: bool,
 }
 
 impl Client {
@@ -105,11 +107,14 @@ impl Client {
 impl Answers {
     /// Sorts answers from failures.
     pub fn of(asked: impl IntoIterator<Item = (Service, Result<Value>)>) -> Self {
-        let mut all = Self { answers: Vec::new(), failures: Vec::new() };
+        let mut all = Self { answers: Vec::new(), failures: Vec::new(), is_unreachable: false };
         for (service, answer) in asked {
             match answer {
                 Ok(answer) => all.answers.push((service, answer)),
-                Err(error) => all.failures.push((service, format!("{error:#}"))),
+                Err(error) => {
+                    all.is_unreachable |= matches!(error.downcast_ref(), Some(Failure::Unreachable(_)));
+                    all.failures.push((service, format!("{error:#}")));
+                }
             }
         }
         all
@@ -131,7 +136,7 @@ impl Answers {
     /// Prints records, then which services are missing among them.
     ///
     /// # Errors
-    /// Status 3 when one is.
+    /// Status 3 when a service did not answer, status 1 when it refused.
     pub fn print(&self, output: Output, records: &[Value], as_table: impl Fn(&[Value]) -> String) -> Result<()> {
         match output {
             Output::Json => {
@@ -147,6 +152,10 @@ impl Answers {
                 }
             }
         }
-        if self.failures.is_empty() { Ok(()) } else { Err(Failure::Silent(3).into()) }
+        match (self.failures.is_empty(), self.is_unreachable) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Failure::Silent(3).into()),
+            (false, false) => Err(Failure::Silent(1).into()),
+        }
     }
 }

@@ -140,10 +140,15 @@ fn urls(text: &str) -> Result<Addresses> {
     for part in text.split(',') {
         let (name, url) = part.split_once('=').unwrap_or((part, ""));
         let service = Service::ALL.into_iter().find(|s| s.name().strip_suffix("-svc") == Some(name.trim()));
-        let is_url = url.starts_with("http://") || url.starts_with("https://");
+        if url.trim().starts_with("https://") {
+            return Err(Failure::usage(format!(
+                "--target: {part:?}: there is no TLS yet; use a tunnel, such as kubectl port-forward or ssh -L, and http"
+            )));
+        }
+        let is_url = url.trim().starts_with("http://");
         let (Some(service), true) = (service, is_url) else {
             return Err(Failure::usage(format!(
-                "--target: {part:?} is not one of order=URL, merchant=URL, dispatch=URL with http or https"
+                "--target: {part:?} is not one of order=URL, merchant=URL, dispatch=URL with http"
             )));
         };
         urls.insert(service.name().to_owned(), url.trim().into());
@@ -163,11 +168,11 @@ mod tests {
 
     #[test]
     fn three_urls_and_a_token_are_a_target() {
-        let addresses = urls("order=http://a:1,merchant=https://b/,dispatch=http://c").unwrap();
+        let addresses = urls("order=http://a:1,merchant=http://b/,dispatch=http://c").unwrap();
         let target = addresses.target(Some("token".to_owned()), None).unwrap();
         assert_eq!(
             [&target.order_url, &target.merchant_url, &target.dispatch_url],
-            ["http://a:1", "https://b", "http://c"]
+            ["http://a:1", "http://b", "http://c"]
         );
         assert_eq!((target.minter)(Role::Ops, "cli"), "token");
         assert!(addresses.target(None, None).is_err_and(|e| e.to_string().contains("PANNIER_TOKEN")));
@@ -179,6 +184,7 @@ mod tests {
             ("order=http://a", "merchant-svc is missing"),
             ("order=a,merchant=http://b,dispatch=http://c", "is not one of"),
             ("orders=http://a", "is not one of"),
+            ("order=https://a", "use a tunnel"),
         ] {
             let error = urls(text).map(drop).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
