@@ -1,11 +1,17 @@
 //! Builds the service from its settings: everything that this process runs is constructed here.
+//!
+//! `build` and `run` return boxed futures, so that the service is compiled here, once, and not again in every program and test
+//! that runs it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use pannier_platform::retention::RetentionRules;
+use pannier_platform::telemetry::stages::LogMeter;
 use pannier_platform::{Service, Stop, service, timers};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -14,9 +20,10 @@ use tokio::sync::Notify;
 use crate::fleet::{Fleet, PositionQueue, positions};
 use crate::http;
 use crate::messaging::on_order::OnOrder;
-use crate::store::{IS_OPEN, rounds};
+use crate::store::{IS_OPEN, gauges, rounds};
 use crate::tasks::city::CityCache;
 use crate::tasks::dispatcher::Dispatcher;
+use crate::tasks::offer_meter::OfferMeter;
 use crate::tasks::planner::Planner;
 use crate::tasks::sweeper;
 use crate::tasks::timers::DispatchTimers;
@@ -50,11 +57,17 @@ impl App {
     ///
     /// # Errors
     /// When a setting is out of its bounds, or the database or the port cannot be used; the message names it.
-    pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
+    pub fn build(settings: Settings, stop: Stop) -> BoxFuture<'static, anyhow::Result<Self>> {
+        Self::build_parts(settings, stop).boxed()
+    }
+
+    async fn build_parts(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let budget = Duration::from_millis(settings.plan_budget_ms);
         anyhow::ensure!((1..=10_000).contains(&settings.plan_budget_ms), "plan_budget_ms is 1 to 10000");
-        let mut service = Service::build(&settings.service, stop.clone()).await?;
+        let mut service = Service::build(&settings.service, "dispatch-svc", stop.clone()).await?;
         service.retention_rules = RetentionRules { tables: &[rounds::RETENTION], is_open: Some(IS_OPEN) };
+        service.meter = LogMeter::new(OfferMeter::new(&service.metrics));
+        service.gauges = gauges::read;
         let db = service.db.clone();
         let holder = service.instance.clone();
         let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;
@@ -65,7 +78,7 @@ impl App {
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());
         service.tasks.essential("timers", timers);
-        let planner = Arc::new(Planner::new(budget));
+        let planner = Arc::new(Planner::new(budget, &service.metrics));
         let city = Arc::new(CityCache::new(db.clone()));
         let dispatcher = Dispatcher::new(db.clone(), fleet, Arc::clone(&planner), Arc::clone(&city));
         service.tasks.essential("dispatcher", dispatcher.run(service.log.clone(), holder.clone(), stop.clone()));
@@ -97,7 +110,11 @@ impl App {
     ///
     /// # Errors
     /// When the HTTP server cannot start.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        self.run_parts().boxed()
+    }
+
+    async fn run_parts(self) -> anyhow::Result<()> {
         let (log, positions) = (Data::new(self.service.log.clone()), Data::new(self.positions));
         let (planner, city) = (Data::new(self.planner), Data::new(self.city));
         self.service

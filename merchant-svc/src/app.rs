@@ -1,13 +1,19 @@
 //! Builds the process: every part of it is constructed here.
+//!
+//! `build` and `run` return boxed futures, so that the service is compiled here, once, and not again in every program and test
+//! that runs it.
 
 use std::net::SocketAddr;
 
 use actix_web::web::Data;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use pannier_platform::retention::RetentionRules;
 use pannier_platform::{Service, Stop, service};
 use serde::Deserialize;
 
 use crate::order_service::OrderService;
+use crate::store::gauges;
 use crate::store::tickets::IS_OPEN;
 use crate::{http, messaging};
 
@@ -33,10 +39,15 @@ impl App {
     ///
     /// # Errors
     /// What is wrong with the settings, or that the port is taken.
-    pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
-        let mut service = Service::build(&settings.service, stop).await?;
+    pub fn build(settings: Settings, stop: Stop) -> BoxFuture<'static, anyhow::Result<Self>> {
+        Self::build_parts(settings, stop).boxed()
+    }
+
+    async fn build_parts(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
+        let mut service = Service::build(&settings.service, "merchant-svc", stop).await?;
         service.retention_rules = RetentionRules { tables: &[], is_open: Some(IS_OPEN) };
-        let orders = OrderService::new(&settings.order_url)?;
+        service.gauges = gauges::read;
+        let orders = OrderService::new(&settings.order_url, service.metrics.clone())?;
         service.consume(messaging::on_order::OnOrder);
         service.consume(messaging::on_delivery::OnDelivery);
         Ok(Self { service, orders })
@@ -54,7 +65,11 @@ impl App {
     ///
     /// # Errors
     /// When the HTTP server cannot start, or another process runs under the name of this instance.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        self.run_parts().boxed()
+    }
+
+    async fn run_parts(self) -> anyhow::Result<()> {
         let (log, orders) = (Data::new(self.service.log.clone()), Data::new(self.orders));
         self.service
             .run("merchant", "merchant", move |config| {

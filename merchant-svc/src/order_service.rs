@@ -6,8 +6,9 @@ use actix_web::http::StatusCode;
 use anyhow::Context as _;
 use pannier_contracts::OrderId;
 use pannier_contracts::order::OrderState;
-use pannier_platform::Cause;
 use pannier_platform::http::Problem;
+use pannier_platform::telemetry::calls;
+use pannier_platform::{Cause, Metrics};
 use reqwest::redirect::Policy;
 use serde::Serialize;
 
@@ -22,6 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct OrderService {
     client: reqwest::Client,
     url: String,
+    metrics: Metrics,
 }
 
 /// What a shop asks of order-svc.
@@ -88,7 +90,7 @@ impl OrderService {
     ///
     /// # Errors
     /// When the URL is not `http://…`.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
+    pub fn new(url: &str, metrics: Metrics) -> anyhow::Result<Self> {
         anyhow::ensure!(url.starts_with("http://"), "order_url is {url:?}; it looks like http://127.0.0.1:8081");
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
@@ -97,7 +99,7 @@ impl OrderService {
             .no_proxy()
             .build()
             .context("cannot make the HTTP client for order-svc")?;
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), metrics })
     }
 
     /// Asks for a decision about an order.
@@ -112,15 +114,13 @@ impl OrderService {
         body: &impl Serialize,
         shop: OnBehalfOf<'_>,
     ) -> anyhow::Result<OrderReply> {
-        let response = self
+        let request = self
             .client
             .post(format!("{}/v1/orders/{order}/{}", self.url, decision.path()))
             .bearer_auth(shop.bearer)
             .header("idempotency-key", shop.key)
-            .header("traceparent", shop.cause.trace.traceparent())
-            .json(body)
-            .send()
-            .await?;
+            .json(body);
+        let response = calls::send(&self.metrics, "order-svc", decision.path(), &shop.cause.trace, request).await?;
         let status = response.status().as_u16();
         let bytes = response.bytes().await?;
         match status {

@@ -1,10 +1,16 @@
 //! Constructs the process: everything it is made of is named here.
+//!
+//! `build` and `run` return boxed futures, so that the service is compiled here, once, and not again in every program and test
+//! that runs it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::web::Data;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use pannier_platform::retention::RetentionRules;
+use pannier_platform::telemetry::stages::LogMeter;
 use pannier_platform::{Service, Stop, service, timers};
 use serde::Deserialize;
 use tokio::sync::Notify;
@@ -12,7 +18,8 @@ use tokio::sync::Notify;
 use crate::payments::gateway::HttpGateway;
 use crate::payments::reconciler::Reconciler;
 use crate::store::zones::ZoneCache;
-use crate::store::{IS_OPEN, quotes};
+use crate::store::{IS_OPEN, gauges, quotes};
+use crate::tasks::order_meter::OrderMeter;
 use crate::tasks::sweeper;
 use crate::tasks::timers::OrderTimers;
 use crate::{http, messaging};
@@ -39,9 +46,15 @@ impl App {
     ///
     /// # Errors
     /// A setting is wrong; the message names it.
-    pub async fn build(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
-        let mut service = Service::build(&settings.service, stop.clone()).await?;
+    pub fn build(settings: Settings, stop: Stop) -> BoxFuture<'static, anyhow::Result<Self>> {
+        Self::build_parts(settings, stop).boxed()
+    }
+
+    async fn build_parts(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
+        let mut service = Service::build(&settings.service, "order-svc", stop.clone()).await?;
         service.retention_rules = RetentionRules { tables: &[quotes::RETENTION], is_open: Some(IS_OPEN) };
+        service.meter = LogMeter::new(OrderMeter::new(&service.metrics));
+        service.gauges = gauges::read;
         let db = service.db.clone();
         let holder = service.instance.clone();
 
@@ -53,7 +66,7 @@ impl App {
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(OrderTimers), Arc::clone(&timer_nudge), stop.clone());
         service.tasks.essential("timers", timers);
-        let gateway = Arc::new(HttpGateway::new(&settings.gateway_url)?);
+        let gateway = Arc::new(HttpGateway::new(&settings.gateway_url, service.metrics.clone())?);
         service.tasks.essential("payments", Reconciler::new(db.clone(), gateway).run(stop.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
         Ok(Self { service, timer_nudge })
@@ -77,7 +90,11 @@ impl App {
     ///
     /// # Errors
     /// The HTTP server cannot start.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        self.run_parts().boxed()
+    }
+
+    async fn run_parts(self) -> anyhow::Result<()> {
         let (log, zones) = (Data::new(self.service.log.clone()), Data::new(ZoneCache::default()));
         self.service
             .run("order", "order", move |config| {

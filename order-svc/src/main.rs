@@ -1,12 +1,12 @@
 //! Reads the settings, builds the service, and runs it until the process is asked to stop.
 
 use order_svc::app::{App, Settings};
-use pannier_platform::{Stop, config, logging, stop};
+use pannier_platform::{Stop, Telemetry, config, stop};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let settings: Settings = config::load("ORDER", include_str!("../config/default.toml"))?;
-    logging::start();
+    let _telemetry = Telemetry::start("order-svc")?;
     let stop = Stop::new();
     let app = App::build(settings, stop.clone()).await?;
     tokio::spawn(async move {

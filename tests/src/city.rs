@@ -51,7 +51,7 @@ impl TestCity {
     /// When a service does not start.
     pub async fn start_with_policy(policy: Value) -> Self {
         if std::env::var_os("RUST_LOG").is_some() {
-            pannier_platform::logging::start();
+            let _ = pannier_platform::Telemetry::start("pannier");
         }
         let servers = Servers::from_env();
         let db = TestDb::create(&servers).await;

@@ -168,6 +168,7 @@ impl Platform {
                     .env(&format!("{prefix}_AMQP_URL"), &urls.amqp)
                     .env(&format!("{prefix}_NAMESPACE"), &options.namespace)
                     .env(&format!("{prefix}_HTTP_BIND"), places.bind(&name))
+                    .env(&format!("{prefix}_ADMIN_BIND"), places.bind(&admin_of(&name)))
                     .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
                     .env(&format!("{prefix}_INSTANCE"), &name)
                     .env(own.0, &own.1);
@@ -186,6 +187,11 @@ pub fn env_prefix(service: Service) -> &'static str {
         Service::Merchant => "MERCHANT",
         Service::Dispatch => "DISPATCH",
     }
+}
+
+/// The name of a process's admin port.
+fn admin_of(process: &str) -> String {
+    format!("{process}-admin")
 }
 
 /// The processes of a service: its name, or `name-1`, `name-2` and so on where there are several.
@@ -207,6 +213,7 @@ impl Places {
         let services = Service::ALL.into_iter().flat_map(|service| names(service, instances));
         let fronts = Service::ALL.map(|service| service.name().to_owned());
         let mut ports = BTreeMap::new();
+        let services = services.flat_map(|name| [admin_of(&name), name]);
         for name in services.chain(fronts).chain([GATEWAY.to_owned()]) {
             ports.insert(name.clone(), data.port(&name)?);
         }

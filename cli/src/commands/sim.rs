@@ -90,7 +90,7 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
         Sim::Dispatch(what) => sim_dispatch::dispatch(what).await,
         Sim::Compare(what) => sim_dispatch::compare(what).await,
         Sim::City { speed } => {
-            pannier_platform::logging::start();
+            let _ = pannier_platform::Telemetry::start("pannier");
             let target = TargetArgs::default().resolve(data)?;
             demo::run(target, CityOptions { speed, ..CityOptions::default() }, stop_token()?).await
         }

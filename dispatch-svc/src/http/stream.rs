@@ -28,9 +28,9 @@ pub async fn stream(
     stop: Data<Stop>,
     request: HttpRequest,
 ) -> HttpResponse {
-    let (db, log) = (db.get_ref().clone(), log.get_ref().clone());
+    let (db, log, metrics) = (db.get_ref().clone(), log.get_ref().clone(), db.metrics().clone());
     let (feed, cursor) = (RiderFeed { rider: who.id, remembered: Mutex::default() }, sse::cursor(&request));
-    sse::stream(&who.token.claims, &stop, move |sender| feed::run(db, log, feed, cursor, sender))
+    sse::stream(&who.token.claims, &stop, &metrics, "rider", move |sender| feed::run(db, log, feed, cursor, sender))
 }
 
 /// The most deliveries that a stream remembers.

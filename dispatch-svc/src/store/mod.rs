@@ -7,6 +7,7 @@
 //! [`Refusal::Bug`]: pannier_platform::Refusal::Bug
 
 pub mod deliveries;
+pub mod gauges;
 mod literal;
 pub mod offers;
 pub mod riders;

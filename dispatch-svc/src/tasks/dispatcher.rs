@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::TimeDelta;
 use futures::FutureExt as _;
@@ -19,6 +19,7 @@ use pannier_platform::{Cause, Db, Instance, Refusal, Stop, alarms};
 use tokio::task::JoinSet;
 
 use super::city::{CityCache, CityView, EngineInput};
+use super::planned_round::PlannedRound;
 use super::planner::Planner;
 use super::recent_orders::RecentOrders;
 use crate::commands::send_offers::{Decided, send_offers};
@@ -158,7 +159,9 @@ impl Dispatcher {
         }
         let policy = policy(&zone_policy);
         let minute_ms = policy.minute_ms;
+        let began = SystemTime::now();
         let answer = self.planner.plan(zone, snapshot, policy, view.now).await;
+        let round = PlannedRound { zone, began, planned: SystemTime::now(), algorithm: answer.plan.report.algorithm };
         let (plan, carriers) = (answer.metadata(), answer.carriers());
         let (mut again_in, mut decided) = (TICK, Vec::new());
         for decision in answer.plan.decisions {
@@ -176,7 +179,9 @@ impl Dispatcher {
         }
         // While a view exists, taking over what was written would copy the whole state.
         drop(view);
+        let offered = offered(&decided);
         self.write(memory, decided).await?;
+        round.trace(&offered);
         Ok(again_in)
     }
 
@@ -231,6 +236,12 @@ impl Dispatcher {
             tracing::warn!(error = ?refusal, "an alarm could not be raised");
         }
     }
+}
+
+/// The deliveries of decisions that are offers.
+fn offered(decided: &[Decided]) -> Vec<DeliveryId> {
+    let offers = decided.iter().filter(|d| matches!(d.decision.outcome, Outcome::Offer { .. }));
+    offers.map(|d| d.decision.delivery).collect()
 }
 
 /// The place of a zone in the order in which a process asks for leases.

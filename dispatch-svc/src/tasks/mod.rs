@@ -3,6 +3,9 @@
 pub mod city;
 pub mod dispatcher;
 pub mod kitchen_model;
+pub mod offer_meter;
+mod plan_meter;
+mod planned_round;
 pub mod planner;
 pub mod planning_stats;
 pub mod recent_orders;

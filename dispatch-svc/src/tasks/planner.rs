@@ -9,8 +9,10 @@ use chrono::{DateTime, Utc};
 use pannier_contracts::zone::DispatchAlgorithm;
 use pannier_contracts::{DeliveryId, RiderId, ZoneId};
 use pannier_engine::{self as engine, Plan, Policy, Route, Snapshot};
+use pannier_platform::Metrics;
 use tokio::task::JoinHandle;
 
+use super::plan_meter::PlanMeter;
 use super::planning_stats::{PlanningStats, ZoneStats};
 use crate::store::rounds::{Fallback, PlanMetadata};
 
@@ -80,6 +82,7 @@ type Engine = Arc<dyn Fn(&Snapshot, &Policy) -> Plan + Send + Sync>;
 pub struct Planner {
     budget: Duration,
     engine: Engine,
+    meter: PlanMeter,
     /// By zone. Never locked across an await.
     memory: Mutex<HashMap<ZoneId, Memory>>,
 }
@@ -93,12 +96,12 @@ impl std::fmt::Debug for Planner {
 impl Planner {
     /// A planner that gives each plan of a zone this time.
     #[must_use]
-    pub fn new(budget: Duration) -> Self {
-        Self::with(budget, Arc::new(engine::plan))
+    pub fn new(budget: Duration, metrics: &Metrics) -> Self {
+        Self::with(budget, Arc::new(engine::plan), metrics)
     }
 
-    fn with(budget: Duration, engine: Engine) -> Self {
-        Self { budget, engine, memory: Mutex::default() }
+    fn with(budget: Duration, engine: Engine, metrics: &Metrics) -> Self {
+        Self { budget, engine, meter: PlanMeter::new(metrics), memory: Mutex::default() }
     }
 
     fn memory(&self) -> MutexGuard<'_, HashMap<ZoneId, Memory>> {
@@ -150,6 +153,7 @@ impl Planner {
             memory.steps_most = recovered(memory.steps_most);
         }
         memory.stats.add(now, answer.metadata(), steps_most, is_overrun);
+        self.meter.count(&answer);
         answer
     }
 

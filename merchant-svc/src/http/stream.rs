@@ -24,9 +24,10 @@ pub(super) async fn watch(
     stop: Data<Stop>,
 ) -> Result<HttpResponse, Problem> {
     let cursor = sse::cursor(&request);
-    let (db, log) = (db.get_ref().clone(), log.get_ref().clone());
+    let (db, log, metrics) = (db.get_ref().clone(), log.get_ref().clone(), db.metrics().clone());
     let tickets = Tickets { shop: who.id };
-    Ok(sse::stream(&who.token.claims, &stop, move |sender| feed::run(db, log, tickets, cursor, sender)))
+    let produce = move |sender| feed::run(db, log, tickets, cursor, sender);
+    Ok(sse::stream(&who.token.claims, &stop, &metrics, "tickets", produce))
 }
 
 struct Tickets {

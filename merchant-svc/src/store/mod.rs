@@ -4,6 +4,7 @@
 //! [`Refusal::Away`](pannier_platform::Refusal::Away) or [`Refusal::Bug`](pannier_platform::Refusal::Bug) from the
 //! database; `# Errors` says what else.
 
+pub mod gauges;
 pub mod merchants;
 pub mod schema;
 pub mod tickets;

@@ -38,7 +38,7 @@ pub(super) async fn watch(
     let sent = sse::cursor(&request).as_deref().and_then(Cursor::parse);
     let sent = sent.filter(|sent| sent.is_within(Cursor::of(&order))).unwrap_or_default();
     let watcher = Watcher { db: db.get_ref().clone(), customer: who.id, order, sent };
-    Ok(sse::stream(&who.token.claims, &stop, move |frames| async move {
+    Ok(sse::stream(&who.token.claims, &stop, db.metrics(), "order", move |frames| async move {
         // Ends when the client is gone or the order cannot be read; then the client reconnects.
         let _ = watcher.run(events, frames).await;
     }))

@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::StatusCode;
+use pannier_platform::Metrics;
+use pannier_platform::cause::Trace;
+use pannier_platform::telemetry::calls;
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 
 use crate::domain::settlement::Operation;
@@ -34,13 +37,19 @@ pub trait Gateway: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`NoAnswer`]: whether it happened has to be asked with [`Gateway::query`].
-    async fn perform(&self, operation: Operation, key: &str, payment: &Payment) -> Result<Answer, NoAnswer>;
+    async fn perform(
+        &self,
+        operation: Operation,
+        key: &str,
+        payment: &Payment,
+        trace: &Trace,
+    ) -> Result<Answer, NoAnswer>;
 
     /// Asks what became of an operation.
     ///
     /// # Errors
     /// [`NoAnswer`]: ask again later.
-    async fn query(&self, key: &str) -> Result<Answer, NoAnswer>;
+    async fn query(&self, key: &str, trace: &Trace) -> Result<Answer, NoAnswer>;
 }
 
 /// A gateway with the HTTP API of `sim/gateway`.
@@ -48,6 +57,7 @@ pub trait Gateway: Send + Sync + 'static {
 pub struct HttpGateway {
     http: reqwest::Client,
     url: String,
+    metrics: Metrics,
 }
 
 #[derive(Deserialize)]
@@ -71,9 +81,14 @@ impl HttpGateway {
     ///
     /// # Errors
     /// The HTTP client cannot be built.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
+    pub fn new(url: &str, metrics: Metrics) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), metrics })
+    }
+
+    async fn send(&self, what: &str, trace: &Trace, request: RequestBuilder) -> Result<Response, NoAnswer> {
+        let sent = calls::send(&self.metrics, "gateway", what, trace, request).await;
+        sent.map_err(|e| NoAnswer(e.to_string()))
     }
 }
 
@@ -93,7 +108,13 @@ fn answer(status: StatusCode, body: Option<OperationBody>) -> Result<Answer, NoA
 
 #[async_trait]
 impl Gateway for HttpGateway {
-    async fn perform(&self, operation: Operation, key: &str, payment: &Payment) -> Result<Answer, NoAnswer> {
+    async fn perform(
+        &self,
+        operation: Operation,
+        key: &str,
+        payment: &Payment,
+        trace: &Trace,
+    ) -> Result<Answer, NoAnswer> {
         let reference = payment.id.to_string();
         let base = format!("{}/v1/authorizations", self.url);
         let (url, body) = match operation {
@@ -105,25 +126,15 @@ impl Gateway for HttpGateway {
             Operation::Refund => (format!("{base}/{reference}/refund"), serde_json::json!({"amount": payment.amount})),
             Operation::Capture | Operation::Void => (format!("{base}/{reference}/{operation}"), serde_json::json!({})),
         };
-        let response = self
-            .http
-            .post(url)
-            .header("Idempotency-Key", key)
-            .json(&body)
-            .send()
-            .await
-            .map_err(|e| NoAnswer(e.to_string()))?;
+        let request = self.http.post(url).header("Idempotency-Key", key).json(&body);
+        let response = self.send(operation.as_str(), trace, request).await?;
         let status = response.status();
         answer(status, response.json().await.ok())
     }
 
-    async fn query(&self, key: &str) -> Result<Answer, NoAnswer> {
-        let response = self
-            .http
-            .get(format!("{}/v1/operations/{key}", self.url))
-            .send()
-            .await
-            .map_err(|e| NoAnswer(e.to_string()))?;
+    async fn query(&self, key: &str, trace: &Trace) -> Result<Answer, NoAnswer> {
+        let request = self.http.get(format!("{}/v1/operations/{key}", self.url));
+        let response = self.send("query", trace, request).await?;
         match response.status() {
             StatusCode::NOT_FOUND => Ok(Answer::NotFound),
             status if status.is_success() => {

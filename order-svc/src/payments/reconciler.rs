@@ -93,9 +93,9 @@ impl<G: Gateway> Reconciler<G> {
         let Some((operation, key)) = pending else { return Ok(()) };
         let asked = Asked { cause, payment: claimed.payment, operation, key };
         let answer = if was_asked {
-            self.gateway.query(&asked.key).await
+            self.gateway.query(&asked.key, &asked.cause.trace).await
         } else {
-            self.gateway.perform(operation, &asked.key, &asked.payment).await
+            self.gateway.perform(operation, &asked.key, &asked.payment, &asked.cause.trace).await
         };
         let answer = answer.map_err(|e| e.to_string());
         self.db

@@ -7,6 +7,7 @@
 //! [`Refusal::Bug`]: pannier_platform::Refusal::Bug
 //! [`Refusal::Conflict`]: pannier_platform::Refusal::Conflict
 
+pub mod gauges;
 pub mod ledger;
 pub mod merchants;
 pub mod orders;

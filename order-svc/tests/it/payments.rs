@@ -9,6 +9,7 @@ use order_svc::domain::settlement::Operation;
 use order_svc::payments::gateway::{Answer, Gateway, NoAnswer};
 use order_svc::payments::reconciler::Reconciler;
 use order_svc::store::Payment;
+use pannier_platform::cause::Trace;
 use pannier_platform::{Db, Stop};
 use pannier_testkit::{Servers, TestDb, eventually};
 use serde_json::json;
@@ -36,13 +37,19 @@ impl Slow {
 
 #[async_trait]
 impl Gateway for Slow {
-    async fn perform(&self, _operation: Operation, _key: &str, _payment: &Payment) -> Result<Answer, NoAnswer> {
+    async fn perform(
+        &self,
+        _operation: Operation,
+        _key: &str,
+        _payment: &Payment,
+        _trace: &Trace,
+    ) -> Result<Answer, NoAnswer> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         self.answers.acquire().await.expect("open").forget();
         Ok(Answer::Done)
     }
 
-    async fn query(&self, _key: &str) -> Result<Answer, NoAnswer> {
+    async fn query(&self, _key: &str, _trace: &Trace) -> Result<Answer, NoAnswer> {
         Ok(Answer::NotFound)
     }
 }

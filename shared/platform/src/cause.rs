@@ -1,12 +1,17 @@
 //! Who makes a change, and in which trace.
 
 use rand::RngExt as _;
+use uuid::Uuid;
+
+use crate::telemetry::traces;
 
 /// W3C trace context: the ids that log lines, events and messages of one request share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     trace_id: String,
     span_id: String,
+    /// Whether its spans are sent to a collector.
+    is_sampled: bool,
 }
 
 impl Trace {
@@ -17,22 +22,37 @@ impl Trace {
         Self {
             trace_id: format!("{:032x}", rng.random::<u128>() | 1),
             span_id: format!("{:016x}", rng.random::<u64>() | 1),
+            is_sampled: true,
         }
+    }
+
+    /// The context of a span.
+    pub(crate) fn of(trace_id: String, span_id: String, is_sampled: bool) -> Self {
+        Self { trace_id, span_id, is_sampled }
     }
 
     /// The trace of a `traceparent` header, with a new span. A missing or invalid header begins a new trace, as W3C requires.
     #[must_use]
     pub fn continue_from(traceparent: Option<&str>) -> Self {
-        traceparent.and_then(Self::parse).map_or_else(Self::begin, |t| Self { span_id: Self::begin().span_id, ..t })
+        traceparent.and_then(Self::parse).map_or_else(Self::begin, Self::with_new_span)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn with_new_span(self) -> Self {
+        Self { span_id: Self::begin().span_id, ..self }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.trim().split('-');
         let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let is_hex = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let is_id = |s: &str, n: usize| is_hex(s, n) && s.bytes().any(|b| b != b'0');
-        (is_hex(version, 2) && version != "ff" && is_hex(flags, 2) && is_id(trace_id, 32) && is_id(span_id, 16))
-            .then(|| Self { trace_id: trace_id.to_owned(), span_id: span_id.to_owned() })
+        (is_hex(version, 2) && version != "ff" && is_hex(flags, 2) && is_id(trace_id, 32) && is_id(span_id, 16)).then(
+            || Self {
+                trace_id: trace_id.to_owned(),
+                span_id: span_id.to_owned(),
+                is_sampled: u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1),
+            },
+        )
     }
 
     /// 32 hex digits.
@@ -41,10 +61,22 @@ impl Trace {
         &self.trace_id
     }
 
+    /// 16 hex digits.
+    #[must_use]
+    pub fn span_id(&self) -> &str {
+        &self.span_id
+    }
+
+    /// Whether its spans are sent to a collector.
+    #[must_use]
+    pub const fn is_sampled(&self) -> bool {
+        self.is_sampled
+    }
+
     /// The `traceparent` header for requests and messages that this trace causes.
     #[must_use]
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-01", self.trace_id, self.span_id)
+        format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.is_sampled))
     }
 }
 
@@ -62,6 +94,14 @@ impl Cause {
     #[must_use]
     pub fn of(actor: impl Into<String>) -> Self {
         Self { actor: actor.into(), trace: Trace::begin() }
+    }
+
+    /// The same actor, in the trace of this aggregate's newest change if the process knows it: for work that no request or
+    /// message causes, which would begin a trace of its own.
+    #[must_use]
+    pub fn about(&self, aggregate_id: Uuid) -> Self {
+        let trace = traces::newest_of(aggregate_id).unwrap_or_else(|| self.trace.clone());
+        Self { actor: self.actor.clone(), trace }
     }
 
     /// A cause in the trace of a message, for consumers.

@@ -94,6 +94,7 @@ impl Lease {
     /// Renews until `held` is cancelled, and cancels it when the lease is lost or given back. True when it was given back.
     async fn renew(&self, epoch: i64, held: Stop, may_give_back: bool) -> bool {
         let counted = self.holder.hold_lease();
+        let _shown = self.db.metrics().holding_lease();
         let mut trusted_until = Instant::now() + MAX_UNRENEWED;
         while held.run_until_cancelled(sleep(RENEW)).await.is_some() {
             if may_give_back && counted.give_back_if_too_many() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::{self, Data};
 use anyhow::Context as _;
+use futures::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -15,13 +16,18 @@ use crate::http::health::Health;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
 use crate::retention::{self, RetentionPeriods, RetentionRules};
-use crate::{Db, Instance, Namespace, Stop, Tasks, consumer, dead_letters};
+use crate::telemetry::admin::{self, Admin};
+use crate::telemetry::gauges::{Gauges, Read};
+use crate::telemetry::stages::LogMeter;
+use crate::{Db, Instance, Metrics, Namespace, Stop, Tasks, consumer, dead_letters};
 
 /// Settings that every service has, flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Settings {
     /// The address to listen on. Port 0 takes a free one.
     pub http_bind: String,
+    /// The address of the admin port: metrics and probes. Port 0 takes a free one.
+    pub admin_bind: String,
     /// Threads that serve HTTP.
     pub http_workers: usize,
     /// `postgres://…`, with the service's own login role.
@@ -62,6 +68,14 @@ pub struct Service {
     pub retention_rules: RetentionRules,
     /// How old rows have to be before they are deleted.
     pub periods: RetentionPeriods,
+    /// The process's meters.
+    pub metrics: Metrics,
+    /// What is counted from the log. Set it before [`Self::run`].
+    pub meter: LogMeter,
+    /// The service's own gauges. Set it before [`Self::run`].
+    pub gauges: Read,
+    name: &'static str,
+    admin: TcpListener,
     verifier: Verifier,
     listener: TcpListener,
     workers: usize,
@@ -73,15 +87,15 @@ impl Service {
     ///
     /// # Errors
     /// When the port is taken, the JWKS cannot be read, or a setting is invalid; the error names it.
-    pub async fn build(settings: &Settings, stop: Stop) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(&settings.http_bind)
-            .with_context(|| format!("cannot listen on {}", settings.http_bind))?;
+    pub async fn build(settings: &Settings, name: &'static str, stop: Stop) -> anyhow::Result<Self> {
+        let (listener, admin) = (listen(&settings.http_bind)?, listen(&settings.admin_bind)?);
+        let metrics = Metrics::new(name, env!("CARGO_PKG_VERSION"));
         let instance = Instance::named(match settings.instance.trim() {
             "" => format!("{}:{}", host_name(), listener.local_addr()?.port()),
             name => name.to_owned(),
         });
         let database_url = settings.database_url.clone();
-        let db = Db::new(database_url.expose_secret(), settings.pool_size)?;
+        let db = Db::new(database_url.expose_secret(), settings.pool_size)?.measured_by(metrics.clone());
         let broker =
             Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
         let verifier = Verifier::load(&settings.auth_jwks).await?;
@@ -98,11 +112,24 @@ impl Service {
             tasks,
             retention_rules: RetentionRules::default(),
             periods,
+            metrics,
+            meter: LogMeter::default(),
+            gauges: |_| async { Ok(Vec::new()) }.boxed(),
+            name,
+            admin,
             verifier,
             listener,
             workers,
             database_url,
         })
+    }
+
+    /// The address of its admin port.
+    ///
+    /// # Errors
+    /// When the operating system does not know it.
+    pub fn admin_address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.admin.local_addr()?)
     }
 
     /// The address that it listens on.
@@ -142,18 +169,31 @@ impl Service {
             }
         });
         self.tasks.essential("event log", self.log.clone().run(stop.clone()));
-        let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange);
+        let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange, self.meter);
         let blocked = Data::new(relay.blocked());
         self.tasks.essential("relay", relay.run(instance.clone(), stop.clone()));
         self.tasks.essential("retention", retention::run(db.clone(), self.periods, self.retention_rules, stop.clone()));
         self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
 
-        let health = Data::new(Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() });
+        let health = Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() };
+        let gauges = Gauges::new(db.clone(), self.name, self.gauges);
+        let admin = Admin { metrics: self.metrics.clone(), gauges, db: db.clone(), health: health.clone() };
+        self.tasks.essential("admin port", {
+            let (listener, stop) = (self.admin, stop.clone());
+            async move {
+                if let Err(e) = admin::serve(listener, admin, stop).await {
+                    tracing::error!(error = format!("{e:#}"), "the admin port cannot be served");
+                }
+            }
+        });
+
+        let (health, metrics) = (Data::new(health), Data::new(self.metrics));
         let (db, broker, verifier) = (Data::new(db), Data::new(broker), Data::new(self.verifier));
         let (stop_data, periods) = (Data::new(stop.clone()), Data::new(self.periods));
         server::serve(self.listener, stop, self.workers, move |config| {
             config
                 .app_data(health.clone())
+                .app_data(metrics.clone())
                 .app_data(db.clone())
                 .app_data(broker.clone())
                 .app_data(blocked.clone())
@@ -173,6 +213,10 @@ impl Service {
         );
         Ok(())
     }
+}
+
+fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
 }
 
 /// The host name; in Kubernetes the pod's.

@@ -192,7 +192,7 @@ async fn next_due(conn: &mut Conn) -> Result<(Duration, bool), Refusal> {
 }
 
 async fn fire(db: &Db, on: &Arc<impl OnTimer>, due: Due) {
-    let cause = Cause::of(format!("timer:{}", due.kind));
+    let cause = Cause::of(format!("timer:{}", due.kind)).about(due.aggregate_id);
     let (on, subject) = (Arc::clone(on), due.clone());
     let fired = db
         .transaction(move |conn| {

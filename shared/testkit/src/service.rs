@@ -25,6 +25,7 @@ fn signer() -> &'static (Signer, PathBuf) {
 pub fn settings(database_url: &str, amqp_url: &str, namespace: &Namespace) -> service::Settings {
     service::Settings {
         http_bind: "127.0.0.1:0".to_owned(),
+        admin_bind: "127.0.0.1:0".to_owned(),
         http_workers: 1,
         instance: String::new(),
         keep_days: 90,

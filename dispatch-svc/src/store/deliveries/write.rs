@@ -148,7 +148,8 @@ pub async fn offer_all(
         return Err(Refusal::Conflict);
     }
     for next in &transitions {
-        events::append(conn, cause, next.state.as_str(), None, &next.snapshot()).await?;
+        let cause = cause.about(next.id.0);
+        events::append(conn, &cause, next.state.as_str(), None, &next.snapshot()).await?;
     }
     Ok(offered)
 }

@@ -89,7 +89,8 @@ pub async fn insert_all(
     }
     for (offer, new) in offers.iter().zip(new) {
         timers::set(conn, "offer", offer.id.0, kind::EXPIRY, expires_at).await?;
-        events::append(conn, cause, "sent", Some(audience(offer.rider_id)), &offer.logged(new.delivery)).await?;
+        let cause = cause.about(new.delivery.id.0);
+        events::append(conn, &cause, "sent", Some(audience(offer.rider_id)), &offer.logged(new.delivery)).await?;
     }
     Ok(offers)
 }

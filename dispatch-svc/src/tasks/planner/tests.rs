@@ -19,7 +19,7 @@ fn slow_planner(budget: Duration) -> (Planner, mpsc::Sender<()>, Arc<AtomicU32>)
         }
         engine::plan(snapshot, policy)
     });
-    (Planner::with(budget, engine), go, budgets)
+    (Planner::with(budget, engine, &Metrics::default()), go, budgets)
 }
 
 async fn ask(planner: &Planner) -> Answer {
@@ -69,7 +69,7 @@ async fn greedy_decides_when_horizon_panics() {
         assert!(policy.algorithm != DispatchAlgorithm::Horizon, "a bug");
         engine::plan(snapshot, policy)
     });
-    let answer = ask(&Planner::with(Duration::from_secs(60), engine)).await;
+    let answer = ask(&Planner::with(Duration::from_secs(60), engine, &Metrics::default())).await;
     assert_eq!((answer.plan.report.algorithm, answer.fallback), (DispatchAlgorithm::Greedy, Some(Fallback::Failed)));
 }
 

@@ -9,19 +9,22 @@ use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use pannier_contracts::Envelope;
 use pannier_contracts::event::Snapshot as _;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
 
 use super::handler::{Effect, Handler, Message, Processed};
 use crate::db::Prepare as _;
 use crate::retention::RetentionPeriods;
 use crate::schema::late_events;
+use crate::telemetry::{Metrics, traces};
 use crate::{Cause, Conn, Db, Refusal};
 
 /// A message that could be parsed.
 pub(super) struct ReceivedEvent<S> {
     envelope: Envelope<S>,
     cause: Cause,
+    /// From its arrival until it is applied, in its own trace.
+    span: Span,
 }
 
 /// Parses a message.
@@ -41,8 +44,13 @@ pub(super) fn parse<H: Handler>(
         );
         return Err(Refusal::invalid("event_forgotten", detail));
     }
-    let cause = Cause::continuing(format!("consumer:{}", H::QUEUE), envelope.traceparent.as_deref());
-    Ok(ReceivedEvent { envelope, cause })
+    let span = tracing::info_span!("consume", queue = H::QUEUE, event = %envelope.kind,
+        aggregate_id = %envelope.aggregate_id, version = envelope.version.0, trace_id = field::Empty,
+        otel.name = format!("process {}", envelope.kind), otel.kind = "consumer",
+        messaging.system = "rabbitmq", messaging.operation.name = "process", messaging.destination.name = H::QUEUE);
+    let trace = traces::enter(&span, envelope.traceparent.as_deref());
+    span.record("trace_id", trace.trace_id());
+    Ok(ReceivedEvent { cause: Cause { actor: format!("consumer:{}", H::QUEUE), trace }, envelope, span })
 }
 
 /// Applies one message with the default retention periods. For tests: services call [`super::run`].
@@ -67,15 +75,14 @@ pub(super) async fn apply<H: Handler>(
 ) -> Result<Vec<Processed>, Refusal> {
     let newest = Arc::new(newest_of_each(&events));
     let span = match &newest[..] {
-        [event] => tracing::info_span!("consume", queue = H::QUEUE, event = %event.envelope.kind,
-            aggregate_id = %event.envelope.aggregate_id, version = event.envelope.version.0, trace_id = event.cause.trace.trace_id()),
-        many => tracing::info_span!("consume", queue = H::QUEUE, events = many.len()),
+        [event] => event.span.clone(),
+        many => batch_span(H::QUEUE, many),
     };
-    let (handler, these) = (Arc::clone(handler), Arc::clone(&newest));
+    let (handler, these, metrics) = (Arc::clone(handler), Arc::clone(&newest), db.metrics().clone());
     let applied: HashSet<Uuid> = db
         .transaction(move |conn| {
-            let (handler, events) = (Arc::clone(&handler), Arc::clone(&these));
-            async move { apply_newest(conn, &*handler, &events).await }.boxed()
+            let (handler, events, metrics) = (Arc::clone(&handler), Arc::clone(&these), metrics.clone());
+            async move { apply_newest(conn, &*handler, &events, &metrics).await }.boxed()
         })
         .instrument(span)
         .await?;
@@ -88,6 +95,27 @@ pub(super) async fn apply<H: Handler>(
         }
     });
     Ok(processed.collect())
+}
+
+/// The span of a batch: a trace of its own, to which each message's is linked.
+fn batch_span<S>(queue: &'static str, events: &[Arc<ReceivedEvent<S>>]) -> Span {
+    let span = tracing::info_span!(
+        "consume",
+        queue,
+        events = events.len(),
+        otel.name = format!("batch {queue}"),
+        messaging.system = "rabbitmq",
+        messaging.destination.name = queue,
+        messaging.batch.message_count = events.len()
+    );
+    if traces::is_on() {
+        let batch = traces::enter(&span, None);
+        for event in events {
+            traces::link(&event.span, &batch);
+            traces::link(&span, &event.cause.trace);
+        }
+    }
+    span
 }
 
 /// The newest event of each aggregate, sorted by aggregate id: the order in which every transaction takes its locks.
@@ -109,6 +137,7 @@ async fn apply_newest<H: Handler>(
     conn: &mut Conn,
     handler: &H,
     events: &[Arc<ReceivedEvent<H::Snapshot>>],
+    metrics: &Metrics,
 ) -> Result<HashSet<Uuid>, Refusal> {
     #[derive(QueryableByName)]
     struct Newer {
@@ -141,6 +170,7 @@ async fn apply_newest<H: Handler>(
     let effects = handler.handle_all(conn, &messages).await?;
     for (event, effect) in events.iter().zip(effects) {
         let Effect::Late(detail) = effect else { continue };
+        metrics.messages(H::QUEUE, "late", 1);
         tracing::info!(aggregate_id = %event.envelope.data.aggregate_id(), detail, "late event");
         diesel::insert_into(late_events::table)
             .values((

@@ -19,6 +19,7 @@ use super::handler::{Handler, Processed};
 use super::park::park;
 use crate::broker::{self, Broker};
 use crate::retention::RetentionPeriods;
+use crate::telemetry::metrics::Counted;
 use crate::{Db, Refusal, Stop, retry};
 
 /// Unacknowledged messages per consumer.
@@ -38,6 +39,7 @@ const PROBES: ExponentialBuilder = ExponentialBuilder::new()
 /// Consumes `H`'s queue until `stop`. Reconnects after every failure.
 pub async fn run<H: Handler>(db: Db, broker: Broker, periods: RetentionPeriods, handler: H, stop: Stop) {
     let handler = Arc::new(handler);
+    db.metrics().expect_consumer(H::QUEUE);
     retry::until_ok(&stop, &format!("the consumer of {}", H::QUEUE), || async {
         let mut session = Session::open(&db, &broker, periods, &handler).await?;
         let ended = session.consume(&stop).await;
@@ -55,6 +57,7 @@ struct Session<H> {
     channel: Channel,
     queue: String,
     messages: Consumer,
+    _counted: Counted,
 }
 
 /// How applying messages ended.
@@ -76,7 +79,9 @@ impl<H: Handler> Session<H> {
         let consuming = channel.basic_consume(queue.as_str().into(), "".into(), options, arguments);
         let messages = broker::with_deadline("consume", consuming).await?;
         tracing::info!(queue = H::QUEUE, "consuming {}", H::QUEUE);
-        Ok(Self { db: db.clone(), periods, handler: Arc::clone(handler), connection, channel, queue, messages })
+        let counted = db.metrics().consuming(H::QUEUE);
+        let (db, handler) = (db.clone(), Arc::clone(handler));
+        Ok(Self { db, periods, handler, connection, channel, queue, messages, _counted: counted })
     }
 
     /// Unacknowledged messages go back to the queue with the connection.
@@ -123,7 +128,7 @@ impl<H: Handler> Session<H> {
         for message in batch {
             match parse::<H>(&message.data, self.periods) {
                 Ok(event) => events.push((message, Arc::new(event))),
-                Err(refusal) => park(&self.channel, &self.queue, message, &refusal).await?,
+                Err(refusal) => self.park(message, &refusal).await?,
             }
         }
         if events.len() > 1 {
@@ -140,10 +145,15 @@ impl<H: Handler> Session<H> {
             match self.apply_or_hold(vec![event], batch, stop).await? {
                 Outcome::Applied => {}
                 Outcome::Stopped => return Ok(ControlFlow::Break(())),
-                Outcome::Failed(refusal) => park(&self.channel, &self.queue, message, &refusal).await?,
+                Outcome::Failed(refusal) => self.park(message, &refusal).await?,
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    async fn park(&self, message: &Delivery, why: &Refusal) -> anyhow::Result<()> {
+        self.db.metrics().messages(H::QUEUE, "parked", 1);
+        park(&self.channel, &self.queue, message, why).await
     }
 
     /// Applies events. While a dependency is away it holds them and tries again, without counting that as a failure.
@@ -157,9 +167,11 @@ impl<H: Handler> Session<H> {
         loop {
             let refusal = match apply(&self.db, &self.handler, events.clone()).await {
                 Ok(processed) => {
-                    if processed.contains(&Processed::Obsolete) {
-                        tracing::debug!(queue = H::QUEUE, "dropped events that are not newer");
+                    let metrics = self.db.metrics();
+                    for (outcome, word) in [(Processed::Applied, "applied"), (Processed::Obsolete, "obsolete")] {
+                        metrics.messages(H::QUEUE, word, processed.iter().filter(|p| **p == outcome).count());
                     }
+                    metrics.processed(H::QUEUE, since.elapsed());
                     return Ok(Outcome::Applied);
                 }
                 Err(refusal @ (Refusal::Away { .. } | Refusal::Conflict)) => refusal,

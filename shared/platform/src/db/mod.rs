@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 mod connect;
+mod connections;
 mod error;
 pub mod functions;
 mod json;
@@ -13,7 +14,7 @@ mod wakeup;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{Object, Pool, QueueMode};
 use diesel::IntoSql as _;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 pub use self::connect::Conn;
+pub use self::connections::Connections;
 pub(crate) use self::error::away;
 pub use self::json::Json;
 pub(crate) use self::pending::{FireAt, NewAnswer, NewEvent, NewTimer, TimerKey};
@@ -40,6 +42,7 @@ use self::pending::Written;
 use self::scope::Scope;
 use self::wakeup::Wakeups;
 use crate::Refusal;
+use crate::telemetry::Metrics;
 
 /// The longest that a transaction or a read may take. It is longer than the server's own limits, so the server's error
 /// comes first while the server answers at all. Afterwards the connection is closed.
@@ -55,6 +58,7 @@ pub struct Db {
     runtime: Handle,
     wakeups: Arc<Wakeups>,
     clock: Arc<Clock>,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Db {
@@ -91,7 +95,32 @@ impl Db {
             .recycle_timeout(patience)
             .runtime(deadpool::Runtime::Tokio1)
             .build()?;
-        Ok(Self { pool, runtime: Handle::try_current()?, wakeups: Arc::default(), clock: Arc::default() })
+        let runtime = Handle::try_current()?;
+        Ok(Self { pool, runtime, wakeups: Arc::default(), clock: Arc::default(), metrics: Metrics::default() })
+    }
+
+    /// The same, measured by these meters.
+    #[must_use]
+    pub fn measured_by(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// The meters of the process: whatever has the database can count.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How the pool is used now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        let status = self.pool.status();
+        Connections {
+            max: status.max_size,
+            used: status.size.saturating_sub(status.available),
+            idle: status.available,
+            pending: status.waiting,
+        }
     }
 
     /// Notified after commits that called [`wake_after_commit`]. Each has one listener per process.
@@ -129,7 +158,7 @@ impl Db {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, Refusal>> + Send + 'static,
     {
         let db = self.clone();
-        self.in_own_task(async move {
+        self.in_own_task("read", async move {
             let mut pooled = db.connection().await?;
             let scope = Scope::of_read(Arc::clone(&pooled.last_error), Arc::clone(&db.clock));
             let done = tokio::time::timeout(DEADLINE, scope.run(body(&mut pooled.conn))).await;
@@ -150,7 +179,7 @@ impl Db {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, Refusal>> + Send + 'static,
     {
         let db = self.clone();
-        self.in_own_task(async move {
+        self.in_own_task("transaction", async move {
             let mut pooled = db.begin().await?;
             let mut is_committing = false;
             let scope = Scope::of_transaction(Arc::clone(&pooled.last_error), Arc::clone(&db.clock));
@@ -216,13 +245,26 @@ impl Db {
 
     async fn in_own_task<T: Send + 'static>(
         &self,
+        operation: &'static str,
         work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let span = tracing::Span::current();
-        self.runtime
+        let span = tracing::debug_span!(
+            "database",
+            otel.name = operation,
+            otel.kind = "client",
+            db.system.name = "postgresql",
+            db.operation.name = operation
+        );
+        // Logs of the work show the caller's span when this one is not wanted.
+        let span = if span.is_disabled() { tracing::Span::current() } else { span };
+        let began = Instant::now();
+        let done = self
+            .runtime
             .spawn(tracing::Instrument::instrument(work, span))
             .await
-            .unwrap_or_else(|e| Err(Refusal::Bug(anyhow::Error::new(e).context("a transaction panicked"))))
+            .unwrap_or_else(|e| Err(Refusal::Bug(anyhow::Error::new(e).context("a transaction panicked"))));
+        self.metrics.used_database(operation, began.elapsed());
+        done
     }
 }
 

@@ -18,6 +18,7 @@ use super::pending::{FireAt, NewAnswer, NewEvent, NewTimer, Pending, TimerKey, W
 use super::sqlstate::{LastError, SqlState};
 use super::wakeup::Wakeup;
 use crate::Refusal;
+use crate::telemetry::traces;
 
 /// A timer that is due sooner than this wakes the task that fires timers; later ones it finds when it polls.
 const SOON: Duration = Duration::from_secs(1);
@@ -79,6 +80,8 @@ pub fn wake_after_commit(wakeup: Wakeup) {
 
 /// Writes an event with the transaction.
 pub(crate) async fn add_event(conn: &mut Conn, event: NewEvent) -> Result<(), Refusal> {
+    traces::link_to_newest(event.aggregate_id, &event.traceparent);
+    traces::remember(event.aggregate_id, &event.traceparent);
     let mut event = Some(event);
     let is_collected = collect(|pending| {
         pending.events.extend(event.take());

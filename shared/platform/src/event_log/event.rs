@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::tx_snapshot::{InvalidSnapshot, TxSnapshot};
 use crate::Refusal;
+use crate::cause::Trace;
 
 /// One row of the log.
 #[derive(Debug, Clone, QueryableByName)]
@@ -79,6 +80,18 @@ impl LoggedEvent {
             state: Option<serde_json::Value>,
         }
         self.snapshot::<Stated>().ok().and_then(|stated| stated.state)
+    }
+
+    /// The trace of the change.
+    #[must_use]
+    pub fn trace(&self) -> Option<Trace> {
+        self.traceparent.as_deref().and_then(Trace::parse)
+    }
+
+    /// The past-tense verb in its type: `accepted` of `order.accepted.v1`.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        self.kind.split('.').nth(1).unwrap_or_default()
     }
 
     /// The transaction that wrote it, for [`TxSnapshot::sees`].

@@ -25,6 +25,7 @@ use self::topics::Topics;
 pub use self::topics::{Batch, Lagged, Subscription};
 pub use self::tx_snapshot::TxSnapshot;
 use crate::db::Wakeup;
+use crate::telemetry::traces;
 use crate::{Db, Refusal, Stop};
 
 /// The log of this service's database. Clones are the same log.
@@ -141,7 +142,12 @@ impl EventLog {
         let to = Arc::new(visible.snapshot);
         let has_events = !visible.events.is_empty();
         if has_events {
-            let events = visible.events.into_iter().map(Arc::new).collect();
+            let events: Vec<_> = visible.events.into_iter().map(Arc::new).collect();
+            if traces::is_on() {
+                for event in &events {
+                    event.traceparent.iter().for_each(|trace| traces::remember(event.aggregate_id, trace));
+                }
+            }
             let batch = Arc::new(Batch { events, from: Arc::clone(&position.seen), to: Arc::clone(&to) });
             self.topics.publish(&batch);
             // Sending fails when nobody listens.

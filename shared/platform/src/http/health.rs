@@ -1,4 +1,4 @@
-//! `/livez`: the process runs. `/readyz`: it can answer requests; with `?verbose` it shows each check.
+//! `/livez`: the process runs. `/startupz`: it has come up. `/readyz`: it can answer requests; with `?verbose` it shows each check.
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -23,6 +23,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
         web::resource("/livez").route(web::get().to(|| async { HttpResponse::Ok().json(json!({"status": "live"})) })),
     );
     config.service(web::resource("/readyz").route(web::get().to(ready)));
+}
+
+/// Whether the process has come up: from then on only liveness counts.
+pub(crate) async fn started(health: web::Data<Health>) -> HttpResponse {
+    if health.db.ping().await.is_ok() {
+        HttpResponse::Ok().json(json!({"status": "started"}))
+    } else {
+        HttpResponse::ServiceUnavailable().json(json!({"status": "starting", "waits_for": "database"}))
+    }
 }
 
 async fn ready(

@@ -9,12 +9,12 @@ use actix_web::error::JsonPayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpMessage as _, HttpServer, ResponseError as _, web};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field};
 
 use super::Problem;
 use super::command::{invalid_body, unreadable_body};
 use crate::Stop;
-use crate::cause::Trace;
+use crate::telemetry::{Metrics, traces};
 
 /// The time within which a response must begin. A stream may last longer.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -79,10 +79,18 @@ async fn with_trace_and_deadline(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let given = request.headers().get("traceparent").and_then(|h| h.to_str().ok());
-    let trace = Trace::continue_from(given);
     let (method, path) = (request.method().clone(), request.path().to_owned());
-    let span = tracing::info_span!("http", %method, path, trace_id = trace.trace_id());
+    // A path that matches nothing is not a label: anybody could make new ones.
+    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let span = tracing::info_span!("http", %method, path, trace_id = field::Empty, otel.name = field::Empty,
+        otel.kind = "server", http.route = route, http.response.status_code = field::Empty);
+    if traces::is_on() {
+        span.record("otel.name", format!("{method} {route}"));
+    }
+    let trace = traces::enter(&span, given);
+    span.record("trace_id", trace.trace_id());
     request.extensions_mut().insert(trace.clone());
+    let measured = Measured::begin(&request, method.as_str().to_owned(), route);
     let started = std::time::Instant::now();
     let traced = move |problem: Problem| Problem { trace_id: Some(trace.trace_id().to_owned()), ..problem };
 
@@ -91,9 +99,11 @@ async fn with_trace_and_deadline(
             Ok(Ok(response)) => {
                 let Some(problem) = problem_of(response.response()).map(traced) else {
                     log(response.status(), started, None);
+                    measured.end(response.status());
                     return Ok(response.map_into_boxed_body());
                 };
                 log(problem.status_code(), started, Some(&problem));
+                measured.end(problem.status_code());
                 let body = problem.error_response();
                 return Ok(response.into_response(body));
             }
@@ -105,10 +115,38 @@ async fn with_trace_and_deadline(
         };
         let problem = traced(problem);
         log(problem.status_code(), started, Some(&problem));
+        measured.end(problem.status_code());
         Err(problem.into())
     }
     .instrument(span)
     .await
+}
+
+/// A request that is being answered. One whose client hangs up has no answer to measure.
+struct Measured {
+    metrics: Metrics,
+    method: String,
+    route: String,
+    began: std::time::Instant,
+}
+
+impl Measured {
+    fn begin(request: &ServiceRequest, method: String, route: String) -> Self {
+        let metrics = request.app_data::<web::Data<Metrics>>().map(|data| data.get_ref().clone()).unwrap_or_default();
+        metrics.request_begins();
+        Self { metrics, method, route, began: std::time::Instant::now() }
+    }
+
+    fn end(&self, status: StatusCode) {
+        tracing::Span::current().record("http.response.status_code", status.as_u16());
+        self.metrics.answered(&self.method, &self.route, status.as_u16(), self.began.elapsed());
+    }
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        self.metrics.request_ends();
+    }
 }
 
 /// The problem of an error response: that of the handler, or a new one for an error of actix. `None` for other

@@ -9,8 +9,8 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::Stop;
 use crate::auth::Claims;
+use crate::{Metrics, Stop};
 
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,8 @@ const CAPACITY: usize = 64;
 pub type Sender = mpsc::Sender<Frame>;
 
 /// Answers with a stream of the frames that `produce` sends. It runs in a task of its own, which is aborted when the client
-/// disconnects.
-pub fn stream<F, Fut>(claims: &Claims, stop: &Stop, produce: F) -> HttpResponse
+/// disconnects. `of` names the stream in metrics.
+pub fn stream<F, Fut>(claims: &Claims, stop: &Stop, metrics: &Metrics, of: &str, produce: F) -> HttpResponse
 where
     F: FnOnce(Sender) -> Fut,
     Fut: Future<Output = ()> + Send + 'static,
@@ -47,7 +47,7 @@ where
     let left = Duration::from_secs(u64::try_from(claims.exp - chrono::Utc::now().timestamp()).unwrap_or(0));
     let ended = stop.clone();
     let producer = tokio::spawn(produce(sender));
-    let guard = AbortOnDrop(producer);
+    let guard = (AbortOnDrop(producer), metrics.streaming(of));
     let end = async move {
         tokio::select! {
             () = ended.cancelled() => {}

@@ -17,6 +17,7 @@ use self::session::Session;
 use crate::broker::Broker;
 use crate::event_log::EventLog;
 use crate::leases::Lease;
+use crate::telemetry::stages::LogMeter;
 use crate::{Db, Instance, Stop, retry};
 
 /// Publishes the events of one service.
@@ -28,13 +29,14 @@ pub struct Relay {
     /// The service's exchange: `order`.
     exchange: &'static str,
     blocked: Blocked,
+    meter: LogMeter,
 }
 
 impl Relay {
-    /// A relay from `log` into `exchange`.
+    /// A relay from `log` into `exchange`. While it publishes, `meter` counts.
     #[must_use]
-    pub fn new(db: Db, log: EventLog, broker: Broker, exchange: &'static str) -> Self {
-        Self { db, log, broker, exchange, blocked: Blocked::default() }
+    pub fn new(db: Db, log: EventLog, broker: Broker, exchange: &'static str, meter: LogMeter) -> Self {
+        Self { db, log, broker, exchange, blocked: Blocked::default(), meter }
     }
 
     /// Whether the broker accepts messages; it changes while the relay runs.
@@ -45,13 +47,20 @@ impl Relay {
 
     /// Publishes whenever `holder` holds the lease `relay`, until `stop`.
     pub async fn run(self, holder: Instance, stop: Stop) {
-        Lease::new(self.db.clone(), "relay", holder).run(stop, |held| self.clone().publish_while(held)).await;
+        let job = |held: Stop| {
+            let this = self.clone();
+            async move {
+                tokio::join!(this.meter.run(&this.log, &held), this.clone().publish_while(held.clone()));
+            }
+        };
+        Lease::new(self.db.clone(), "relay", holder).run(stop, job).await;
     }
 
     async fn publish_while(self, held: Stop) {
         retry::until_ok(&held, "the relay", || async {
             let (blocked, stop) = (self.blocked.clone(), held.clone());
-            let publisher = Publisher::connect(&self.broker, self.exchange, blocked, stop).await?;
+            let metrics = self.db.metrics().clone();
+            let publisher = Publisher::connect(&self.broker, self.exchange, blocked, metrics, stop).await?;
             let mut session = Session::start(self.db.clone(), &self.log, publisher).await?;
             tracing::info!("the relay publishes into {}", self.exchange);
             let ended = session.publish(&held).await;

@@ -1,11 +1,13 @@
 //! Publishes events over one connection, with confirms, and returns those that the broker refused.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use lapin::{BasicProperties, Channel, Connection};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanKind;
 use pannier_contracts::topology::{ROUTES, is_subscribed};
 use pannier_contracts::{Envelope, EventId, Version};
 use serde_json::value::RawValue;
@@ -15,6 +17,8 @@ use super::set_aside::Refused;
 use crate::Stop;
 use crate::broker::{self, Broker, DEADLINE};
 use crate::event_log::LoggedEvent;
+use crate::telemetry::Metrics;
+use crate::telemetry::traces::{self, Past};
 
 pub(super) struct Publisher {
     connection: Connection,
@@ -23,6 +27,9 @@ pub(super) struct Publisher {
     /// The queues that are bound to the exchange.
     queues: Vec<String>,
     blocked: Blocked,
+    metrics: Metrics,
+    /// The exchange without the namespace, for metrics.
+    word: &'static str,
     stop: Stop,
 }
 
@@ -30,12 +37,19 @@ pub(super) struct Publisher {
 const MAX_QUEUED: u32 = 200;
 
 impl Publisher {
-    pub(super) async fn connect(broker: &Broker, exchange: &str, blocked: Blocked, stop: Stop) -> anyhow::Result<Self> {
+    pub(super) async fn connect(
+        broker: &Broker,
+        exchange: &'static str,
+        blocked: Blocked,
+        metrics: Metrics,
+        stop: Stop,
+    ) -> anyhow::Result<Self> {
         let connection = broker.connect("relay").await?;
         let channel = broker.publishing_channel(&connection).await?;
         let bound = ROUTES.iter().filter(|route| route.exchange == exchange);
         let queues = bound.map(|route| broker.namespace.of(route.queue)).collect();
-        Ok(Self { connection, channel, exchange: broker.namespace.of(exchange), queues, blocked, stop })
+        let (word, exchange) = (exchange, broker.namespace.of(exchange));
+        Ok(Self { connection, channel, exchange, queues, blocked, metrics, word, stop })
     }
 
     /// Publishes the events that a queue subscribes to. All are sent before the first confirm is awaited. Returns those that
@@ -64,40 +78,74 @@ impl Publisher {
             // When the connection was lost the broker has not refused anything.
             self.ensure_usable().await?;
         }
+        self.metrics.sent(self.word, "confirmed", events.len() - refused.len());
+        self.metrics.sent(self.word, "set_aside", refused.len());
         Ok(refused)
     }
 
     async fn send(&self, event: &LoggedEvent) -> Result<(), Refused> {
-        let sent = async {
-            let mut headers = FieldTable::default();
-            if let Some(traceparent) = &event.traceparent {
-                headers.insert("traceparent".into(), AMQPValue::LongString(LongString::from(traceparent.as_str())));
-            }
-            let body = serde_json::to_vec(&Envelope {
-                event_id: EventId(event.event_id),
-                kind: event.kind.clone(),
-                aggregate: event.aggregate.clone(),
-                aggregate_id: event.aggregate_id,
-                version: Version(event.version),
-                occurred_at: event.occurred_at,
-                traceparent: event.traceparent.clone(),
-                actor: event.actor.clone(),
-                // The stored text, without parsing it.
-                data: RawValue::from_string(event.data.clone())?,
-            })?;
-            let properties = BasicProperties::default()
-                .with_delivery_mode(2)
-                .with_content_type("application/json".into())
-                .with_message_id(EventId(event.event_id).to_string().into())
-                .with_headers(headers);
-            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-            let (exchange, key) = (self.exchange.as_str().into(), event.kind.as_str().into());
-            let published = self.channel.basic_publish(exchange, key, options, &body, properties);
-            let confirm = broker::with_deadline("publish", published).await?;
-            let confirmation = broker::with_deadline("confirm", confirm).await?;
-            broker::check_stored(confirmation).map_err(anyhow::Error::msg)
+        let began = SystemTime::now();
+        let sent = self.publish_one(event).await;
+        self.trace(event, began);
+        sent.map_err(|e: anyhow::Error| Refused { seq: event.seq, reason: format!("{e:#}") })
+    }
+
+    async fn publish_one(&self, event: &LoggedEvent) -> anyhow::Result<()> {
+        let mut headers = FieldTable::default();
+        if let Some(traceparent) = &event.traceparent {
+            headers.insert("traceparent".into(), AMQPValue::LongString(LongString::from(traceparent.as_str())));
+        }
+        let body = serde_json::to_vec(&Envelope {
+            event_id: EventId(event.event_id),
+            kind: event.kind.clone(),
+            aggregate: event.aggregate.clone(),
+            aggregate_id: event.aggregate_id,
+            version: Version(event.version),
+            occurred_at: event.occurred_at,
+            traceparent: event.traceparent.clone(),
+            actor: event.actor.clone(),
+            // The stored text, without parsing it.
+            data: RawValue::from_string(event.data.clone())?,
+        })?;
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type("application/json".into())
+            .with_message_id(EventId(event.event_id).to_string().into())
+            .with_headers(headers);
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let (exchange, key) = (self.exchange.as_str().into(), event.kind.as_str().into());
+        let published = self.channel.basic_publish(exchange, key, options, &body, properties);
+        let confirm = broker::with_deadline("publish", published).await?;
+        let confirmation = broker::with_deadline("confirm", confirm).await?;
+        broker::check_stored(confirmation).map_err(anyhow::Error::msg)
+    }
+
+    /// Two spans in the event's trace: from its commit until it was read, and until the broker has confirmed it.
+    fn trace(&self, event: &LoggedEvent, began: SystemTime) {
+        let Some(parent) = event.trace().filter(|trace| traces::is_on() && trace.is_sampled()) else { return };
+        let past = |name: String, kind, began, ended, attributes| Past {
+            name: name.into(),
+            kind,
+            began,
+            ended,
+            attributes,
+            links: Vec::new(),
         };
-        sent.await.map_err(|e: anyhow::Error| Refused { seq: event.seq, reason: format!("{e:#}") })
+        // By two clocks, the database's and this one; never negative.
+        let committed = SystemTime::from(event.occurred_at).min(began);
+        traces::record(
+            Some(&parent),
+            past(format!("tail {}", event.kind), SpanKind::Internal, committed, began, Vec::new()),
+        );
+        let attributes = vec![
+            KeyValue::new("messaging.system", "rabbitmq"),
+            KeyValue::new("messaging.operation.name", "publish"),
+            KeyValue::new("messaging.destination.name", self.word),
+            KeyValue::new("messaging.rabbitmq.destination.routing_key", event.kind.clone()),
+        ];
+        let published =
+            past(format!("publish {}", event.kind), SpanKind::Producer, began, SystemTime::now(), attributes);
+        traces::record(Some(&parent), published);
     }
 
     /// Waits while the broker has an alarm: it would never confirm.
