@@ -94,6 +94,14 @@ impl App {
         self.service.address()
     }
 
+    /// The address of the admin port.
+    ///
+    /// # Errors
+    /// As [`Self::address`].
+    pub fn admin_address(&self) -> anyhow::Result<SocketAddr> {
+        self.service.admin_address()
+    }
+
     /// Makes the timers look for due ones at once. For tests that move time in the database.
     #[must_use]
     pub fn timer_nudge(&self) -> Arc<Notify> {

@@ -61,6 +61,14 @@ impl App {
         self.service.address()
     }
 
+    /// The address of the admin port.
+    ///
+    /// # Errors
+    /// As [`Self::address`].
+    pub fn admin_address(&self) -> anyhow::Result<SocketAddr> {
+        self.service.admin_address()
+    }
+
     /// Serves until the stop signal.
     ///
     /// # Errors

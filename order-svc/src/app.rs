@@ -80,6 +80,14 @@ impl App {
         self.service.address()
     }
 
+    /// The address of the admin port.
+    ///
+    /// # Errors
+    /// As [`Self::address`].
+    pub fn admin_address(&self) -> anyhow::Result<SocketAddr> {
+        self.service.admin_address()
+    }
+
     /// Notified, it makes the timers look at once; for tests, which move time in the database.
     #[must_use]
     pub fn timer_nudge(&self) -> Arc<Notify> {

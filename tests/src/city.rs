@@ -8,12 +8,13 @@ use pannier_contracts::{CustomerId, MerchantId, OrderId, RiderId};
 use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
 use pannier_platform::{Namespace, Stop};
-use pannier_testkit::service::{settings, token};
+use pannier_testkit::service::token;
 use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
-/// The three services and the payment gateway, in this process, with their own database and namespace.
+use crate::services::{Services, as_processes, in_this_process};
+
+/// The three services and the payment gateway with their own database and namespace: in this process, or as processes.
 pub struct TestCity {
     /// PostgreSQL, Redis and RabbitMQ.
     pub servers: Servers,
@@ -27,6 +28,8 @@ pub struct TestCity {
     pub dispatch_url: String,
     /// Base URL of the payment gateway.
     pub gateway_url: String,
+    /// Base URLs of the admin ports: order-svc, merchant-svc, dispatch-svc.
+    pub admin_urls: [String; 3],
     /// RabbitMQ, with this city's namespace.
     pub broker: Broker,
     /// Stops the services and the gateway.
@@ -50,6 +53,26 @@ impl TestCity {
     /// # Panics
     /// When a service does not start.
     pub async fn start_with_policy(policy: Value) -> Self {
+        Self::start_somehow(policy, None).await
+    }
+
+    /// Like [`Self::start`], with each service as a process of its own that has this environment, too.
+    ///
+    /// # Panics
+    /// When a service does not start.
+    pub async fn start_processes(env: &[(String, String)]) -> Self {
+        Self::start_somehow(json!({}), Some(env)).await
+    }
+
+    /// Everything that the services have logged, when they are processes.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let logs = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|file| file.path());
+        let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect()
+    }
+
+    async fn start_somehow(policy: Value, env: Option<&[(String, String)]>) -> Self {
         if std::env::var_os("RUST_LOG").is_some() {
             let _ = pannier_platform::Telemetry::start("pannier");
         }
@@ -68,41 +91,17 @@ impl TestCity {
             pannier_gateway::run(listener, &gateway_dir, async move { ending.cancelled().await }).await
         }));
 
-        let settings = |url: &str| settings(url, &servers.amqp_url, &namespace);
-        let order = order_svc::app::App::build(
-            order_svc::app::Settings { service: settings(&db.urls.order), gateway_url: gateway_url.clone() },
-            stop.clone(),
-        )
-        .await
-        .expect("order-svc builds");
-        let order_url = format!("http://{}", order.address().expect("an address"));
-        let merchant = merchant_svc::app::App::build(
-            merchant_svc::app::Settings { service: settings(&db.urls.merchant), order_url: order_url.clone() },
-            stop.clone(),
-        )
-        .await
-        .expect("merchant-svc builds");
-        let merchant_url = format!("http://{}", merchant.address().expect("an address"));
-        let dispatch = dispatch_svc::app::App::build(
-            dispatch_svc::app::Settings {
-                service: settings(&db.urls.dispatch),
-                redis_url: SecretString::from(servers.redis_url.clone()),
-                locations_waiting: 1024,
-                plan_budget_ms: 250,
-            },
-            stop.clone(),
-        )
-        .await
-        .expect("dispatch-svc builds");
-        let dispatch_url = format!("http://{}", dispatch.address().expect("an address"));
-        running.push(tokio::spawn(order.run()));
-        running.push(tokio::spawn(merchant.run()));
-        running.push(tokio::spawn(dispatch.run()));
+        let services = match env {
+            None => in_this_process(&servers, &db, &namespace, &gateway_url, &stop).await,
+            Some(env) => as_processes(&servers, &db, &namespace, &gateway_url, &stop, env, &dir).await,
+        };
+        let Services { urls: [order_url, merchant_url, dispatch_url], admin_urls, running: started } = services;
+        running.extend(started);
 
         let broker = Broker { url: servers.amqp_url.clone(), namespace };
         let http = reqwest::Client::new();
         let city =
-            Self { servers, db, order_url, merchant_url, dispatch_url, gateway_url, broker, stop, http, dir, running };
+            Self { servers, db, order_url, merchant_url, dispatch_url, gateway_url, admin_urls, broker, stop, http, dir, running };
         city.publish_zone(policy).await;
         city
     }

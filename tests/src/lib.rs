@@ -2,6 +2,8 @@
 //! PostgreSQL, Redis and RabbitMQ. Tests call the public HTTP APIs.
 
 pub mod city;
+mod processes;
+mod services;
 
 pub use city::TestCity;
 pub use pannier_testkit::{Answer, Caller, Frame, Stream};

@@ -157,8 +157,8 @@ impl Service {
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
-        let (instance, address) = (self.instance.clone(), self.address()?);
-        tracing::info!(instance = instance.name(), %address, "{exchange} service listens on {address}");
+        let (instance, address, admin) = (self.instance.clone(), self.address()?, self.admin_address()?);
+        tracing::info!(instance = instance.name(), %address, %admin, "{exchange} service listens on {address}");
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
         self.tasks.essential("instance", {
             let (instance, url, stop) = (instance.clone(), self.database_url, stop.clone());
