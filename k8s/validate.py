@@ -28,7 +28,7 @@ MADE_BY_HAND = {
     ("ConfigMap", "pannier-jwks"),
     *(("Secret", name) for name in ["order-svc", "merchant-svc", "dispatch-svc", "migrate", "valkey", "postgresql-owner"]),
     *(("Secret", f"{name}-tls") for name in ["order-svc", "merchant-svc", "dispatch-svc", "postgresql", "rabbitmq", "valkey"]),
-    *(("Secret", name) for name in ["pannier-public-tls", "backup-store"]),
+    *(("Secret", name) for name in ["rabbitmq-user", "pannier-public-tls", "backup-store"]),
 }
 
 
@@ -87,7 +87,7 @@ def used_names(thing):
         match key:
             case "configMapRef" | "configMapKeyRef" | "configMap" if "name" in value:
                 yield "ConfigMap", value["name"]
-            case "secretKeyRef" | "secretRef" | "accessKeyId" | "secretAccessKey":
+            case "secretKeyRef" | "secretRef" | "accessKeyId" | "secretAccessKey" | "externalSecret":
                 yield "Secret", value["name"]
             case "secret" if "secretName" in value or "name" in value:
                 yield "Secret", value.get("secretName") or value["name"]
