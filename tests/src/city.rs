@@ -100,8 +100,20 @@ impl TestCity {
 
         let broker = Broker { url: servers.amqp_url.clone(), namespace };
         let http = reqwest::Client::new();
-        let city =
-            Self { servers, db, order_url, merchant_url, dispatch_url, gateway_url, admin_urls, broker, stop, http, dir, running };
+        let city = Self {
+            servers,
+            db,
+            order_url,
+            merchant_url,
+            dispatch_url,
+            gateway_url,
+            admin_urls,
+            broker,
+            stop,
+            http,
+            dir,
+            running,
+        };
         city.publish_zone(policy).await;
         city
     }

@@ -37,7 +37,8 @@ pub(crate) async fn start(
     let tests = std::env::current_exe().expect("the path of the test");
     let path = tests.parent().and_then(Path::parent).expect("target/debug").join(program.name);
     let log = dir.join(format!("{}.log", program.name));
-    let (stdout, stderr) = (File::create(&log).expect("a log"), File::options().append(true).open(&log).expect("a log"));
+    let (stdout, stderr) =
+        (File::create(&log).expect("a log"), File::options().append(true).open(&log).expect("a log"));
     let mut command = Command::new(path);
     let mut set = |key: &str, value: &str| drop(command.env(format!("{}_{key}", program.prefix), value));
     set("HTTP_BIND", &settings.http_bind);

@@ -30,7 +30,8 @@ async fn logs_and_metrics_have_no_token_pin_name_or_exact_position() {
     canaries.push(("the rider's position", "13.4022227".to_owned()));
 
     let (lat, lng) = DROPOFF;
-    let basket = json!({"merchant_id": shop.id, "lines": [{"sku": "soup", "quantity": 1}], "dropoff": {"lat": lat, "lng": lng}});
+    let basket =
+        json!({"merchant_id": shop.id, "lines": [{"sku": "soup", "quantity": 1}], "dropoff": {"lat": lat, "lng": lng}});
     let quote = customer.post("/v1/quotes", basket).await.ok();
     canaries.push(("the door's position", "52.5277773".to_owned()));
     canaries.push(("the door's position", "13.4033331".to_owned()));

@@ -12,6 +12,7 @@ mod faults;
 mod idempotency;
 mod instances;
 mod kills;
+mod kubernetes;
 mod load;
 mod manners;
 mod metrics;

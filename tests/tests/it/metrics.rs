@@ -112,7 +112,8 @@ fn read(exposition: &str, metrics: &mut Metrics) {
         let series = line.rsplit_once(' ').expect("a series and a value").0;
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
         let name = base_name(name, &|base| histograms.contains(base));
-        let labels = labels.trim_end_matches('}').split("\",").filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
+        let labels =
+            labels.trim_end_matches('}').split("\",").filter_map(|pair| Some(pair.split_once('=')?.0.to_owned()));
         metrics.entry(name).or_default().extend(labels.filter(|label| label != "le"));
     }
 }
