@@ -180,6 +180,7 @@
 //!    route without it: `bag_ms: after.own.bag_ms`. What the other deliveries of the route lose is in `others_ms` already.
 //!    If this step is missing or wrong, `the_terms_are_what_the_search_minimises` in `tests/it/properties.rs` fails.
 //! 5. **An example**, in `tests/it/horizon.rs`: a small snapshot whose plan differs with the weight 0 and with a large one.
+//!    `routes` shows a plan in a line. Take a weight that is far too large: two doors of these examples are seconds apart.
 //! 6. **The snapshots**. Run `INSTA_UPDATE=always cargo test -p pannier-engine` and read the difference:
 //!    `the_default_policy` shows the weight, `a_small_plan` the term, `tests/it/explain.rs` the words.
 //! 7. **The words**: a row in the table on this page, a row in `docs/glossary.md` if the term has a new name, a line in

@@ -31,22 +31,15 @@ fn an_offer_says_why_this_rider_and_not_the_next() {
     let riders =
         vec![rider(1, 300), rider(2, 1_500), Rider { stale: true, ..rider(3, 100) }, rider(4, 50), rider(5, 90_000)];
     let (ops, rider) = sentences(&plan(&now(vec![late], riders), &Policy::default()));
-    insta::assert_snapshot!(ops.join("\n"), @r"
-    rdr_1 is asked, at a cost of 5.7 min: 4.3 min for the way to the door, 1.3 min for the food waiting, 0.1 min for the work.
-    The next best, rdr_2, would cost 5.3 min more, mostly for the food waiting (5.2 min more).
-    Not asked: 1 silent, 1 declined or did not answer, 1 too far away.
-    ");
-    insta::assert_snapshot!(rider.unwrap_or_default(), @"You are asked because you can be at the counter about 1.3 min after the food is ready.");
+    insta::assert_snapshot!(ops.join("\n"));
+    insta::assert_snapshot!(rider.unwrap_or_default());
 }
 
 #[test]
 fn a_hold_says_until_when_and_why() {
     let later = Delivery { ready: Ready::at(NOW + 10 * MINUTE), ..delivery(1) };
     let (ops, rider) = sentences(&plan(&now(vec![later], vec![rider(1, 300)]), &Policy::default()));
-    insta::assert_snapshot!(ops.join("\n"), @r"
-    A rider is planned and will be asked just in time for the food. The next look is in 8.7 min, or when something changes.
-    As things stand rdr_1 would cost 4.4 min: 4.3 min for the way to the door, 0.1 min for the work.
-    ");
+    insta::assert_snapshot!(ops.join("\n"));
     assert_eq!(rider, None);
 }
 
@@ -54,8 +47,5 @@ fn a_hold_says_until_when_and_why() {
 fn without_a_rider_the_sentences_name_the_gates() {
     let (ops, _) =
         sentences(&plan(&now(vec![delivery(1)], vec![Rider { available: false, ..rider(1, 0) }]), &Policy::default()));
-    insta::assert_snapshot!(ops.join("\n"), @r"
-    No rider can take it.
-    Not asked: 1 offline or paused.
-    ");
+    insta::assert_snapshot!(ops.join("\n"));
 }
