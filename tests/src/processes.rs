@@ -40,7 +40,9 @@ pub(crate) async fn start(
     let (stdout, stderr) =
         (File::create(&log).expect("a log"), File::options().append(true).open(&log).expect("a log"));
     let mut command = Command::new(path);
-    let mut set = |key: &str, value: &str| drop(command.env(format!("{}_{key}", program.prefix), value));
+    let mut set = |key: &str, value: &str| {
+        command.env(format!("{}_{key}", program.prefix), value);
+    };
     set("HTTP_BIND", &settings.http_bind);
     set("ADMIN_BIND", &settings.admin_bind);
     set("HTTP_WORKERS", &settings.http_workers.to_string());

@@ -13,6 +13,7 @@ use futures::FutureExt as _;
 use pannier_platform::db::Wakeup;
 use pannier_platform::{Cause, Db, Refusal, Stop};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::gateway::Gateway;
 use super::outcome::{Asked, next_state, record, record_no_answer};
@@ -77,14 +78,15 @@ impl<G: Gateway> Reconciler<G> {
 
     async fn reconcile(&self, claimed: ClaimedPayment) {
         let order = claimed.payment.order_id;
-        if let Err(refusal) = self.try_reconcile(claimed).await {
+        let span = tracing::debug_span!("reconcile", otel.name = "reconcile payment", trace_id = tracing::field::Empty);
+        let cause = Cause::within("reconciler", &span, claimed.traceparent.as_deref());
+        if let Err(refusal) = self.try_reconcile(cause, claimed).instrument(span).await {
             // Its claim runs out, then it is claimed again.
             tracing::warn!(order.id = %order, error = ?refusal, "the payment of order {order} could not be moved");
         }
     }
 
-    async fn try_reconcile(&self, claimed: ClaimedPayment) -> Result<(), Refusal> {
-        let cause = Cause::continuing("reconciler", claimed.traceparent.as_deref());
+    async fn try_reconcile(&self, cause: Cause, claimed: ClaimedPayment) -> Result<(), Refusal> {
         let was_asked = claimed.was_asked;
         let pending = match claimed.payment.pending() {
             Some(pending) => Some(pending),

@@ -1,6 +1,7 @@
 //! Who makes a change, and in which trace.
 
 use rand::RngExt as _;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::telemetry::traces;
@@ -104,10 +105,12 @@ impl Cause {
         Self { actor: self.actor.clone(), trace }
     }
 
-    /// A cause in the trace of a message, for consumers.
+    /// A cause whose work is this new span, in the trace of a message or a row. The span gets the field `trace_id`.
     #[must_use]
-    pub fn continuing(actor: impl Into<String>, traceparent: Option<&str>) -> Self {
-        Self { actor: actor.into(), trace: Trace::continue_from(traceparent) }
+    pub fn within(actor: impl Into<String>, span: &Span, traceparent: Option<&str>) -> Self {
+        let trace = traces::enter(span, traceparent);
+        span.record("trace_id", trace.trace_id());
+        Self { actor: actor.into(), trace }
     }
 }
 

@@ -41,6 +41,8 @@ async fn every_documented_metric_is_exported_and_every_query_finds_one() {
         )
         .await;
 
+    let stream = customer.stream(&format!("/v1/orders/{}/stream", text(&open["id"])), None).await;
+
     let [order_svc, _, dispatch_svc] = &city.admin_urls;
     let expect = |url: &str, line: &'static str| {
         let url = format!("{url}/metrics");
@@ -58,6 +60,7 @@ async fn every_documented_metric_is_exported_and_every_query_finds_one() {
     expect(dispatch_svc, "pannier_offers_total{outcome=\"accepted\"} 1").await;
     expect(dispatch_svc, "pannier_assign_seconds_count 1").await;
     expect(dispatch_svc, "pannier_stuck{rule=\"at_risk\",service=\"dispatch-svc\"} 1").await;
+    expect(order_svc, "pannier_streams{route=\"order\"} 1").await;
     expect(order_svc, "pannier_consumer_connected{queue=\"order.delivery\"} 1").await;
 
     let mut exported = Metrics::new();
@@ -78,6 +81,7 @@ async fn every_documented_metric_is_exported_and_every_query_finds_one() {
     }
     let mistakes = unknown(&queries(), &exported);
     assert!(mistakes.is_empty(), "{mistakes:#?}");
+    drop(stream);
     city.end().await;
 }
 

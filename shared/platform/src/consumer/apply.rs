@@ -46,11 +46,15 @@ pub(super) fn parse<H: Handler>(
     }
     let span = tracing::info_span!("consume", queue = H::QUEUE, event = %envelope.kind,
         aggregate_id = %envelope.aggregate_id, version = envelope.version.0, trace_id = field::Empty,
-        otel.name = format!("process {}", envelope.kind), otel.kind = "consumer",
-        messaging.system = "rabbitmq", messaging.operation.name = "process", messaging.destination.name = H::QUEUE);
-    let trace = traces::enter(&span, envelope.traceparent.as_deref());
-    span.record("trace_id", trace.trace_id());
-    Ok(ReceivedEvent { cause: Cause { actor: format!("consumer:{}", H::QUEUE), trace }, envelope, span })
+        otel.name = field::Empty, otel.kind = field::Empty, messaging.system = field::Empty,
+        messaging.operation.name = field::Empty, messaging.destination.name = field::Empty);
+    if traces::is_on() {
+        span.record("otel.name", format!("process {}", envelope.kind)).record("otel.kind", "consumer");
+        span.record("messaging.system", "rabbitmq").record("messaging.operation.name", "process");
+        span.record("messaging.destination.name", H::QUEUE);
+    }
+    let cause = Cause::within(format!("consumer:{}", H::QUEUE), &span, envelope.traceparent.as_deref());
+    Ok(ReceivedEvent { envelope, cause, span })
 }
 
 /// Applies one message with the default retention periods. For tests: services call [`super::run`].
@@ -103,12 +107,14 @@ fn batch_span<S>(queue: &'static str, events: &[Arc<ReceivedEvent<S>>]) -> Span 
         "consume",
         queue,
         events = events.len(),
-        otel.name = format!("batch {queue}"),
-        messaging.system = "rabbitmq",
-        messaging.destination.name = queue,
-        messaging.batch.message_count = events.len()
+        otel.name = field::Empty,
+        messaging.system = field::Empty,
+        messaging.destination.name = field::Empty,
+        messaging.batch.message_count = field::Empty
     );
     if traces::is_on() {
+        span.record("otel.name", format!("batch {queue}")).record("messaging.system", "rabbitmq");
+        span.record("messaging.destination.name", queue).record("messaging.batch.message_count", events.len());
         let batch = traces::enter(&span, None);
         for event in events {
             traces::link(&event.span, &batch);

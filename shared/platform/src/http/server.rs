@@ -83,9 +83,11 @@ async fn with_trace_and_deadline(
     // A path that matches nothing is not a label: anybody could make new ones.
     let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let span = tracing::info_span!("http", %method, path, trace_id = field::Empty, otel.name = field::Empty,
-        otel.kind = "server", http.route = route, http.response.status_code = field::Empty);
+        otel.kind = field::Empty, http.route = field::Empty, http.response.status_code = field::Empty);
     if traces::is_on() {
-        span.record("otel.name", format!("{method} {route}"));
+        span.record("otel.name", format!("{method} {route}"))
+            .record("otel.kind", "server")
+            .record("http.route", &route);
     }
     let trace = traces::enter(&span, given);
     span.record("trace_id", trace.trace_id());
@@ -138,7 +140,9 @@ impl Measured {
     }
 
     fn end(&self, status: StatusCode) {
-        tracing::Span::current().record("http.response.status_code", status.as_u16());
+        if traces::is_on() {
+            tracing::Span::current().record("http.response.status_code", status.as_u16());
+        }
         self.metrics.answered(&self.method, &self.route, status.as_u16(), self.began.elapsed());
     }
 }
