@@ -1,8 +1,6 @@
 //! The pool of connections in numbers.
 
-use prometheus::core::Collector as _;
-use prometheus::proto::MetricFamily;
-use prometheus::{IntGaugeVec, Opts};
+use crate::telemetry::gauges::Gauge;
 
 /// How the pool is used at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,29 +18,27 @@ pub struct Connections {
 impl Connections {
     /// As metrics, with the names of the semantic conventions.
     #[must_use]
-    pub fn families(&self) -> Vec<MetricFamily> {
-        let all: [(&str, &str, &[&str], &[(&[&str], usize)]); 3] = [
-            (
-                "db_client_connection_count",
-                "Connections to the database",
-                &["db_client_connection_state"],
-                &[(&["used"], self.used), (&["idle"], self.idle)],
-            ),
-            ("db_client_connection_max", "The most connections", &[], &[(&[], self.max)]),
-            (
-                "db_client_connection_pending_requests",
-                "Callers that wait for a connection",
-                &[],
-                &[(&[], self.pending)],
-            ),
-        ];
-        let families = all.into_iter().filter_map(|(name, help, labels, series)| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), labels).ok()?;
-            for (values, number) in series {
-                gauge.with_label_values(values).set(i64::try_from(*number).unwrap_or(i64::MAX));
-            }
-            Some(gauge.collect())
-        });
-        families.flatten().collect()
+    pub fn gauges(&self) -> [Gauge; 3] {
+        let in_state = |state: &str, number: usize| (vec![state.to_owned()], number as f64);
+        [
+            Gauge {
+                name: "db_client_connection_count",
+                help: "Connections to the database",
+                labels: &["db_client_connection_state"],
+                series: vec![in_state("used", self.used), in_state("idle", self.idle)],
+            },
+            Gauge {
+                name: "db_client_connection_max",
+                help: "The most connections",
+                labels: &[],
+                series: vec![(Vec::new(), self.max as f64)],
+            },
+            Gauge {
+                name: "db_client_connection_pending_requests",
+                help: "Callers that wait for a connection",
+                labels: &[],
+                series: vec![(Vec::new(), self.pending as f64)],
+            },
+        ]
     }
 }

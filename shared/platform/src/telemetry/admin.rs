@@ -6,7 +6,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use prometheus::{Encoder as _, TextEncoder};
 
-use super::gauges::Gauges;
+use super::gauges::{Gauge, Gauges};
 use super::metrics::Metrics;
 use crate::http::health::{self, Health};
 use crate::{Db, Stop};
@@ -53,9 +53,8 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: Stop) -> anyhow::R
 }
 
 async fn metrics(admin: Data<Admin>) -> HttpResponse {
-    let pool = admin.db.connections();
     let mut families = admin.metrics.gather();
-    families.extend(pool.families());
+    families.extend(admin.db.connections().gauges().iter().flat_map(Gauge::families));
     match admin.gauges.read().await {
         Ok(read) => families.extend(read),
         // What was counted is shown all the same: this is when it is needed most.

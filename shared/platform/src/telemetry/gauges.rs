@@ -48,7 +48,13 @@ pub struct Gauges {
     db: Db,
     service: &'static str,
     own: Read,
-    last: Arc<Mutex<Option<(Instant, Vec<MetricFamily>)>>>,
+    last: Arc<Mutex<Option<Reading>>>,
+}
+
+/// What was read, and when.
+struct Reading {
+    at: Instant,
+    families: Vec<MetricFamily>,
 }
 
 impl Gauges {
@@ -65,10 +71,8 @@ impl Gauges {
     pub async fn read(&self) -> Result<Vec<MetricFamily>, Refusal> {
         // Held while reading: a second reader would only repeat the statements.
         let mut last = self.last.lock().await;
-        if let Some((at, families)) = &*last
-            && at.elapsed() < FRESH
-        {
-            return Ok(families.clone());
+        if let Some(reading) = last.as_ref().filter(|reading| reading.at.elapsed() < FRESH) {
+            return Ok(reading.families.clone());
         }
         let (service, own) = (self.service, self.own);
         let gauges = self.db.read(move |conn| {
@@ -79,19 +83,22 @@ impl Gauges {
             }
             .boxed()
         });
-        let families: Vec<_> = gauges.await?.into_iter().flat_map(families).collect();
-        *last = Some((Instant::now(), families.clone()));
+        let families: Vec<_> = gauges.await?.iter().flat_map(Gauge::families).collect();
+        *last = Some(Reading { at: Instant::now(), families: families.clone() });
         Ok(families)
     }
 }
 
-fn families(gauge: Gauge) -> Vec<MetricFamily> {
-    let Ok(vec) = GaugeVec::new(Opts::new(gauge.name, gauge.help), gauge.labels) else { return Vec::new() };
-    for (labels, value) in &gauge.series {
-        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        vec.with_label_values(&labels).set(*value);
+impl Gauge {
+    /// In the form in which metrics are written out.
+    pub(super) fn families(&self) -> Vec<MetricFamily> {
+        let Ok(vec) = GaugeVec::new(Opts::new(self.name, self.help), self.labels) else { return Vec::new() };
+        for (labels, value) in &self.series {
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            vec.with_label_values(&labels).set(*value);
+        }
+        vec.collect()
     }
-    vec.collect()
 }
 
 /// Counts as a gauge's value.
