@@ -11,6 +11,7 @@ use actix_web::web::Data;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use pannier_platform::retention::RetentionRules;
+use pannier_platform::stop::Ending;
 use pannier_platform::telemetry::stages::LogMeter;
 use pannier_platform::{Service, Stop, service, timers};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,7 +21,7 @@ use tokio::sync::Notify;
 use crate::fleet::{Fleet, PositionQueue, positions};
 use crate::http;
 use crate::messaging::on_order::OnOrder;
-use crate::store::{IS_OPEN, gauges, rounds};
+use crate::store::{self, IS_OPEN, gauges, rounds};
 use crate::tasks::city::CityCache;
 use crate::tasks::dispatcher::Dispatcher;
 use crate::tasks::offer_meter::OfferMeter;
@@ -52,6 +53,9 @@ pub struct App {
     timer_nudge: Arc<Notify>,
 }
 
+const PROGRAM: service::Program =
+    service::Program { name: "dispatch-svc", migration: store::MIGRATION, gauges: gauges::read };
+
 impl App {
     /// Binds the port and starts the tasks, which end at `stop`.
     ///
@@ -64,25 +68,25 @@ impl App {
     async fn build_parts(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let budget = Duration::from_millis(settings.plan_budget_ms);
         anyhow::ensure!((1..=10_000).contains(&settings.plan_budget_ms), "plan_budget_ms is 1 to 10000");
-        let mut service = Service::build(&settings.service, "dispatch-svc", stop.clone()).await?;
+        let mut service = Service::build(&settings.service, PROGRAM, stop.clone()).await?;
         service.retention_rules = RetentionRules { tables: &[rounds::RETENTION], is_open: Some(IS_OPEN) };
         service.meter = LogMeter::new(OfferMeter::new(&service.metrics));
-        service.gauges = gauges::read;
         let db = service.db.clone();
-        let holder = service.instance.clone();
+        let (holder, draining) = (service.instance.clone(), service.draining.clone());
         let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;
 
         service.consume(OnOrder);
         let (positions, writer) = positions::channel(db.clone(), fleet.clone(), settings.locations_waiting);
-        service.tasks.essential("positions", writer.run(stop.clone()));
+        // Riders report their positions until the end.
+        service.tasks.until_stop("positions", stop.clone(), writer.run(stop));
         let timer_nudge = Arc::new(Notify::new());
-        let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), stop.clone());
+        let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), draining.clone());
         service.tasks.essential("timers", timers);
         let planner = Arc::new(Planner::new(budget, &service.metrics));
         let city = Arc::new(CityCache::new(db.clone()));
         let dispatcher = Dispatcher::new(db.clone(), fleet, Arc::clone(&planner), Arc::clone(&city));
-        service.tasks.essential("dispatcher", dispatcher.run(service.log.clone(), holder.clone(), stop.clone()));
-        service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
+        service.tasks.essential("dispatcher", dispatcher.run(service.log.clone(), holder.clone(), draining.clone()));
+        service.tasks.essential("sweeper", sweeper::run(db, holder, draining));
         Ok(Self { service, positions, planner, city, timer_nudge })
     }
 
@@ -92,6 +96,12 @@ impl App {
     /// When the socket has no address.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.service.address()
+    }
+
+    /// How it ends when the process is asked to.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.service.ending()
     }
 
     /// The address of the admin port.

@@ -9,12 +9,13 @@ use actix_web::web::Data;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use pannier_platform::retention::RetentionRules;
+use pannier_platform::stop::Ending;
 use pannier_platform::{Service, Stop, service};
 use serde::Deserialize;
 
 use crate::order_service::OrderService;
-use crate::store::gauges;
 use crate::store::tickets::IS_OPEN;
+use crate::store::{self, gauges};
 use crate::{http, messaging};
 
 /// The settings; `config/default.toml` documents each.
@@ -34,6 +35,9 @@ pub struct App {
     orders: OrderService,
 }
 
+const PROGRAM: service::Program =
+    service::Program { name: "merchant-svc", migration: store::MIGRATION, gauges: gauges::read };
+
 impl App {
     /// Binds the port and starts the background tasks.
     ///
@@ -44,9 +48,8 @@ impl App {
     }
 
     async fn build_parts(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
-        let mut service = Service::build(&settings.service, "merchant-svc", stop).await?;
+        let mut service = Service::build(&settings.service, PROGRAM, stop).await?;
         service.retention_rules = RetentionRules { tables: &[], is_open: Some(IS_OPEN) };
-        service.gauges = gauges::read;
         let orders = OrderService::new(&settings.order_url, service.metrics.clone())?;
         service.consume(messaging::on_order::OnOrder);
         service.consume(messaging::on_delivery::OnDelivery);
@@ -59,6 +62,12 @@ impl App {
     /// When the socket cannot be asked.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.service.address()
+    }
+
+    /// How it ends when the process is asked to.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.service.ending()
     }
 
     /// The address of the admin port.

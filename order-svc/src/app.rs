@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use pannier_platform::retention::RetentionRules;
+use pannier_platform::stop::Ending;
 use pannier_platform::telemetry::stages::LogMeter;
 use pannier_platform::{Service, Stop, service, timers};
 use serde::Deserialize;
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 use crate::payments::gateway::HttpGateway;
 use crate::payments::reconciler::Reconciler;
 use crate::store::zones::ZoneCache;
-use crate::store::{IS_OPEN, gauges, quotes};
+use crate::store::{self, IS_OPEN, gauges, quotes};
 use crate::tasks::order_meter::OrderMeter;
 use crate::tasks::sweeper;
 use crate::tasks::timers::OrderTimers;
@@ -41,6 +42,9 @@ pub struct App {
     timer_nudge: Arc<Notify>,
 }
 
+const PROGRAM: service::Program =
+    service::Program { name: "order-svc", migration: store::MIGRATION, gauges: gauges::read };
+
 impl App {
     /// Binds the port and starts the tasks.
     ///
@@ -51,12 +55,11 @@ impl App {
     }
 
     async fn build_parts(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
-        let mut service = Service::build(&settings.service, "order-svc", stop.clone()).await?;
+        let mut service = Service::build(&settings.service, PROGRAM, stop).await?;
         service.retention_rules = RetentionRules { tables: &[quotes::RETENTION], is_open: Some(IS_OPEN) };
         service.meter = LogMeter::new(OrderMeter::new(&service.metrics));
-        service.gauges = gauges::read;
         let db = service.db.clone();
-        let holder = service.instance.clone();
+        let (holder, draining) = (service.instance.clone(), service.draining.clone());
 
         service.consume(messaging::on_ticket::OnTicket);
         service.consume(messaging::on_delivery::OnDelivery);
@@ -64,11 +67,11 @@ impl App {
         service.consume(messaging::on_zone::OnZone);
 
         let timer_nudge = Arc::new(Notify::new());
-        let timers = timers::run(db.clone(), Arc::new(OrderTimers), Arc::clone(&timer_nudge), stop.clone());
+        let timers = timers::run(db.clone(), Arc::new(OrderTimers), Arc::clone(&timer_nudge), draining.clone());
         service.tasks.essential("timers", timers);
         let gateway = Arc::new(HttpGateway::new(&settings.gateway_url, service.metrics.clone())?);
-        service.tasks.essential("payments", Reconciler::new(db.clone(), gateway).run(stop.clone()));
-        service.tasks.essential("sweeper", sweeper::run(db, holder, stop));
+        service.tasks.essential("payments", Reconciler::new(db.clone(), gateway).run(draining.clone()));
+        service.tasks.essential("sweeper", sweeper::run(db, holder, draining));
         Ok(Self { service, timer_nudge })
     }
 
@@ -78,6 +81,12 @@ impl App {
     /// The socket has been closed.
     pub fn address(&self) -> anyhow::Result<SocketAddr> {
         self.service.address()
+    }
+
+    /// How it ends when the process is asked to.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.service.ending()
     }
 
     /// The address of the admin port.

@@ -45,6 +45,7 @@ pub(crate) async fn start(
     };
     set("HTTP_BIND", &settings.http_bind);
     set("ADMIN_BIND", &settings.admin_bind);
+    set("DRAIN_S", &settings.drain_s.to_string());
     set("HTTP_WORKERS", &settings.http_workers.to_string());
     set("DATABASE_URL", settings.database_url.expose_secret());
     set("AMQP_URL", settings.amqp_url.expose_secret());

@@ -168,6 +168,8 @@ impl Platform {
                     .env(&format!("{prefix}_AMQP_URL"), &urls.amqp)
                     .env(&format!("{prefix}_NAMESPACE"), &options.namespace)
                     .env(&format!("{prefix}_HTTP_BIND"), places.bind(&name))
+                    // Nothing balances in front of a single instance.
+                    .env(&format!("{prefix}_DRAIN_S"), if options.instances > 1 { "2" } else { "0" })
                     .env(&format!("{prefix}_ADMIN_BIND"), places.bind(&admin_of(&name)))
                     .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
                     .env(&format!("{prefix}_INSTANCE"), &name)

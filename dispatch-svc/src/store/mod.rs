@@ -19,6 +19,9 @@ pub use deliveries::Delivery;
 pub use offers::Offer;
 pub use riders::Rider;
 
+/// The newest migration in `migrations/dispatch`; a test compares.
+pub const MIGRATION: &str = "20261126210001";
+
 /// Does an event `p` belong to an open delivery, or to an offer of one? Raw SQL, because retention inserts it into a
 /// statement that is the same for all services.
 pub const IS_OPEN: &str = "

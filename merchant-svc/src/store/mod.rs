@@ -8,3 +8,6 @@ pub mod gauges;
 pub mod merchants;
 pub mod schema;
 pub mod tickets;
+
+/// The newest migration in `migrations/merchant`; a test compares.
+pub const MIGRATION: &str = "20261126100001";

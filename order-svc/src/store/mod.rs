@@ -21,6 +21,9 @@ pub mod zones;
 pub use orders::Order;
 pub use payments::Payment;
 
+/// The newest migration in `migrations/order`; a test compares.
+pub const MIGRATION: &str = "20261126100001";
+
 /// SQL that says whether an event `p` belongs to an order that has not ended, or to a payment that is not settled. Raw:
 /// retention puts it into a statement of its own.
 pub const IS_OPEN: &str = "

@@ -24,6 +24,7 @@ pub mod relay;
 pub mod retention;
 mod retry;
 pub mod schema;
+pub mod schema_version;
 pub mod service;
 pub mod stop;
 pub mod telemetry;

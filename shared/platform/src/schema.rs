@@ -112,6 +112,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    schema_floor (one) {
+        one -> Bool,
+        version -> Text,
+    }
+}
+
+diesel::table! {
     set_aside (seq) {
         seq -> BigInt,
         attempts -> Integer,
@@ -143,6 +150,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     late_events,
     leases,
     relay_cursor,
+    schema_floor,
     set_aside,
     timers
 );

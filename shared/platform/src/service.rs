@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use actix_web::web::{self, Data};
 use anyhow::Context as _;
-use futures::FutureExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::auth::Verifier;
 use crate::broker::Broker;
 use crate::event_log::EventLog;
-use crate::http::health::Health;
+use crate::http::health::{Health, Startup};
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
 use crate::retention::{self, RetentionPeriods, RetentionRules};
+use crate::stop::Ending;
 use crate::telemetry::admin::{self, Admin};
 use crate::telemetry::gauges::{Gauges, Read};
 use crate::telemetry::stages::LogMeter;
-use crate::{Db, Instance, Metrics, Namespace, Stop, Tasks, consumer, dead_letters};
+use crate::{Db, Instance, Metrics, Namespace, Stop, Tasks, consumer, dead_letters, schema_version};
 
 /// Settings that every service has, flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub http_bind: String,
     /// The address of the admin port: metrics and probes. Port 0 takes a free one.
     pub admin_bind: String,
+    /// Seconds between SIGTERM and the end of serving, 0 to 60: at least two checks of whatever balances between instances.
+    pub drain_s: u64,
     /// Threads that serve HTTP.
     pub http_workers: usize,
     /// `postgres://…`, with the service's own login role.
@@ -49,7 +51,18 @@ pub struct Settings {
     pub auth_jwks: String,
 }
 
-/// A service process before it runs. It has bound its port and connected to nothing.
+/// What the programs of the services differ in.
+#[derive(Clone, Copy)]
+pub struct Program {
+    /// `order-svc`, in metrics and traces.
+    pub name: &'static str,
+    /// The newest migration of its own tables; the service waits for it.
+    pub migration: &'static str,
+    /// Its own gauges.
+    pub gauges: Read,
+}
+
+/// A service process before it runs. It has bound its ports, and its schema is one that it knows.
 #[derive(Debug)]
 pub struct Service {
     /// This process; leases are held in its name.
@@ -60,6 +73,8 @@ pub struct Service {
     pub broker: Broker,
     /// The event log of the database.
     pub log: EventLog,
+    /// Ends what another instance can do: consumers, relay, timers, dispatchers, streams. It comes before [`Self::stop`].
+    pub draining: Stop,
     /// Stops the process.
     pub stop: Stop,
     /// The long-lived tasks of the process.
@@ -72,10 +87,9 @@ pub struct Service {
     pub metrics: Metrics,
     /// What is counted from the log. Set it before [`Self::run`].
     pub meter: LogMeter,
-    /// The service's own gauges. Set it before [`Self::run`].
-    pub gauges: Read,
-    name: &'static str,
-    admin: TcpListener,
+    ending: Ending,
+    admin_address: SocketAddr,
+    health: Health,
     verifier: Verifier,
     listener: TcpListener,
     workers: usize,
@@ -83,13 +97,18 @@ pub struct Service {
 }
 
 impl Service {
-    /// Binds the port and creates the parts.
+    /// Binds the ports, creates the parts, and waits for the schema. Meanwhile only the admin port answers.
     ///
     /// # Errors
-    /// When the port is taken, the JWKS cannot be read, or a setting is invalid; the error names it.
-    pub async fn build(settings: &Settings, name: &'static str, stop: Stop) -> anyhow::Result<Self> {
+    /// When a port is taken, the JWKS cannot be read, a setting is invalid (the error names it), or the schema needs newer
+    /// programs.
+    pub async fn build(settings: &Settings, program: Program, stop: Stop) -> anyhow::Result<Self> {
+        anyhow::ensure!(settings.drain_s <= 60, "drain_s is 0 to 60");
         let (listener, admin) = (listen(&settings.http_bind)?, listen(&settings.admin_bind)?);
-        let metrics = Metrics::new(name, env!("CARGO_PKG_VERSION"));
+        let metrics = Metrics::new(program.name, env!("CARGO_PKG_VERSION"));
+        let draining = stop.child_token();
+        let time = Duration::from_secs(settings.drain_s);
+        let ending = Ending { draining: draining.clone(), stop: stop.clone(), time };
         let instance = Instance::named(match settings.instance.trim() {
             "" => format!("{}:{}", host_name(), listener.local_addr()?.port()),
             name => name.to_owned(),
@@ -100,23 +119,40 @@ impl Service {
             Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
         let verifier = Verifier::load(&settings.auth_jwks).await?;
         let log = EventLog::new(db.clone());
-        let tasks = Tasks::new(stop.clone());
+        let tasks = Tasks::new(draining.clone());
         let workers = settings.http_workers;
         let periods = RetentionPeriods::new(settings.keep_days, settings.keep_answers_hours)?;
+        let startup = Startup::default();
+        let health =
+            Health { db: db.clone(), broker: broker.clone(), draining: draining.clone(), startup: startup.clone() };
+        let admin_address = admin.local_addr()?;
+        tracing::info!(instance = instance.name(), admin = %admin_address, "{} starts", program.name);
+        tasks.until_stop("admin port", stop.clone(), {
+            let gauges = Gauges::new(db.clone(), program.name, program.gauges);
+            let shown = Admin { metrics: metrics.clone(), gauges, db: db.clone(), health: health.clone() };
+            let stop = stop.clone();
+            async move {
+                if let Err(e) = admin::serve(admin, shown, stop).await {
+                    tracing::error!(error = format!("{e:#}"), "the admin port cannot be served");
+                }
+            }
+        });
+        schema_version::wait(&db, program.migration, &startup, &stop).await?;
         Ok(Self {
             instance,
             db,
             broker,
             log,
+            draining,
             stop,
             tasks,
             retention_rules: RetentionRules::default(),
             periods,
             metrics,
             meter: LogMeter::default(),
-            gauges: |_| async { Ok(Vec::new()) }.boxed(),
-            name,
-            admin,
+            ending,
+            admin_address,
+            health,
             verifier,
             listener,
             workers,
@@ -129,7 +165,13 @@ impl Service {
     /// # Errors
     /// When the operating system does not know it.
     pub fn admin_address(&self) -> anyhow::Result<SocketAddr> {
-        Ok(self.admin.local_addr()?)
+        Ok(self.admin_address)
+    }
+
+    /// How it ends when the process is asked to.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.ending.clone()
     }
 
     /// The address that it listens on.
@@ -144,7 +186,7 @@ impl Service {
     pub fn consume<H: consumer::Handler>(&self, handler: H) {
         self.tasks.essential(
             H::QUEUE,
-            consumer::run(self.db.clone(), self.broker.clone(), self.periods, handler, self.stop.clone()),
+            consumer::run(self.db.clone(), self.broker.clone(), self.periods, handler, self.draining.clone()),
         );
     }
 
@@ -160,7 +202,8 @@ impl Service {
         let (instance, address, admin) = (self.instance.clone(), self.address()?, self.admin_address()?);
         tracing::info!(instance = instance.name(), %address, %admin, "{exchange} service listens on {address}");
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
-        self.tasks.essential("instance", {
+        let draining = self.draining.clone();
+        self.tasks.until_stop("instance", stop.clone(), {
             let (instance, url, stop) = (instance.clone(), self.database_url, stop.clone());
             async move {
                 if let Err(e) = instance.hold_name(url.expose_secret(), stop).await {
@@ -168,28 +211,20 @@ impl Service {
                 }
             }
         });
-        self.tasks.essential("event log", self.log.clone().run(stop.clone()));
+        // Requests listen to it until the end.
+        self.tasks.until_stop("event log", stop.clone(), self.log.clone().run(stop.clone()));
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange, self.meter);
         let blocked = Data::new(relay.blocked());
-        self.tasks.essential("relay", relay.run(instance.clone(), stop.clone()));
-        self.tasks.essential("retention", retention::run(db.clone(), self.periods, self.retention_rules, stop.clone()));
-        self.tasks.essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, stop.clone()));
+        self.tasks.essential("relay", relay.run(instance.clone(), draining.clone()));
+        self.tasks
+            .essential("retention", retention::run(db.clone(), self.periods, self.retention_rules, draining.clone()));
+        self.tasks
+            .essential("dead letters", dead_letters::collect(db.clone(), broker.clone(), consumer, draining.clone()));
 
-        let health = Health { db: db.clone(), broker: broker.clone(), stop: stop.clone() };
-        let gauges = Gauges::new(db.clone(), self.name, self.gauges);
-        let admin = Admin { metrics: self.metrics.clone(), gauges, db: db.clone(), health: health.clone() };
-        self.tasks.essential("admin port", {
-            let (listener, stop) = (self.admin, stop.clone());
-            async move {
-                if let Err(e) = admin::serve(listener, admin, stop).await {
-                    tracing::error!(error = format!("{e:#}"), "the admin port cannot be served");
-                }
-            }
-        });
-
-        let (health, metrics) = (Data::new(health), Data::new(self.metrics));
+        let (health, metrics) = (Data::new(self.health), Data::new(self.metrics));
         let (db, broker, verifier) = (Data::new(db), Data::new(broker), Data::new(self.verifier));
-        let (stop_data, periods) = (Data::new(stop.clone()), Data::new(self.periods));
+        // Streams end when draining begins, so that their clients go to another instance.
+        let (draining, periods) = (Data::new(draining), Data::new(self.periods));
         server::serve(self.listener, stop, self.workers, move |config| {
             config
                 .app_data(health.clone())
@@ -198,7 +233,7 @@ impl Service {
                 .app_data(broker.clone())
                 .app_data(blocked.clone())
                 .app_data(verifier.clone())
-                .app_data(stop_data.clone())
+                .app_data(draining.clone())
                 .app_data(periods.clone())
                 .configure(health::routes)
                 .configure(ops::routes)

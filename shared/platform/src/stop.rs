@@ -1,4 +1,4 @@
-//! How a process ends: one signal to all long-lived tasks, then waiting for them.
+//! How a process ends: a signal to all long-lived tasks, then waiting for them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -31,7 +31,11 @@ impl Tasks {
 
     /// Spawns a task that has to run until `stop`. If it ends or panics earlier, that is logged and the process stops.
     pub fn essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
+        self.until_stop(name, self.stop.clone(), task);
+    }
+
+    /// The same for a task that has to run until another signal.
+    pub fn until_stop(&self, name: &'static str, stop: Stop, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(async move {
             // In a task of its own, so that a panic can be seen here.
             let outcome = tokio::spawn(task).await;
@@ -52,6 +56,31 @@ impl Tasks {
         if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
             tracing::warn!(left = self.tracker.len(), "tasks still running after {patience:?} are aborted");
         }
+    }
+}
+
+/// The end of a process, in two stages. While it drains it is not ready, has no task that another instance could do, and
+/// still answers requests, because balancers notice late. Then it stops.
+///
+/// To stop without draining, cancel the signal that the service was built with.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    pub(crate) draining: Stop,
+    pub(crate) stop: Stop,
+    pub(crate) time: Duration,
+}
+
+impl Ending {
+    /// Drains and stops when the process gets SIGTERM or Ctrl-C. A second signal ends the draining.
+    pub async fn on_request(self) {
+        shutdown_requested().await;
+        tracing::info!(seconds = self.time.as_secs(), "draining: not ready any more, still answering");
+        self.draining.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(self.time) => {}
+            () = shutdown_requested() => {}
+        }
+        self.stop.cancel();
     }
 }
 

@@ -26,6 +26,7 @@ pub fn settings(database_url: &str, amqp_url: &str, namespace: &Namespace) -> se
     service::Settings {
         http_bind: "127.0.0.1:0".to_owned(),
         admin_bind: "127.0.0.1:0".to_owned(),
+        drain_s: 0,
         http_workers: 1,
         instance: String::new(),
         keep_days: 90,

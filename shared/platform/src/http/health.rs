@@ -1,4 +1,7 @@
-//! `/livez`: the process runs. `/startupz`: it has come up. `/readyz`: it can answer requests; with `?verbose` it shows each check.
+//! `/livez`: the process runs. `/startupz`: it has come up. `/readyz`: it can answer requests; with `?verbose` it shows each
+//! check.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -6,15 +9,41 @@ use serde_json::json;
 use crate::broker::Broker;
 use crate::{Db, Stop};
 
+/// What a process that is coming up waits for. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Startup(Arc<Mutex<Option<String>>>);
+
+impl Default for Startup {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some("the database has not been asked yet".to_owned()))))
+    }
+}
+
+impl Startup {
+    pub(crate) fn waits_for(&self, what: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    pub(crate) fn is_done(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn waiting(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// What readiness depends on.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Health {
     /// Required.
     pub db: Db,
     /// Shown, but not required: orders are accepted without it, and their events wait in the log.
     pub broker: Broker,
     /// Not ready once it is cancelled.
-    pub stop: Stop,
+    pub draining: Stop,
+    /// Not ready before it is done.
+    pub startup: Startup,
 }
 
 /// Adds `/livez` and `/readyz`.
@@ -27,10 +56,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
 
 /// Whether the process has come up: from then on only liveness counts.
 pub(crate) async fn started(health: web::Data<Health>) -> HttpResponse {
-    if health.db.ping().await.is_ok() {
-        HttpResponse::Ok().json(json!({"status": "started"}))
-    } else {
-        HttpResponse::ServiceUnavailable().json(json!({"status": "starting", "waits_for": "database"}))
+    match health.startup.waiting() {
+        None => HttpResponse::Ok().json(json!({"status": "started"})),
+        Some(what) => HttpResponse::ServiceUnavailable().json(json!({"status": "starting", "waits_for": what})),
     }
 }
 
@@ -38,9 +66,10 @@ async fn ready(
     health: web::Data<Health>,
     query: web::Query<std::collections::HashMap<String, String>>,
 ) -> HttpResponse {
+    let waits_for = health.startup.waiting();
     let database = health.db.ping().await.is_ok();
-    let stopping = health.stop.is_cancelled();
-    let is_ready = database && !stopping;
+    let stopping = health.draining.is_cancelled();
+    let is_ready = database && !stopping && waits_for.is_none();
     let mut body = json!({"status": if is_ready { "ready" } else { "not_ready" }});
     if query.contains_key("verbose") {
         let broker = match health.broker.connect("readyz").await {
@@ -50,7 +79,7 @@ async fn ready(
             }
             Err(_) => false,
         };
-        body["checks"] = json!({"database": database, "broker": broker, "stopping": stopping});
+        body["checks"] = json!({"database": database, "broker": broker, "stopping": stopping, "waits_for": waits_for});
     }
     if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::JsonPayloadError;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, HttpMessage as _, HttpServer, ResponseError as _, web};
 use tracing::{Instrument as _, field};
@@ -93,6 +93,8 @@ async fn with_trace_and_deadline(
     span.record("trace_id", trace.trace_id());
     request.extensions_mut().insert(trace.clone());
     let measured = Measured::begin(&request, method.as_str().to_owned(), route);
+    let draining = request.app_data::<web::Data<Stop>>().cloned();
+    let is_draining = move || draining.as_ref().is_some_and(|draining| draining.is_cancelled());
     let started = std::time::Instant::now();
     let traced = move |problem: Problem| Problem { trace_id: Some(trace.trace_id().to_owned()), ..problem };
 
@@ -102,7 +104,9 @@ async fn with_trace_and_deadline(
                 let Some(problem) = problem_of(response.response()).map(traced) else {
                     log(response.status(), started, None);
                     measured.end(response.status());
-                    return Ok(response.map_into_boxed_body());
+                    let mut response = response.map_into_boxed_body();
+                    close_when_draining(is_draining(), &mut response);
+                    return Ok(response);
                 };
                 log(problem.status_code(), started, Some(&problem));
                 measured.end(problem.status_code());
@@ -122,6 +126,14 @@ async fn with_trace_and_deadline(
     }
     .instrument(span)
     .await
+}
+
+/// Asks the client to connect anew, to an instance that goes on.
+fn close_when_draining(is_draining: bool, response: &mut ServiceResponse<BoxBody>) {
+    if is_draining {
+        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
 }
 
 /// A request that is being answered. One whose client hangs up has no answer to measure.
