@@ -12,7 +12,7 @@ use pannier_testkit::service::token;
 use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use serde_json::{Value, json};
 
-use crate::services::{Services, as_processes, in_this_process};
+use crate::services::{Ground, Services, as_processes, in_this_process};
 
 /// The three services and the payment gateway with their own database and namespace: in this process, or as processes.
 pub struct TestCity {
@@ -35,7 +35,7 @@ pub struct TestCity {
     /// Stops the services and the gateway.
     pub stop: Stop,
     http: reqwest::Client,
-    dir: PathBuf,
+    pub(crate) dir: PathBuf,
     running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
 }
 
@@ -53,7 +53,7 @@ impl TestCity {
     /// # Panics
     /// When a service does not start.
     pub async fn start_with_policy(policy: Value) -> Self {
-        Self::start_somehow(policy, None).await
+        Self::start_with(policy, async |ground| (in_this_process(ground).await, ())).await.0
     }
 
     /// Like [`Self::start`], with each service as a process of its own that has this environment, too.
@@ -61,7 +61,7 @@ impl TestCity {
     /// # Panics
     /// When a service does not start.
     pub async fn start_processes(env: &[(String, String)]) -> Self {
-        Self::start_somehow(json!({}), Some(env)).await
+        Self::start_with(json!({}), async |ground| (as_processes(ground, env).await, ())).await.0
     }
 
     /// Everything that the services have logged, when they are processes.
@@ -72,7 +72,8 @@ impl TestCity {
         logs.map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect()
     }
 
-    async fn start_somehow(policy: Value, env: Option<&[(String, String)]>) -> Self {
+    /// Like [`Self::start`], with services that `start` has started.
+    pub(crate) async fn start_with<T>(policy: Value, start: impl AsyncFnOnce(&Ground) -> (Services, T)) -> (Self, T) {
         if std::env::var_os("RUST_LOG").is_some() {
             let _ = pannier_platform::Telemetry::start("pannier");
         }
@@ -91,10 +92,9 @@ impl TestCity {
             pannier_gateway::run(listener, &gateway_dir, async move { ending.cancelled().await }).await
         }));
 
-        let services = match env {
-            None => in_this_process(&servers, &db, &namespace, &gateway_url, &stop).await,
-            Some(env) => as_processes(&servers, &db, &namespace, &gateway_url, &stop, env, &dir).await,
-        };
+        let ground = Ground { servers, db, namespace, gateway_url, stop, dir };
+        let (services, more) = start(&ground).await;
+        let Ground { servers, db, namespace, gateway_url, stop, dir } = ground;
         let Services { urls: [order_url, merchant_url, dispatch_url], admin_urls, running: started } = services;
         running.extend(started);
 
@@ -115,7 +115,7 @@ impl TestCity {
             running,
         };
         city.publish_zone(policy).await;
-        city
+        (city, more)
     }
 
     async fn publish_zone(&self, policy: Value) {
@@ -213,12 +213,17 @@ impl TestCity {
     /// A paid order and its ticket.
     pub async fn ticket(&self, customer: &Caller, shop: &Caller) -> (Value, Value) {
         let order = self.placed(customer, shop).await;
-        let ticket = eventually("the ticket opens", || async {
+        let ticket = self.ticket_of(shop, &order).await;
+        (order, ticket)
+    }
+
+    /// The ticket of a paid order, once it has opened.
+    pub async fn ticket_of(&self, shop: &Caller, order: &Value) -> Value {
+        eventually("the ticket opens", || async {
             let tickets = shop.get("/v1/merchant/tickets?state=awaiting_acceptance&limit=100").await.ok();
             tickets["data"].as_array()?.iter().find(|t| t["order_id"] == order["id"]).cloned()
         })
-        .await;
-        (order, ticket)
+        .await
     }
 
     /// An accepted order. Its food is ready in a minute.

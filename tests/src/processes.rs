@@ -11,11 +11,32 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
-/// A service's program, the prefix of its settings, and those that only it has.
-pub(crate) struct Program<'a> {
+/// A service's program, the prefix of its settings, and the one that only it has.
+#[derive(Clone)]
+pub(crate) struct Program {
     pub name: &'static str,
+    /// Also the name of its log.
+    pub instance: String,
     pub prefix: &'static str,
-    pub own: &'a [(&'static str, &'a str)],
+    pub own: (&'static str, String),
+}
+
+impl Program {
+    fn new(name: &'static str, prefix: &'static str, setting: &'static str, value: &str) -> Self {
+        Self { name, instance: name.to_owned(), prefix, own: (setting, value.to_owned()) }
+    }
+
+    pub fn order(gateway_url: &str) -> Self {
+        Self::new("order-svc", "ORDER", "GATEWAY_URL", gateway_url)
+    }
+
+    pub fn merchant(order_url: &str) -> Self {
+        Self::new("merchant-svc", "MERCHANT", "ORDER_URL", order_url)
+    }
+
+    pub fn dispatch(redis_url: &str) -> Self {
+        Self::new("dispatch-svc", "DISPATCH", "REDIS_URL", redis_url)
+    }
 }
 
 /// What was started: where it answers, and its task, which ends with it.
@@ -27,7 +48,7 @@ pub(crate) struct Started {
 
 /// Starts a service with these settings and waits until it listens. It gets SIGTERM at `stop`. Its log is in `dir`.
 pub(crate) async fn start(
-    program: Program<'_>,
+    program: &Program,
     settings: &pannier_platform::service::Settings,
     env: &[(String, String)],
     dir: &Path,
@@ -36,7 +57,7 @@ pub(crate) async fn start(
     // The programs of this build: the workspace is always built as a whole.
     let tests = std::env::current_exe().expect("the path of the test");
     let path = tests.parent().and_then(Path::parent).expect("target/debug").join(program.name);
-    let log = dir.join(format!("{}.log", program.name));
+    let log = dir.join(format!("{}.log", program.instance));
     let (stdout, stderr) =
         (File::create(&log).expect("a log"), File::options().append(true).open(&log).expect("a log"));
     let mut command = Command::new(path);
@@ -51,11 +72,11 @@ pub(crate) async fn start(
     set("AMQP_URL", settings.amqp_url.expose_secret());
     set("NAMESPACE", settings.namespace.as_str());
     set("AUTH_JWKS", &settings.auth_jwks);
-    set("INSTANCE", program.name);
-    program.own.iter().for_each(|(key, value)| set(key, value));
+    set("INSTANCE", &program.instance);
+    set(program.own.0, &program.own.1);
     let child = command.envs(env.iter().cloned()).stdin(Stdio::null()).stdout(stdout).stderr(stderr).kill_on_drop(true);
     let mut child = child.spawn().expect("the service starts");
-    let (url, admin_url) = eventually(&format!("{} listens", program.name), || async {
+    let (url, admin_url) = eventually(&format!("{} listens", program.instance), || async {
         let text = std::fs::read_to_string(&log).ok()?;
         let line = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let listens = line.into_iter().find(|line| line["address"].is_string())?;

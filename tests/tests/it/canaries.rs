@@ -1,7 +1,6 @@
 //! Nothing that is secret or personal is in a log or a metric: words are planted through every input of an order's life, and
 //! in requests that are refused, and everything that the services have written is searched for them.
 
-use pannier_testkit::eventually;
 use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use serde_json::json;
@@ -37,11 +36,7 @@ async fn logs_and_metrics_have_no_token_pin_name_or_exact_position() {
     canaries.push(("the door's position", "13.4033331".to_owned()));
     let order = customer.post("/v1/orders", json!({"quote_id": quote["id"], "payment_method": "tok_ok"})).await.ok();
     let pin = text(&order["pin"]).to_owned();
-    let ticket = eventually("the ticket opens", || async {
-        let tickets = shop.get("/v1/merchant/tickets?state=awaiting_acceptance&limit=100").await.ok();
-        tickets["data"].as_array()?.iter().find(|t| t["order_id"] == order["id"]).cloned()
-    })
-    .await;
+    let ticket = city.ticket_of(&shop, &order).await;
     city.accept(&shop, &ticket).await.ok();
     let offer = city.offer(&rider, &order).await;
     let delivery = rider.post(&format!("/v1/rider/offers/{}/accept", text(&offer["id"])), json!({})).await.ok();

@@ -84,6 +84,8 @@ fn unpacked(server: Server, root: &Path) -> Option<Tool> {
         Server::Postgres => versioned(&root.join("usr/lib/postgresql"), "bin"),
         Server::Redis => vec![root.join("usr/bin")],
         Server::RabbitMq => vec![root.join("usr/lib/rabbitmq/bin")],
+        Server::Prometheus => vec![root.join("usr/bin")],
+        Server::HaProxy => vec![root.join("usr/sbin")],
     };
     bins.iter().find_map(|bin| Tool::at(server, bin, Some(root)))
 }
@@ -113,6 +115,8 @@ fn candidates(server: Server) -> Vec<PathBuf> {
             dirs.push("/usr/lib/rabbitmq/bin".into());
             dirs.extend(brew("rabbitmq", "sbin"));
         }
+        Server::Prometheus => dirs.extend(brew("prometheus", "bin")),
+        Server::HaProxy => dirs.extend(brew("haproxy", "bin")),
     }
     let path: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
     match server {

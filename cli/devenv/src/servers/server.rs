@@ -1,6 +1,6 @@
-//! The servers that the platform needs: names, oldest versions, packages.
+//! The servers that the platform needs, and those that it is observed and tested with: names, oldest versions, packages.
 
-/// A server that the platform needs.
+/// A server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Server {
     /// PostgreSQL 13 or newer.
@@ -9,6 +9,10 @@ pub enum Server {
     Redis,
     /// RabbitMQ 3.8 or newer (quorum queues).
     RabbitMq,
+    /// Prometheus 2.40 or newer, with `promtool`: for `up --observe` and the tests of alerts.
+    Prometheus,
+    /// HAProxy 2.4 or newer: for the test of a rolling restart.
+    HaProxy,
 }
 
 impl Server {
@@ -18,6 +22,8 @@ impl Server {
             Self::Postgres => "PostgreSQL",
             Self::Redis => "Redis",
             Self::RabbitMq => "RabbitMQ",
+            Self::Prometheus => "Prometheus",
+            Self::HaProxy => "HAProxy",
         }
     }
 
@@ -27,6 +33,8 @@ impl Server {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::RabbitMq => "rabbitmq",
+            Self::Prometheus => "prometheus",
+            Self::HaProxy => "haproxy",
         }
     }
 
@@ -35,6 +43,8 @@ impl Server {
             Self::Postgres => "PANNIER_PG_BIN",
             Self::Redis => "PANNIER_REDIS_BIN",
             Self::RabbitMq => "PANNIER_RABBITMQ_BIN",
+            Self::Prometheus => "PANNIER_PROMETHEUS_BIN",
+            Self::HaProxy => "PANNIER_HAPROXY_BIN",
         }
     }
 
@@ -43,6 +53,8 @@ impl Server {
             Self::Postgres => &["postgres"],
             Self::Redis => &["redis-server", "valkey-server"],
             Self::RabbitMq => &["rabbitmq-server"],
+            Self::Prometheus => &["prometheus"],
+            Self::HaProxy => &["haproxy"],
         }
     }
 
@@ -51,6 +63,8 @@ impl Server {
             Self::Postgres => (13, 0),
             Self::Redis => (6, 2),
             Self::RabbitMq => (3, 8),
+            Self::Prometheus => (2, 40),
+            Self::HaProxy => (2, 4),
         }
     }
 
@@ -59,6 +73,8 @@ impl Server {
             Self::Postgres => "postgresql@17",
             Self::Redis => "redis",
             Self::RabbitMq => "rabbitmq",
+            Self::Prometheus => "prometheus",
+            Self::HaProxy => "haproxy",
         }
     }
 
@@ -67,6 +83,8 @@ impl Server {
             Self::Postgres => "postgresql",
             Self::Redis => "redis-server",
             Self::RabbitMq => "rabbitmq-server",
+            Self::Prometheus => "prometheus",
+            Self::HaProxy => "haproxy",
         }
     }
 }

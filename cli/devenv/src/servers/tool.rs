@@ -69,6 +69,8 @@ impl Tool {
         match self.server {
             Server::Postgres => first_number(&self.run(&self.program(), &["--version"])?),
             Server::Redis => first_number(&self.run(&self.program(), &["--version"])?.replace("v=", "")),
+            Server::Prometheus => first_number(&self.run(&self.program(), &["--version"])?),
+            Server::HaProxy => first_number(&self.run(&self.program(), &["-v"])?),
             // Asking RabbitMQ starts an Erlang VM, which takes seconds. The name of its folder has the version.
             Server::RabbitMq => {
                 self.run(Path::new("erl"), &["-version"])
@@ -85,14 +87,10 @@ impl Tool {
     }
 
     fn run(&self, program: &Path, args: &[&str]) -> Option<String> {
-        let out = Command::new(program)
-            .args(args)
-            .envs(self.env())
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .ok()?;
-        out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
+        let out = Command::new(program).args(args).envs(self.env()).stdin(Stdio::null()).output().ok()?;
+        // Some versions of Prometheus print theirs on stderr.
+        let said = if out.stdout.is_empty() { &out.stderr } else { &out.stdout };
+        out.status.success().then(|| String::from_utf8_lossy(said).into_owned())
     }
 }
 
@@ -137,6 +135,8 @@ mod tests {
             ("postgres (PostgreSQL) 18beta1", "18"),
             ("Redis server v=7.0.15 sha=00000000:0", "7.0.15"),
             ("3.10.8", "3.10.8"),
+            ("prometheus, version 2.42.0+ds (branch: debian/sid, revision: 2.42.0+ds-5+b5)", "2.42.0"),
+            ("HAProxy version 2.6.12-1+deb12u2 2025/04/22 - https://haproxy.org/", "2.6.12"),
         ] {
             assert_eq!(first_number(&said.replace("v=", "")).as_deref(), Some(version));
         }

@@ -175,6 +175,7 @@ impl Apt {
             Server::RabbitMq => {
                 known("rabbitmq-server").then(|| vec!["rabbitmq-server".to_owned(), "erlang-base".to_owned()])
             }
+            Server::Prometheus | Server::HaProxy => known(server.apt()).then(|| vec![server.apt().to_owned()]),
         }
     }
 
