@@ -13,6 +13,7 @@ use clap::Args;
 use pannier_client::{Minter, Service, Target};
 use pannier_devenv::data_dir::DataDir;
 use pannier_devenv::process::ProcessId;
+use pannier_platform::Tls;
 use pannier_platform::auth::Signer;
 use serde_json::{Map, Value};
 
@@ -130,6 +131,7 @@ impl Addresses {
             merchant_url: self.url(Service::Merchant.name())?,
             dispatch_url: self.url(Service::Dispatch.name())?,
             minter,
+            tls: Tls::default(),
         })
     }
 }

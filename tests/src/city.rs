@@ -100,7 +100,7 @@ impl TestCity {
         running.push(tokio::spawn(dispatch.run()));
 
         let broker = Broker { url: servers.amqp_url.clone(), namespace };
-        let http = reqwest::Client::new();
+        let http = pannier_testkit::http_client();
         let city =
             Self { servers, db, order_url, merchant_url, dispatch_url, gateway_url, broker, stop, http, dir, running };
         city.publish_zone(policy).await;

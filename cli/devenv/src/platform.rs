@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use pannier_migrations::ServiceUrls;
+use pannier_platform::Tls;
 use pannier_platform::auth::Signer;
 use tokio_util::sync::CancellationToken;
 
@@ -115,7 +116,7 @@ impl Platform {
             let balancer = Balancer::start(places.port(service.name()), places.instances(service)).await?;
             lock(&self.balancers).push(balancer);
         }
-        let client = reqwest::Client::new();
+        let client = Tls::default().http().build()?;
         for process in &processes {
             let name = process.name();
             let url = format!("{}/{}", places.url(name), if name == GATEWAY { "livez" } else { "readyz" });

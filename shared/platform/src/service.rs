@@ -13,13 +13,15 @@ use crate::auth::Verifier;
 use crate::broker::Broker;
 use crate::event_log::EventLog;
 use crate::http::health::Health;
+use crate::http::server::Listening;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
 use crate::retention::{self, RetentionPeriods, RetentionRules};
 use crate::telemetry::admin::{self, Admin};
 use crate::telemetry::gauges::{Gauges, Read};
 use crate::telemetry::stages::LogMeter;
-use crate::{Db, Instance, Metrics, Namespace, Stop, Tasks, consumer, dead_letters};
+use crate::tls::ServerConfig;
+use crate::{Db, Instance, Metrics, Namespace, Stop, Tasks, Tls, TlsSettings, consumer, dead_letters};
 
 /// Settings that every service has, flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,8 +47,11 @@ pub struct Settings {
     pub keep_answers_hours: u64,
     /// Prefix of exchanges, queues and Redis keys.
     pub namespace: Namespace,
-    /// File or `http://` URL of the JWKS that tokens are checked with.
+    /// File, or `http://` or `https://` URL, of the JWKS that tokens are checked with.
     pub auth_jwks: String,
+    /// Certificates.
+    #[serde(flatten)]
+    pub tls: TlsSettings,
 }
 
 /// A service process before it runs. It has bound its port and connected to nothing.
@@ -74,10 +79,14 @@ pub struct Service {
     pub meter: LogMeter,
     /// The service's own gauges. Set it before [`Self::run`].
     pub gauges: Read,
+    /// How TLS is spoken to other servers.
+    pub tls: Tls,
     name: &'static str,
     admin: TcpListener,
     verifier: Verifier,
     listener: TcpListener,
+    /// What the public port serves TLS with.
+    server_tls: Option<ServerConfig>,
     workers: usize,
     database_url: SecretString,
 }
@@ -88,6 +97,7 @@ impl Service {
     /// # Errors
     /// When the port is taken, the JWKS cannot be read, or a setting is invalid; the error names it.
     pub async fn build(settings: &Settings, name: &'static str, stop: Stop) -> anyhow::Result<Self> {
+        let (tls, server_tls) = (settings.tls.peers()?, settings.tls.server()?);
         let (listener, admin) = (listen(&settings.http_bind)?, listen(&settings.admin_bind)?);
         let metrics = Metrics::new(name, env!("CARGO_PKG_VERSION"));
         let instance = Instance::named(match settings.instance.trim() {
@@ -98,7 +108,7 @@ impl Service {
         let db = Db::new(database_url.expose_secret(), settings.pool_size)?.measured_by(metrics.clone());
         let broker =
             Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
-        let verifier = Verifier::load(&settings.auth_jwks).await?;
+        let verifier = Verifier::load(&settings.auth_jwks, &tls).await?;
         let log = EventLog::new(db.clone());
         let tasks = Tasks::new(stop.clone());
         let workers = settings.http_workers;
@@ -115,10 +125,12 @@ impl Service {
             metrics,
             meter: LogMeter::default(),
             gauges: |_| async { Ok(Vec::new()) }.boxed(),
+            tls,
             name,
             admin,
             verifier,
             listener,
+            server_tls,
             workers,
             database_url,
         })
@@ -158,7 +170,8 @@ impl Service {
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
         let (instance, address) = (self.instance.clone(), self.address()?);
-        tracing::info!(instance = instance.name(), %address, "{exchange} service listens on {address}");
+        let scheme = if self.server_tls.is_some() { "https" } else { "http" };
+        tracing::info!(instance = instance.name(), %address, "{exchange} service listens on {scheme}://{address}");
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
         self.tasks.essential("instance", {
             let (instance, url, stop) = (instance.clone(), self.database_url, stop.clone());
@@ -190,7 +203,8 @@ impl Service {
         let (health, metrics) = (Data::new(health), Data::new(self.metrics));
         let (db, broker, verifier) = (Data::new(db), Data::new(broker), Data::new(self.verifier));
         let (stop_data, periods) = (Data::new(stop.clone()), Data::new(self.periods));
-        server::serve(self.listener, stop, self.workers, move |config| {
+        let public = Listening { socket: self.listener, tls: self.server_tls, workers: self.workers };
+        server::serve(public, stop, move |config| {
             config
                 .app_data(health.clone())
                 .app_data(metrics.clone())

@@ -12,7 +12,7 @@ use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
 use pannier_platform::{Namespace, Stop};
 use pannier_testkit::service::{settings, token};
-use pannier_testkit::{Servers, TestDb, eventually};
+use pannier_testkit::{Servers, TestDb, eventually, http_client};
 use pannier_tests::Caller;
 use pannier_tests::city::remove_queues;
 use serde_json::json;
@@ -104,7 +104,7 @@ impl Publishers {
 
     pub fn ops(&self) -> Caller {
         Caller::new(
-            reqwest::Client::new(),
+            http_client(),
             &self.url,
             token(Role::Ops, "ops_test", Duration::from_secs(3600)),
             "ops_test".to_owned(),
