@@ -107,8 +107,9 @@ impl Platform {
             urls.database = own_database(&urls.database, &options.namespace).await?;
         }
         ui.doing("migrating the database");
-        let databases =
-            pannier_migrations::migrate_all(&urls.database).await.context("the database cannot be migrated")?;
+        let databases = pannier_migrations::migrate_all(&urls.database, &Tls::default())
+            .await
+            .context("the database cannot be migrated")?;
         ui.doing("starting the services");
         let places = Places::new(&self.data, options.instances)?;
         let processes = self.start_services(options, &places, &urls, &databases)?;

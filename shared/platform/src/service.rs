@@ -32,7 +32,7 @@ pub struct Settings {
     pub admin_bind: String,
     /// Threads that serve HTTP.
     pub http_workers: usize,
-    /// `postgres://…`, with the service's own login role.
+    /// `postgres://…`, with the service's own login role. `sslmode=require` or `sslmode=verify-full` for TLS.
     pub database_url: SecretString,
     /// The most connections to the database.
     pub pool_size: usize,
@@ -105,7 +105,7 @@ impl Service {
             name => name.to_owned(),
         });
         let database_url = settings.database_url.clone();
-        let db = Db::new(database_url.expose_secret(), settings.pool_size)?.measured_by(metrics.clone());
+        let db = Db::with_tls(database_url.expose_secret(), settings.pool_size, &tls)?.measured_by(metrics.clone());
         let broker =
             Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
         let verifier = Verifier::load(&settings.auth_jwks, &tls).await?;
@@ -174,9 +174,9 @@ impl Service {
         tracing::info!(instance = instance.name(), %address, "{exchange} service listens on {scheme}://{address}");
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
         self.tasks.essential("instance", {
-            let (instance, url, stop) = (instance.clone(), self.database_url, stop.clone());
+            let (instance, url, tls, stop) = (instance.clone(), self.database_url, self.tls, stop.clone());
             async move {
-                if let Err(e) = instance.hold_name(url.expose_secret(), stop).await {
+                if let Err(e) = instance.hold_name(url.expose_secret(), &tls, stop).await {
                     tracing::error!(error = format!("{e:#}"), "the instance cannot take its name");
                 }
             }
