@@ -7,7 +7,7 @@ use std::time::Duration;
 use pannier_contracts::{CustomerId, MerchantId, OrderId, RiderId};
 use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
-use pannier_platform::{Namespace, Stop};
+use pannier_platform::{Namespace, Stop, Tls};
 use pannier_testkit::service::{settings, token};
 use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use secrecy::SecretString;
@@ -99,7 +99,7 @@ impl TestCity {
         running.push(tokio::spawn(merchant.run()));
         running.push(tokio::spawn(dispatch.run()));
 
-        let broker = Broker { url: servers.amqp_url.clone(), namespace };
+        let broker = Broker { url: servers.amqp_url.clone(), tls: Tls::default(), namespace };
         let http = pannier_testkit::http_client();
         let city =
             Self { servers, db, order_url, merchant_url, dispatch_url, gateway_url, broker, stop, http, dir, running };

@@ -36,7 +36,7 @@ pub struct Settings {
     pub database_url: SecretString,
     /// The most connections to the database.
     pub pool_size: usize,
-    /// `amqp://…`.
+    /// `amqp://…`, or `amqps://…` for TLS.
     pub amqp_url: SecretString,
     /// The instance's name, unique among the running instances of the service. Empty: host name and port.
     #[serde(default)]
@@ -106,8 +106,11 @@ impl Service {
         });
         let database_url = settings.database_url.clone();
         let db = Db::with_tls(database_url.expose_secret(), settings.pool_size, &tls)?.measured_by(metrics.clone());
-        let broker =
-            Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
+        let broker = Broker {
+            url: settings.amqp_url.expose_secret().to_owned(),
+            tls: tls.clone(),
+            namespace: settings.namespace.clone(),
+        };
         let verifier = Verifier::load(&settings.auth_jwks, &tls).await?;
         let log = EventLog::new(db.clone());
         let tasks = Tasks::new(stop.clone());

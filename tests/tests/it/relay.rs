@@ -10,7 +10,7 @@ use lapin::types::FieldTable;
 use pannier_contracts::OrderId;
 use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
-use pannier_platform::{Namespace, Stop};
+use pannier_platform::{Namespace, Stop, Tls};
 use pannier_testkit::service::{settings, token};
 use pannier_testkit::{Servers, TestDb, eventually, http_client};
 use pannier_tests::Caller;
@@ -47,7 +47,7 @@ impl Publishers {
     async fn on(servers: Servers) -> Self {
         let db = TestDb::create(&servers).await;
         let namespace = Namespace::try_from(db.name.clone()).unwrap();
-        let broker = Broker { url: servers.amqp_url.clone(), namespace };
+        let broker = Broker { url: servers.amqp_url.clone(), tls: Tls::default(), namespace };
         Self { servers, db, broker, stop: Stop::new(), running: Vec::new(), url: String::new() }
     }
 
