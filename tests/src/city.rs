@@ -1,13 +1,13 @@
 //! A small city: one zone, and clients that call the APIs as customers, shops, riders and operations.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pannier_contracts::{CustomerId, MerchantId, OrderId, RiderId};
 use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
-use pannier_platform::{Namespace, Stop, Tls};
+use pannier_platform::{Namespace, Stop, Tls, TlsSettings, service};
 use pannier_testkit::service::{settings, token};
 use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use secrecy::SecretString;
@@ -36,6 +36,30 @@ pub struct TestCity {
     running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
 }
 
+/// How the services of a city reach their servers, and are reached: plainly by default.
+pub struct Wiring {
+    /// The services' certificates.
+    pub tls: TlsSettings,
+    /// How their callers speak TLS.
+    pub callers: Tls,
+    /// The URL for the services, given the plain URL of PostgreSQL, RabbitMQ, Redis or the gateway.
+    pub through: Box<dyn Fn(&str) -> String + Send + Sync>,
+}
+
+impl Default for Wiring {
+    fn default() -> Self {
+        Self { tls: TlsSettings::default(), callers: Tls::default(), through: Box::new(str::to_owned) }
+    }
+}
+
+impl Wiring {
+    /// The base URL of a service that listens at this address.
+    fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.http_tls_cert.as_os_str().is_empty() { "http" } else { "https" };
+        format!("{scheme}://{address}")
+    }
+}
+
 /// The middle of the zone: latitude and longitude.
 pub const MIDDLE: (f64, f64) = (52.52, 13.40);
 
@@ -46,10 +70,15 @@ impl TestCity {
     }
 
     /// Like [`Self::start`], with this dispatch policy for the zone.
+    pub async fn start_with_policy(policy: Value) -> Self {
+        Self::start_wired(policy, &Wiring::default()).await
+    }
+
+    /// Like [`Self::start_with_policy`], wired like this.
     ///
     /// # Panics
     /// When a service does not start.
-    pub async fn start_with_policy(policy: Value) -> Self {
+    pub async fn start_wired(policy: Value, wiring: &Wiring) -> Self {
         if std::env::var_os("RUST_LOG").is_some() {
             let _ = pannier_platform::Telemetry::start("pannier");
         }
@@ -68,25 +97,29 @@ impl TestCity {
             pannier_gateway::run(listener, &gateway_dir, async move { ending.cancelled().await }).await
         }));
 
-        let settings = |url: &str| settings(url, &servers.amqp_url, &namespace);
+        let through = |url: &str| (wiring.through)(url);
+        let settings = |url: &str| {
+            let plain = settings(&through(url), &through(&servers.amqp_url), &namespace);
+            service::Settings { tls: wiring.tls.clone(), ..plain }
+        };
         let order = order_svc::app::App::build(
-            order_svc::app::Settings { service: settings(&db.urls.order), gateway_url: gateway_url.clone() },
+            order_svc::app::Settings { service: settings(&db.urls.order), gateway_url: through(&gateway_url) },
             stop.clone(),
         )
         .await
         .expect("order-svc builds");
-        let order_url = format!("http://{}", order.address().expect("an address"));
+        let order_url = wiring.url(order.address().expect("an address"));
         let merchant = merchant_svc::app::App::build(
             merchant_svc::app::Settings { service: settings(&db.urls.merchant), order_url: order_url.clone() },
             stop.clone(),
         )
         .await
         .expect("merchant-svc builds");
-        let merchant_url = format!("http://{}", merchant.address().expect("an address"));
+        let merchant_url = wiring.url(merchant.address().expect("an address"));
         let dispatch = dispatch_svc::app::App::build(
             dispatch_svc::app::Settings {
                 service: settings(&db.urls.dispatch),
-                redis_url: SecretString::from(servers.redis_url.clone()),
+                redis_url: SecretString::from(through(&servers.redis_url)),
                 locations_waiting: 1024,
                 plan_budget_ms: 250,
             },
@@ -94,13 +127,13 @@ impl TestCity {
         )
         .await
         .expect("dispatch-svc builds");
-        let dispatch_url = format!("http://{}", dispatch.address().expect("an address"));
+        let dispatch_url = wiring.url(dispatch.address().expect("an address"));
         running.push(tokio::spawn(order.run()));
         running.push(tokio::spawn(merchant.run()));
         running.push(tokio::spawn(dispatch.run()));
 
         let broker = Broker { url: servers.amqp_url.clone(), tls: Tls::default(), namespace };
-        let http = pannier_testkit::http_client();
+        let http = wiring.callers.http().build().expect("an HTTP client");
         let city =
             Self { servers, db, order_url, merchant_url, dispatch_url, gateway_url, broker, stop, http, dir, running };
         city.publish_zone(policy).await;

@@ -24,4 +24,5 @@ mod retention;
 mod rounds;
 mod schema;
 mod streams;
+mod tls;
 mod upgrade;
