@@ -97,7 +97,10 @@ impl Client {
             }
             Err(CallError::Refused(problem)) => anyhow::bail!("{name}: {problem}"),
             Err(CallError::InvalidAnswer(why)) => anyhow::bail!("{name}: {why}"),
-            Err(CallError::Unavailable(_) | CallError::Stopped) => {
+            Err(CallError::Unavailable(why)) => {
+                Err(Failure::unreachable(format!("{name} does not answer at {} ({why})", self.url(service))))
+            }
+            Err(CallError::Stopped) => {
                 Err(Failure::unreachable(format!("{name} does not answer at {}", self.url(service))))
             }
         }

@@ -14,6 +14,7 @@ use pannier_client::{Minter, Service, Target};
 use pannier_devenv::data_dir::DataDir;
 use pannier_devenv::process::ProcessId;
 use pannier_platform::auth::Signer;
+use pannier_platform::tls::{Files, Tls};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
@@ -32,6 +33,9 @@ pub struct TargetArgs {
     /// the data folder]
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A PEM file with the CAs that `https://` services are verified against [default: those that this machine trusts]
+    #[arg(long, global = true, env = "PANNIER_CA", hide_env_values = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl TargetArgs {
@@ -46,12 +50,21 @@ impl TargetArgs {
     /// # Errors
     /// Status 2 when the arguments cannot be read, status 3 when nothing runs in the data folder.
     pub fn resolve(&self, data: &Path) -> Result<Target> {
-        let given = self.token()?;
-        match &self.target {
+        let (given, tls) = (self.token()?, self.tls()?);
+        let target = match &self.target {
             Some(target) if target.contains('=') => urls(target)?.target(given, None),
             Some(file) => Addresses::in_file(Path::new(file))?.target(given, None),
             None => Addresses::in_data_dir(&DataDir::at(data))?.target(given, Some(data)),
-        }
+        };
+        Ok(Target { tls, ..target? })
+    }
+
+    fn tls(&self) -> Result<Tls> {
+        let Some(ca) = self.ca.clone().filter(|ca| !ca.as_os_str().is_empty()) else { return Ok(Tls::default()) };
+        let shown = ca.display().to_string();
+        // The cause alone: the setting that the whole error names is the services'.
+        let tls = Tls::new(&Files { ca, ..Files::default() });
+        tls.map_err(|e| Failure::usage(format!("--ca: {shown} cannot be used: {}", e.root_cause())))
     }
 
     fn token(&self) -> Result<Option<String>> {
@@ -130,6 +143,7 @@ impl Addresses {
             merchant_url: self.url(Service::Merchant.name())?,
             dispatch_url: self.url(Service::Dispatch.name())?,
             minter,
+            tls: Tls::default(),
         })
     }
 }
@@ -140,15 +154,10 @@ fn urls(text: &str) -> Result<Addresses> {
     for part in text.split(',') {
         let (name, url) = part.split_once('=').unwrap_or((part, ""));
         let service = Service::ALL.into_iter().find(|s| s.name().strip_suffix("-svc") == Some(name.trim()));
-        if url.trim().starts_with("https://") {
-            return Err(Failure::usage(format!(
-                "--target: {part:?}: there is no TLS yet; use a tunnel, such as kubectl port-forward or ssh -L, and http"
-            )));
-        }
-        let is_url = url.trim().starts_with("http://");
+        let is_url = ["http://", "https://"].iter().any(|scheme| url.trim().starts_with(scheme));
         let (Some(service), true) = (service, is_url) else {
             return Err(Failure::usage(format!(
-                "--target: {part:?} is not one of order=URL, merchant=URL, dispatch=URL with http"
+                "--target: {part:?} is not one of order=URL, merchant=URL, dispatch=URL with http or https"
             )));
         };
         urls.insert(service.name().to_owned(), url.trim().into());
@@ -168,11 +177,11 @@ mod tests {
 
     #[test]
     fn three_urls_and_a_token_are_a_target() {
-        let addresses = urls("order=http://a:1,merchant=http://b/,dispatch=http://c").unwrap();
+        let addresses = urls("order=http://a:1,merchant=https://b/,dispatch=http://c").unwrap();
         let target = addresses.target(Some("token".to_owned()), None).unwrap();
         assert_eq!(
             [&target.order_url, &target.merchant_url, &target.dispatch_url],
-            ["http://a:1", "http://b", "http://c"]
+            ["http://a:1", "https://b", "http://c"]
         );
         assert_eq!((target.minter)(Role::Ops, "cli"), "token");
         assert!(addresses.target(None, None).is_err_and(|e| e.to_string().contains("PANNIER_TOKEN")));
@@ -184,10 +193,17 @@ mod tests {
             ("order=http://a", "merchant-svc is missing"),
             ("order=a,merchant=http://b,dispatch=http://c", "is not one of"),
             ("orders=http://a", "is not one of"),
-            ("order=https://a", "use a tunnel"),
+            ("order=ftp://a", "is not one of"),
         ] {
             let error = urls(text).map(drop).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_ca_that_cannot_be_read_says_which() {
+        let args = TargetArgs { ca: Some("/no/such/ca.pem".into()), ..TargetArgs::default() };
+        let error = args.tls().map(drop).unwrap_err().to_string();
+        assert!(error.starts_with("--ca: /no/such/ca.pem cannot be used: No such file"), "{error}");
     }
 }

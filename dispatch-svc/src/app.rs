@@ -35,7 +35,7 @@ pub struct Settings {
     /// Those that every service has.
     #[serde(flatten)]
     pub service: service::Settings,
-    /// The Redis that keeps positions: `redis://…`.
+    /// The Redis that keeps positions: `redis://…`, or `rediss://…` for TLS.
     pub redis_url: SecretString,
     /// The most positions that may wait to be written.
     pub locations_waiting: usize,
@@ -73,7 +73,7 @@ impl App {
         service.meter = LogMeter::new(OfferMeter::new(&service.metrics));
         let db = service.db.clone();
         let (holder, draining) = (service.instance.clone(), service.draining.clone());
-        let fleet = Fleet::new(settings.redis_url.expose_secret(), settings.service.namespace.clone())?;
+        let fleet = Fleet::new(settings.redis_url.expose_secret(), &service.tls, settings.service.namespace.clone())?;
 
         service.consume(OnOrder);
         let (positions, writer) = positions::channel(db.clone(), fleet.clone(), settings.locations_waiting);

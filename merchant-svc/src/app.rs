@@ -24,7 +24,7 @@ pub struct Settings {
     /// The settings that every service has.
     #[serde(flatten)]
     pub service: service::Settings,
-    /// The base URL of order-svc, as in `http://127.0.0.1:8081`.
+    /// The base URL of order-svc, as in `http://127.0.0.1:8081`, or `https://…` for TLS.
     pub order_url: String,
 }
 
@@ -50,7 +50,7 @@ impl App {
     async fn build_parts(settings: Settings, stop: Stop) -> anyhow::Result<Self> {
         let mut service = Service::build(&settings.service, PROGRAM, stop).await?;
         service.retention_rules = RetentionRules { tables: &[], is_open: Some(IS_OPEN) };
-        let orders = OrderService::new(&settings.order_url, service.metrics.clone())?;
+        let orders = OrderService::new(&settings.order_url, &service.tls, service.metrics.clone())?;
         service.consume(messaging::on_order::OnOrder);
         service.consume(messaging::on_delivery::OnDelivery);
         Ok(Self { service, orders })

@@ -8,7 +8,7 @@ use pannier_contracts::OrderId;
 use pannier_contracts::order::OrderState;
 use pannier_platform::http::Problem;
 use pannier_platform::telemetry::calls;
-use pannier_platform::{Cause, Metrics};
+use pannier_platform::{Cause, Metrics, Tls};
 use reqwest::redirect::Policy;
 use serde::Serialize;
 
@@ -89,10 +89,12 @@ impl OrderService {
     /// A client for order-svc at this URL. It connects with the first request.
     ///
     /// # Errors
-    /// When the URL is not `http://…`.
-    pub fn new(url: &str, metrics: Metrics) -> anyhow::Result<Self> {
-        anyhow::ensure!(url.starts_with("http://"), "order_url is {url:?}; it looks like http://127.0.0.1:8081");
-        let client = reqwest::Client::builder()
+    /// When the URL is not `http://…` or `https://…`.
+    pub fn new(url: &str, tls: &Tls, metrics: Metrics) -> anyhow::Result<Self> {
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        anyhow::ensure!(is_http, "order_url is {url:?}; it looks like http://127.0.0.1:8081 or https://order-svc:8080");
+        let client = tls
+            .http()
             .timeout(TIMEOUT)
             // The token must not follow a redirect to another host.
             .redirect(Policy::none())

@@ -5,8 +5,10 @@
 //! There are no down migrations.
 
 use anyhow::Context as _;
-use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use pannier_platform::Tls;
+use pannier_platform::db::connect_once;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -62,27 +64,28 @@ fn parse(admin_url: &str) -> anyhow::Result<Url> {
 
 /// Creates missing schemas and roles, then applies the pending migrations of all three schemas.
 ///
-/// Idempotent. Of two concurrent runs the second waits for the first.
+/// Idempotent. Of two concurrent runs the second waits for the first. `tls` is used if the URL asks for it:
+/// `sslmode=require` or `sslmode=verify-full`.
 ///
 /// # Errors
 /// When the database is away, the user may not create roles, or a migration fails. What was applied before stays; the
 /// next run goes on from there.
-pub async fn migrate_all(admin_url: &str) -> anyhow::Result<ServiceUrls> {
-    migrate_until(admin_url, None).await
+pub async fn migrate_all(admin_url: &str, tls: &Tls) -> anyhow::Result<ServiceUrls> {
+    migrate_until(admin_url, tls, None).await
 }
 
 /// [`migrate_all`] up to the migration `last`, for tests that start from an old database.
 ///
 /// # Errors
 /// As [`migrate_all`].
-pub async fn migrate_until(admin_url: &str, last: Option<&str>) -> anyhow::Result<ServiceUrls> {
+pub async fn migrate_until(admin_url: &str, tls: &Tls, last: Option<&str>) -> anyhow::Result<ServiceUrls> {
     let urls = ServiceUrls::of(admin_url)?;
-    let mut admin = AsyncPgConnection::establish(admin_url).await.context("cannot reach the database to migrate it")?;
+    let mut admin = connect_once(admin_url, tls).await.context("cannot reach the database to migrate it")?;
     // One migration at a time in this database.
     admin.batch_execute("SELECT pg_advisory_lock(724001)").await?;
     for schema in [ORDER, MERCHANT, DISPATCH] {
         prepare(&mut admin, schema.name, admin_url).await?;
-        let conn = AsyncPgConnection::establish(&as_role(admin_url, schema.name)?)
+        let conn = connect_once(&as_role(admin_url, schema.name)?, tls)
             .await
             .with_context(|| format!("cannot log in as {}", schema.name))?;
         let (name, last) = (schema.name, last.map(str::to_owned));
@@ -157,14 +160,14 @@ mod tests {
     #[tokio::test]
     async fn a_service_role_logs_in_with_any_password_of_the_admin() {
         let server = std::env::var("PANNIER_TEST_DATABASE_URL").expect("run the tests with ./pannier test");
-        let mut admin = AsyncPgConnection::establish(&server).await.unwrap();
+        let mut admin = connect_once(&server, &Tls::default()).await.unwrap();
         let role = format!("role_{}", std::process::id());
         let mut url = Url::parse(&server).unwrap();
         // The url crate encodes `@`, `/` and `'`, and takes `%` as encoded already.
         url.set_password(Some("a@b%25c/d'e:f$$g")).unwrap();
 
         prepare(&mut admin, &role, url.as_str()).await.unwrap();
-        let login = AsyncPgConnection::establish(&as_role(url.as_str(), &role).unwrap()).await;
+        let login = connect_once(&as_role(url.as_str(), &role).unwrap(), &Tls::default()).await;
         admin.batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
         login.map(drop).unwrap();
     }

@@ -31,7 +31,7 @@ pub struct Settings {
     /// The settings that every service has.
     #[serde(flatten)]
     pub service: service::Settings,
-    /// Base URL of the payment gateway.
+    /// Base URL of the payment gateway, `http://…` or `https://…`.
     pub gateway_url: String,
 }
 
@@ -69,7 +69,7 @@ impl App {
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(OrderTimers), Arc::clone(&timer_nudge), draining.clone());
         service.tasks.essential("timers", timers);
-        let gateway = Arc::new(HttpGateway::new(&settings.gateway_url, service.metrics.clone())?);
+        let gateway = Arc::new(HttpGateway::new(&settings.gateway_url, &service.tls, service.metrics.clone())?);
         service.tasks.essential("payments", Reconciler::new(db.clone(), gateway).run(draining.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, draining));
         Ok(Self { service, timer_nudge })

@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use pannier_devenv::servers::tool::Tool;
-use pannier_platform::{Stop, service};
-use pannier_testkit::eventually;
+use pannier_platform::{Stop, Tls, service};
+use pannier_testkit::{eventually, http_client};
 use serde_json::json;
 use tokio::process::{Child, Command};
 
@@ -47,7 +47,8 @@ impl Balanced {
     /// # Panics
     /// When a process does not start.
     pub async fn start(haproxy: &Tool) -> Self {
-        let (city, pairs) = TestCity::start_with(json!({}), async |ground| Pairs::start(ground, haproxy).await).await;
+        let (city, pairs) =
+            TestCity::start_with(json!({}), &Tls::default(), async |ground| Pairs::start(ground, haproxy).await).await;
         Self { city: Arc::new(city), pairs }
     }
 
@@ -75,7 +76,8 @@ impl Balanced {
     /// # Panics
     /// When HAProxy does not answer.
     pub async fn answers(&self) -> (u64, u64) {
-        let status = reqwest::get(&self.pairs.status_url).await.expect("an answer").text().await.expect("text");
+        let status =
+            http_client().get(&self.pairs.status_url).send().await.expect("an answer").text().await.expect("text");
         let (head, rows) = status.split_once('\n').expect("a head");
         let head: Vec<&str> = head.trim_start_matches("# ").split(',').collect();
         let mut counted = (0, 0);
@@ -150,7 +152,7 @@ impl Pairs {
     /// Waits until HAProxy has found a server ready.
     async fn is_used(&self, name: &str) {
         eventually(&format!("HAProxy uses {name}"), || async {
-            let status = reqwest::get(&self.status_url).await.ok()?.text().await.ok()?;
+            let status = http_client().get(&self.status_url).send().await.ok()?.text().await.ok()?;
             let row = status.lines().find(|row| row.split(',').nth(1) == Some(name))?;
             row.split(',').any(|cell| cell == "UP").then_some(())
         })

@@ -7,11 +7,12 @@ use std::time::Duration;
 use pannier_contracts::{CustomerId, MerchantId, OrderId, RiderId};
 use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
-use pannier_platform::{Namespace, Stop};
+use pannier_platform::{Namespace, Stop, Tls};
 use pannier_testkit::service::token;
 use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
 use serde_json::{Value, json};
 
+pub use crate::services::Wiring;
 use crate::services::{Ground, Services, as_processes, in_this_process};
 
 /// The three services and the payment gateway with their own database and namespace: in this process, or as processes.
@@ -49,11 +50,8 @@ impl TestCity {
     }
 
     /// Like [`Self::start`], with this dispatch policy for the zone.
-    ///
-    /// # Panics
-    /// When a service does not start.
     pub async fn start_with_policy(policy: Value) -> Self {
-        Self::start_with(policy, async |ground| (in_this_process(ground).await, ())).await.0
+        Self::start_wired(policy, &Wiring::default()).await
     }
 
     /// Like [`Self::start`], with each service as a process of its own that has this environment, too.
@@ -61,7 +59,7 @@ impl TestCity {
     /// # Panics
     /// When a service does not start.
     pub async fn start_processes(env: &[(String, String)]) -> Self {
-        Self::start_with(json!({}), async |ground| (as_processes(ground, env).await, ())).await.0
+        Self::start_with(json!({}), &Tls::default(), async |ground| (as_processes(ground, env).await, ())).await.0
     }
 
     /// Everything that the services have logged, when they are processes.
@@ -72,8 +70,21 @@ impl TestCity {
         logs.map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect()
     }
 
+    /// Like [`Self::start_with_policy`], wired like this.
+    ///
+    /// # Panics
+    /// When a service does not start.
+    pub async fn start_wired(policy: Value, wiring: &Wiring) -> Self {
+        let start = async |ground: &Ground| (in_this_process(ground, wiring).await, ());
+        Self::start_with(policy, &wiring.callers, start).await.0
+    }
+
     /// Like [`Self::start`], with services that `start` has started.
-    pub(crate) async fn start_with<T>(policy: Value, start: impl AsyncFnOnce(&Ground) -> (Services, T)) -> (Self, T) {
+    pub(crate) async fn start_with<T>(
+        policy: Value,
+        callers: &Tls,
+        start: impl AsyncFnOnce(&Ground) -> (Services, T),
+    ) -> (Self, T) {
         if std::env::var_os("RUST_LOG").is_some() {
             let _ = pannier_platform::Telemetry::start("pannier");
         }
@@ -98,8 +109,8 @@ impl TestCity {
         let Services { urls: [order_url, merchant_url, dispatch_url], admin_urls, running: started } = services;
         running.extend(started);
 
-        let broker = Broker { url: servers.amqp_url.clone(), namespace };
-        let http = reqwest::Client::new();
+        let broker = Broker { url: servers.amqp_url.clone(), tls: Tls::default(), namespace };
+        let http = callers.http().build().expect("an HTTP client");
         let city = Self {
             servers,
             db,

@@ -3,12 +3,36 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use pannier_platform::{Namespace, Stop, service};
+use pannier_platform::{Namespace, Stop, Tls, TlsSettings, service};
 use pannier_testkit::service::settings;
 use pannier_testkit::{Servers, TestDb};
 use secrecy::SecretString;
 
 use crate::processes::{self, Program};
+
+/// How the services of a city reach their servers, and are reached: plainly by default.
+pub struct Wiring {
+    /// The services' certificates.
+    pub tls: TlsSettings,
+    /// How their callers speak TLS.
+    pub callers: Tls,
+    /// The URL for the services, given the plain URL of PostgreSQL, RabbitMQ, Redis or the gateway.
+    pub through: Box<dyn Fn(&str) -> String + Send + Sync>,
+}
+
+impl Default for Wiring {
+    fn default() -> Self {
+        Self { tls: TlsSettings::default(), callers: Tls::default(), through: Box::new(str::to_owned) }
+    }
+}
+
+impl Wiring {
+    /// The base URL of a service that listens at this address.
+    fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.http_tls_cert.as_os_str().is_empty() { "http" } else { "https" };
+        format!("{scheme}://{address}")
+    }
+}
 
 /// What services are started on.
 pub(crate) struct Ground {
@@ -34,25 +58,30 @@ pub(crate) struct Services {
     pub running: Vec<tokio::task::JoinHandle<anyhow::Result<()>>>,
 }
 
-pub(crate) async fn in_this_process(on: &Ground) -> Services {
-    let url = |address: anyhow::Result<SocketAddr>| format!("http://{}", address.expect("an address"));
-    let settings =
-        order_svc::app::Settings { service: on.settings(&on.db.urls.order), gateway_url: on.gateway_url.clone() };
-    let order = order_svc::app::App::build(settings, on.stop.clone()).await.expect("order-svc builds");
-    let order_url = url(order.address());
-    let settings =
-        merchant_svc::app::Settings { service: on.settings(&on.db.urls.merchant), order_url: order_url.clone() };
-    let merchant = merchant_svc::app::App::build(settings, on.stop.clone()).await.expect("merchant-svc builds");
-    let settings = dispatch_svc::app::Settings {
-        service: on.settings(&on.db.urls.dispatch),
-        redis_url: SecretString::from(on.servers.redis_url.clone()),
+pub(crate) async fn in_this_process(on: &Ground, wiring: &Wiring) -> Services {
+    let through = |url: &str| (wiring.through)(url);
+    let of = |database_url: &str| {
+        let plain = settings(&through(database_url), &through(&on.servers.amqp_url), &on.namespace);
+        service::Settings { tls: wiring.tls.clone(), ..plain }
+    };
+    let admin = |address: anyhow::Result<SocketAddr>| format!("http://{}", address.expect("an address"));
+    let own = order_svc::app::Settings { service: of(&on.db.urls.order), gateway_url: through(&on.gateway_url) };
+    let order = order_svc::app::App::build(own, on.stop.clone()).await.expect("order-svc builds");
+    let order_url = wiring.url(order.address().expect("an address"));
+    let own = merchant_svc::app::Settings { service: of(&on.db.urls.merchant), order_url: order_url.clone() };
+    let merchant = merchant_svc::app::App::build(own, on.stop.clone()).await.expect("merchant-svc builds");
+    let own = dispatch_svc::app::Settings {
+        service: of(&on.db.urls.dispatch),
+        redis_url: SecretString::from(through(&on.servers.redis_url)),
         locations_waiting: 1024,
         plan_budget_ms: 250,
     };
-    let dispatch = dispatch_svc::app::App::build(settings, on.stop.clone()).await.expect("dispatch-svc builds");
+    let dispatch = dispatch_svc::app::App::build(own, on.stop.clone()).await.expect("dispatch-svc builds");
+    let merchant_url = wiring.url(merchant.address().expect("an address"));
+    let dispatch_url = wiring.url(dispatch.address().expect("an address"));
     Services {
-        urls: [order_url, url(merchant.address()), url(dispatch.address())],
-        admin_urls: [url(order.admin_address()), url(merchant.admin_address()), url(dispatch.admin_address())],
+        urls: [order_url, merchant_url, dispatch_url],
+        admin_urls: [admin(order.admin_address()), admin(merchant.admin_address()), admin(dispatch.admin_address())],
         running: vec![tokio::spawn(order.run()), tokio::spawn(merchant.run()), tokio::spawn(dispatch.run())],
     }
 }

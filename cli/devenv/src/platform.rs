@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use pannier_migrations::ServiceUrls;
+use pannier_platform::Tls;
 use pannier_platform::auth::Signer;
 use tokio_util::sync::CancellationToken;
 
@@ -106,8 +107,9 @@ impl Platform {
             urls.database = own_database(&urls.database, &options.namespace).await?;
         }
         ui.doing("migrating the database");
-        let databases =
-            pannier_migrations::migrate_all(&urls.database).await.context("the database cannot be migrated")?;
+        let databases = pannier_migrations::migrate_all(&urls.database, &Tls::default())
+            .await
+            .context("the database cannot be migrated")?;
         ui.doing("starting the services");
         let places = Places::new(&self.data, options.instances)?;
         let processes = self.start_services(options, &places, &urls, &databases)?;
@@ -115,7 +117,7 @@ impl Platform {
             let balancer = Balancer::start(places.port(service.name()), places.instances(service)).await?;
             lock(&self.balancers).push(balancer);
         }
-        let client = reqwest::Client::new();
+        let client = Tls::default().http().build()?;
         for process in &processes {
             let name = process.name();
             let url = format!("{}/{}", places.url(name), if name == GATEWAY { "livez" } else { "readyz" });

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use pannier_instance::Point;
+use pannier_platform::Tls;
 use pannier_platform::auth::Role;
 use tokio_util::sync::CancellationToken;
 
@@ -129,7 +130,7 @@ fn curl_line(platform: &Platform) -> Result<String> {
 async fn wait_for_shops(platform: &Platform) -> Result<()> {
     let token = platform.signer.mint(Role::Customer, &hand(Role::Customer), DEV_TOKEN)?;
     let url = format!("{}/v1/merchants?{}", platform.url(Service::Order.name()), middle()?);
-    let client = reqwest::Client::new();
+    let client = Tls::default().http().build()?;
     let deadline = Instant::now() + FIRST_SHOPS;
     while Instant::now() < deadline {
         let answer = client.get(&url).bearer_auth(&token).timeout(Duration::from_secs(3)).send().await;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use dispatch_svc::fleet::{Fix, Fleet};
 use pannier_contracts::{Place, RiderId};
-use pannier_platform::Namespace;
+use pannier_platform::{Namespace, Tls};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -41,7 +41,8 @@ async fn main() -> anyhow::Result<()> {
     let mut plain = redis::Client::open(url.as_str())?.get_multiplexed_async_connection().await?;
     for riders in CITIES {
         let namespace = format!("bench{riders}");
-        let fleet = Fleet::new(&url, Namespace::try_from(namespace.clone()).map_err(anyhow::Error::msg)?)?;
+        let word = Namespace::try_from(namespace.clone()).map_err(anyhow::Error::msg)?;
+        let fleet = Fleet::new(&url, &Tls::default(), word)?;
         let one_key = format!("{namespace}.one");
         let ids: Vec<RiderId> = (0..riders).map(|_| RiderId::generate()).collect();
         fill(&fleet, &mut plain, &one_key, &ids).await?;

@@ -1,19 +1,19 @@
-//! The connection to Redis.
+//! What Redis is asked with.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
-use pannier_platform::Namespace;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Pipeline, RedisError};
+use pannier_platform::{Namespace, Tls};
+use redis::{Pipeline, RedisError};
 
 use super::keys::Keys;
 use super::reach::UsualReach;
+use super::server::RedisServer;
 
 /// The longest that Redis may take to connect or to answer.
-const TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const TIMEOUT: Duration = Duration::from_millis(500);
 /// After a failure Redis is not asked again for so long, milliseconds.
 const PAUSE_MS: i64 = 1_000;
 
@@ -34,7 +34,7 @@ pub enum Unavailable {
 /// The positions of the fleet. Clones share one connection.
 #[derive(Clone)]
 pub struct Fleet {
-    manager: ConnectionManager,
+    server: Arc<RedisServer>,
     /// How far searches usually have to reach.
     pub(super) usual_reach: Arc<UsualReach>,
     pub(super) keys: Keys,
@@ -49,20 +49,14 @@ impl std::fmt::Debug for Fleet {
 }
 
 impl Fleet {
-    /// Prepares the connection. It is opened by the first command, and again after it has failed.
+    /// Prepares the connection. It is opened by the first command, and again after it has failed. `tls` is used if the URL
+    /// asks for it: `rediss://…`.
     ///
     /// # Errors
     /// When the URL is not valid.
-    pub fn new(url: &str, namespace: Namespace) -> anyhow::Result<Self> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(TIMEOUT))
-            // Few and short: the next command tries again anyway.
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(50))
-            .set_max_delay(Duration::from_millis(200));
-        let manager = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
-        Ok(Self { manager, usual_reach: Arc::default(), keys: Keys::new(namespace), paused_until_ms: Arc::default() })
+    pub fn new(url: &str, tls: &Tls, namespace: Namespace) -> anyhow::Result<Self> {
+        let server = Arc::new(RedisServer::new(url, tls)?);
+        Ok(Self { server, usual_reach: Arc::default(), keys: Keys::new(namespace), paused_until_ms: Arc::default() })
     }
 
     /// Runs one pipeline.
@@ -70,12 +64,19 @@ impl Fleet {
         if Utc::now().timestamp_millis() < self.paused_until_ms.load(Ordering::Relaxed) {
             return Err(Unavailable::Paused);
         }
-        let mut connection = self.manager.clone();
-        let answer = match tokio::time::timeout(TIMEOUT, pipe.query_async(&mut connection)).await {
+        let asked = async {
+            let mut connection = self.server.connection().await?;
+            pipe.query_async(&mut connection).await
+        };
+        let answer = match tokio::time::timeout(TIMEOUT, asked).await {
             Ok(answer) => answer.map_err(Unavailable::Failed),
             Err(_) => Err(Unavailable::Timeout),
         };
         if let Err(e) = &answer {
+            let is_answered = matches!(e, Unavailable::Failed(e) if !e.is_io_error() && !e.is_unrecoverable_error());
+            if !is_answered {
+                self.server.close();
+            }
             let now = Utc::now().timestamp_millis();
             self.paused_until_ms.store(now + PAUSE_MS, Ordering::Relaxed);
             tracing::warn!(error = %e, "positions are unknown: {e}");

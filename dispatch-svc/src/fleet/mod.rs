@@ -7,6 +7,7 @@ mod connection;
 mod keys;
 mod reach;
 mod search;
+mod server;
 mod write;
 
 pub mod positions;

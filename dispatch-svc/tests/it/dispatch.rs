@@ -14,7 +14,7 @@ use pannier_contracts::{CustomerId, MerchantId, Money, OrderId, Place, RiderId, 
 use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Processed, process};
 use pannier_platform::{Db, Namespace, Stop};
-use pannier_testkit::{Caller, Servers, TestDb, event_bytes, eventually, service};
+use pannier_testkit::{Caller, Servers, TestDb, event_bytes, eventually, http_client, service};
 use serde_json::{Value, json};
 
 use crate::rider::Rider;
@@ -71,7 +71,7 @@ impl Dispatch {
         let (timers, cities) = (app.timer_nudge(), vec![app.city()]);
         let running = vec![tokio::spawn(app.run())];
         let pool = Db::new(&db.urls.dispatch, 4).expect("a pool");
-        let http = reqwest::Client::new();
+        let http = http_client();
         let this = Self { db, pool, stop, url, http, servers, redis, running, timers, cities };
         this.zone("test", -0.1, policy).await;
         this

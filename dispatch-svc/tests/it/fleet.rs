@@ -2,7 +2,7 @@
 
 use dispatch_svc::fleet::{Fix, Fleet};
 use pannier_contracts::{Place, RiderId};
-use pannier_platform::Namespace;
+use pannier_platform::{Namespace, Tls};
 use pannier_testkit::{Servers, eventually};
 use uuid::Uuid;
 
@@ -10,7 +10,8 @@ use crate::dispatch::north;
 
 fn a_fleet() -> Fleet {
     let word = format!("f{}", &Uuid::now_v7().simple().to_string()[16..]);
-    Fleet::new(&Servers::from_env().redis_url, Namespace::try_from(word).expect("a namespace")).expect("a fleet")
+    Fleet::new(&Servers::from_env().redis_url, &Tls::default(), Namespace::try_from(word).expect("a namespace"))
+        .expect("a fleet")
 }
 
 fn fix(rider: RiderId, seq: i64, place: Place) -> Fix {
@@ -81,8 +82,12 @@ async fn removed_and_silent_riders_are_not_found() {
 
 #[tokio::test]
 async fn an_unreachable_redis_fails_fast() {
-    let fleet = Fleet::new("redis://127.0.0.1:1/", Namespace::try_from("away".to_owned()).expect("a namespace"))
-        .expect("a fleet");
+    let fleet = Fleet::new(
+        "redis://127.0.0.1:1/",
+        &Tls::default(),
+        Namespace::try_from("away".to_owned()).expect("a namespace"),
+    )
+    .expect("a fleet");
     let started = std::time::Instant::now();
     for _ in 0..20 {
         assert!(fleet.near(&north(0.0), 5_000.0, 5, |_| true).await.is_err());
@@ -125,7 +130,8 @@ async fn the_connection_recovers_by_itself() {
     };
     let joint = if start.ends_with('/') { "/" } else { "@" };
     let through = format!("{start}{joint}127.0.0.1:{port}/");
-    let fleet = Fleet::new(&through, Namespace::try_from("proxy".to_owned()).expect("a namespace")).expect("a fleet");
+    let fleet = Fleet::new(&through, &Tls::default(), Namespace::try_from("proxy".to_owned()).expect("a namespace"))
+        .expect("a fleet");
     assert!(!fleet.is_available().await, "nothing listens yet");
     for _ in 0..2 {
         let proxy = Proxy::start(port, address.trim_end_matches('/').to_owned()).await;

@@ -2,7 +2,7 @@
 
 use pannier_contracts::MerchantId;
 use pannier_platform::auth::Role;
-use pannier_testkit::{Answer, Caller};
+use pannier_testkit::{Answer, Caller, http_client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -120,7 +120,7 @@ async fn only_the_owner_reads_and_writes_a_shop_and_its_tickets() {
             let body = (*method != Method::GET).then(|| body.clone());
             caller.send(method.clone(), path, Some("12345678-abc"), Some(&json!(1)), body).await
         };
-        let nobody = reqwest::Client::new().request(method.clone(), format!("{}{path}", shop.url));
+        let nobody = http_client().request(method.clone(), format!("{}{path}", shop.url));
         Answer::of(nobody.send().await.unwrap()).await.problem(401, "unauthorised");
         call(&rider).await.problem(403, "wrong_role");
         if *has_object {

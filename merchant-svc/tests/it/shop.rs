@@ -16,7 +16,7 @@ use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Processed, process};
 use pannier_platform::{Db, Namespace, Stop};
 use pannier_testkit::service::{settings, token};
-use pannier_testkit::{Answer, Caller, Servers, TestDb, event_bytes, eventually};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, event_bytes, eventually, http_client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -84,10 +84,10 @@ impl Shop {
         let running = tokio::spawn(app.run());
         let id = MerchantId::generate();
         let token = token(Role::Merchant, &id.to_string(), HOUR);
-        let api = Caller::new(reqwest::Client::new(), &url, token.clone(), id.to_string());
+        let api = Caller::new(http_client(), &url, token.clone(), id.to_string());
         let service_db = Db::new(&db.urls.merchant, 4).unwrap();
         let shop = Self { id, db, api, token, url, order_side, service_db, servers, stop, running };
-        eventually("the service listens", || async { reqwest::get(&shop.url).await.ok() }).await;
+        eventually("the service listens", || async { http_client().get(&shop.url).send().await.ok() }).await;
         shop
     }
 

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pannier_platform::Metrics;
 use pannier_platform::cause::Trace;
 use pannier_platform::telemetry::calls;
+use pannier_platform::{Metrics, Tls};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 
@@ -80,15 +80,18 @@ impl HttpGateway {
     /// A client of the gateway at `url`.
     ///
     /// # Errors
-    /// The HTTP client cannot be built.
-    pub fn new(url: &str, metrics: Metrics) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
+    /// The URL is not `http://…` or `https://…`.
+    pub fn new(url: &str, tls: &Tls, metrics: Metrics) -> anyhow::Result<Self> {
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        anyhow::ensure!(is_http, "gateway_url is {url:?}; it begins with http:// or https://");
+        let http = tls.http().timeout(Duration::from_secs(5)).build()?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), metrics })
     }
 
     async fn send(&self, what: &str, trace: &Trace, request: RequestBuilder) -> Result<Response, NoAnswer> {
         let sent = calls::send(&self.metrics, "gateway", what, trace, request).await;
-        sent.map_err(|e| NoAnswer(e.to_string()))
+        // With its causes: by itself the error says only that sending failed.
+        sent.map_err(|e| NoAnswer(format!("{:#}", anyhow::Error::new(e))))
     }
 }
 

@@ -21,7 +21,7 @@ use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Handler, Processed, process};
 use pannier_platform::{Db, Namespace, Refusal, Stop, event_log};
 use pannier_testkit::service::{settings, token};
-use pannier_testkit::{Answer, Caller, Servers, TestDb, event_bytes, eventually};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, event_bytes, eventually, http_client};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -265,5 +265,5 @@ impl Order {
 }
 
 fn caller(url: &str, role: Role, id: String) -> Caller {
-    Caller::new(reqwest::Client::new(), url, token(role, &id, Duration::from_secs(3600)), id)
+    Caller::new(http_client(), url, token(role, &id, Duration::from_secs(3600)), id)
 }

@@ -44,10 +44,12 @@ impl Api {
     /// A client of `target`. When `stop` is cancelled, all calls end with [`CallError::Stopped`] and all streams close.
     ///
     /// # Errors
-    /// When the TLS backend of the HTTP client cannot be initialised.
+    /// When no HTTP client can be made.
     pub fn new(target: Target, journal: Option<Journal>, stop: CancellationToken) -> anyhow::Result<Arc<Self>> {
         // Idle connections are dropped early: each connection of a killed service costs one failed attempt.
-        let http = reqwest::Client::builder()
+        let http = target
+            .tls
+            .http()
             .connect_timeout(Duration::from_secs(2))
             .pool_idle_timeout(Duration::from_secs(4))
             .build()?;

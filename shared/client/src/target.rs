@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use pannier_contracts::Role;
+use pannier_tls::Tls;
 
 /// Issues a bearer token for a role and a subject.
 pub type Minter = Arc<dyn Fn(Role, &str) -> String + Send + Sync>;
 
-/// The platform to call. URLs are `http://host:port`, without a path.
+/// The platform to call. URLs are `http://host:port` or `https://host:port`, without a path.
 #[derive(Clone)]
 pub struct Target {
     /// Base URL of order-svc.
@@ -18,6 +19,8 @@ pub struct Target {
     pub dispatch_url: String,
     /// Issues the tokens for all callers.
     pub minter: Minter,
+    /// How `https://` is spoken.
+    pub tls: Tls,
 }
 
 impl Target {

@@ -19,6 +19,8 @@ use sha2::{Digest as _, Sha256};
 
 pub use pannier_contracts::Role;
 
+use crate::Tls;
+
 const ISSUER: &str = "pannier";
 
 /// The claims of a token.
@@ -56,13 +58,14 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// Reads a JWKS from a file or an `http://` URL, once.
+    /// Reads a JWKS from a file or an `http://` or `https://` URL, once.
     ///
     /// # Errors
     /// When it cannot be read, or a key of it cannot be used.
-    pub async fn load(source: &str) -> anyhow::Result<Self> {
-        let text = if source.starts_with("http://") {
-            reqwest::get(source).await?.error_for_status()?.text().await?
+    pub async fn load(source: &str, tls: &Tls) -> anyhow::Result<Self> {
+        let text = if source.starts_with("http://") || source.starts_with("https://") {
+            let fetched = fetch(source, tls).await;
+            fetched.with_context(|| format!("AUTH_JWKS names {source}, which cannot be read"))?
         } else {
             std::fs::read_to_string(source)
                 .with_context(|| format!("AUTH_JWKS names {source}, which cannot be read"))?
@@ -104,6 +107,11 @@ impl Verifier {
         validation.leeway = LEEWAY_S.cast_unsigned();
         jsonwebtoken::decode::<Claims>(token, key, &validation).ok().map(|t| t.claims)
     }
+}
+
+async fn fetch(url: &str, tls: &Tls) -> reqwest::Result<String> {
+    let client = tls.http().timeout(Duration::from_secs(10)).build()?;
+    client.get(url).send().await?.error_for_status()?.text().await
 }
 
 /// Signs tokens. For development and tests.
@@ -183,7 +191,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("pannier-auth-{}", uuid::Uuid::now_v7()));
         let (ours, theirs) =
             (Signer::load_or_create(&dir.join("a")).unwrap(), Signer::load_or_create(&dir.join("b")).unwrap());
-        let verifier = Verifier::load(dir.join("a/jwks.json").to_str().unwrap()).await.unwrap();
+        let verifier = Verifier::load(dir.join("a/jwks.json").to_str().unwrap(), &Tls::default()).await.unwrap();
         let hour = Duration::from_secs(3600);
         let good = ours.mint(Role::Rider, "rdr_x", hour).unwrap();
         assert_eq!(verifier.check(&good).unwrap().sub, "rdr_x");

@@ -4,6 +4,8 @@
 //! A lost connection is replaced by a new one and not repaired by lapin's recovery (ADR 0005): delivery tags are valid only on
 //! the connection that they came from.
 
+mod secure;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -12,11 +14,11 @@ use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, LongString};
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use pannier_contracts::topology::{RETRY_LADDER_S, ROUTES, dead_queue, retry_queue};
 
-use crate::Namespace;
+use crate::{Namespace, Tls};
 
 /// The longest that a call to the broker may take.
 pub const DEADLINE: Duration = Duration::from_secs(5);
@@ -34,8 +36,10 @@ static DECLARING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// The broker's address, and the namespace of our exchanges and queues in it.
 #[derive(Debug, Clone)]
 pub struct Broker {
-    /// `amqp://user:password@host:port/vhost`. A secret: never logged.
+    /// `amqp://user:password@host:port/vhost`, or `amqps://…` for TLS. A secret: never logged.
     pub url: String,
+    /// How TLS is spoken.
+    pub tls: Tls,
     /// Prefix of everything that is declared.
     pub namespace: Namespace,
 }
@@ -58,14 +62,17 @@ impl Broker {
     /// A new connection. `role` is its name in the broker's management.
     ///
     /// # Errors
-    /// When the broker cannot be reached in time.
+    /// When the broker cannot be reached in time, or one of both refuses the other's certificate.
     pub async fn connect(&self, role: &str) -> anyhow::Result<Connection> {
         let properties =
             ConnectionProperties::default().with_connection_name(format!("{}/{role}", self.namespace.as_str()).into());
         let mut url: AMQPUri = self.url.parse().map_err(|e| anyhow::anyhow!("the broker's URL cannot be read: {e}"))?;
         // A peer that is silent for ten seconds is dead; with the usual sixty a lost one is noticed after two minutes.
         url.query.heartbeat = Some(10);
-        with_deadline("connect to the broker", Connection::connect_uri(url, properties)).await
+        match url.scheme {
+            AMQPScheme::AMQP => with_deadline("connect to the broker", Connection::connect_uri(url, properties)).await,
+            AMQPScheme::AMQPS => secure::connect(url, properties, &self.tls).await,
+        }
     }
 
     /// A new channel. Every service declares the whole topology, so that none depends on another's start.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::db::Prepare as _;
-use crate::{Db, Refusal, Stop};
+use crate::{Db, Refusal, Stop, Tls};
 
 /// How often the lock is checked, and the other instances are counted.
 const POLL: Duration = Duration::from_secs(3);
@@ -87,9 +87,9 @@ impl Instance {
     ///
     /// # Errors
     /// When `url` is not a database URL.
-    pub async fn hold_name(self, url: &str, stop: Stop) -> anyhow::Result<()> {
+    pub async fn hold_name(self, url: &str, tls: &Tls, stop: Stop) -> anyhow::Result<()> {
         // A pool of one connection, because the lock belongs to its session.
-        let db = Db::new(url, 1)?;
+        let db = Db::with_tls(url, 1, tls)?;
         let (mut last_session, mut taken_since) = (0, None);
         while !stop.is_cancelled() {
             let pause = match self.take_lock(&db).await {

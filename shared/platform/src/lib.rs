@@ -29,6 +29,7 @@ pub mod service;
 pub mod stop;
 pub mod telemetry;
 pub mod timers;
+pub mod tls;
 
 pub use cause::Cause;
 pub use db::{Conn, Db, Json, Prepare};
@@ -38,3 +39,4 @@ pub use refusal::Refusal;
 pub use service::Service;
 pub use stop::{Stop, Tasks};
 pub use telemetry::{Metrics, Telemetry};
+pub use tls::{Tls, TlsSettings};

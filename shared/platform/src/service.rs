@@ -12,6 +12,7 @@ use crate::auth::Verifier;
 use crate::broker::Broker;
 use crate::event_log::EventLog;
 use crate::http::health::{Health, Startup};
+use crate::http::server::Listening;
 use crate::http::{health, ops, server};
 use crate::relay::Relay;
 use crate::retention::{self, RetentionPeriods, RetentionRules};
@@ -19,7 +20,8 @@ use crate::stop::Ending;
 use crate::telemetry::admin::{self, Admin};
 use crate::telemetry::gauges::{Gauges, Read};
 use crate::telemetry::stages::LogMeter;
-use crate::{Db, Instance, Metrics, Namespace, Stop, Tasks, consumer, dead_letters, schema_version};
+use crate::tls::ServerConfig;
+use crate::{Db, Instance, Metrics, Namespace, Stop, Tasks, Tls, TlsSettings, consumer, dead_letters, schema_version};
 
 /// Settings that every service has, flattened into its own. Secrets print as `[REDACTED]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,11 +34,11 @@ pub struct Settings {
     pub drain_s: u64,
     /// Threads that serve HTTP.
     pub http_workers: usize,
-    /// `postgres://…`, with the service's own login role.
+    /// `postgres://…`, with the service's own login role. `sslmode=require` or `sslmode=verify-full` for TLS.
     pub database_url: SecretString,
     /// The most connections to the database.
     pub pool_size: usize,
-    /// `amqp://…`.
+    /// `amqp://…`, or `amqps://…` for TLS.
     pub amqp_url: SecretString,
     /// The instance's name, unique among the running instances of the service. Empty: host name and port.
     #[serde(default)]
@@ -47,8 +49,11 @@ pub struct Settings {
     pub keep_answers_hours: u64,
     /// Prefix of exchanges, queues and Redis keys.
     pub namespace: Namespace,
-    /// File or `http://` URL of the JWKS that tokens are checked with.
+    /// File, or `http://` or `https://` URL, of the JWKS that tokens are checked with.
     pub auth_jwks: String,
+    /// Certificates.
+    #[serde(flatten)]
+    pub tls: TlsSettings,
 }
 
 /// What the programs of the services differ in.
@@ -87,11 +92,15 @@ pub struct Service {
     pub metrics: Metrics,
     /// What is counted from the log. Set it before [`Self::run`].
     pub meter: LogMeter,
+    /// How TLS is spoken to other servers.
+    pub tls: Tls,
     ending: Ending,
     admin_address: SocketAddr,
     health: Health,
     verifier: Verifier,
     listener: TcpListener,
+    /// What the public port serves TLS with.
+    server_tls: Option<ServerConfig>,
     workers: usize,
     database_url: SecretString,
 }
@@ -104,6 +113,7 @@ impl Service {
     /// programs.
     pub async fn build(settings: &Settings, program: Program, stop: Stop) -> anyhow::Result<Self> {
         anyhow::ensure!(settings.drain_s <= 60, "drain_s is 0 to 60");
+        let (tls, server_tls) = (settings.tls.peers()?, settings.tls.server()?);
         let (listener, admin) = (listen(&settings.http_bind)?, listen(&settings.admin_bind)?);
         let metrics = Metrics::new(program.name, env!("CARGO_PKG_VERSION"));
         let draining = stop.child_token();
@@ -114,10 +124,13 @@ impl Service {
             name => name.to_owned(),
         });
         let database_url = settings.database_url.clone();
-        let db = Db::new(database_url.expose_secret(), settings.pool_size)?.measured_by(metrics.clone());
-        let broker =
-            Broker { url: settings.amqp_url.expose_secret().to_owned(), namespace: settings.namespace.clone() };
-        let verifier = Verifier::load(&settings.auth_jwks).await?;
+        let db = Db::with_tls(database_url.expose_secret(), settings.pool_size, &tls)?.measured_by(metrics.clone());
+        let broker = Broker {
+            url: settings.amqp_url.expose_secret().to_owned(),
+            tls: tls.clone(),
+            namespace: settings.namespace.clone(),
+        };
+        let verifier = Verifier::load(&settings.auth_jwks, &tls).await?;
         let log = EventLog::new(db.clone());
         let tasks = Tasks::new(draining.clone());
         let workers = settings.http_workers;
@@ -150,11 +163,13 @@ impl Service {
             periods,
             metrics,
             meter: LogMeter::default(),
+            tls,
             ending,
             admin_address,
             health,
             verifier,
             listener,
+            server_tls,
             workers,
             database_url,
         })
@@ -200,13 +215,14 @@ impl Service {
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
         let (instance, address, admin) = (self.instance.clone(), self.address()?, self.admin_address()?);
-        tracing::info!(instance = instance.name(), %address, %admin, "{exchange} service listens on {address}");
+        let scheme = if self.server_tls.is_some() { "https" } else { "http" };
+        tracing::info!(instance = instance.name(), %address, %admin, "{exchange} service listens on {scheme}://{address}");
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
         let draining = self.draining.clone();
         self.tasks.until_stop("instance", stop.clone(), {
-            let (instance, url, stop) = (instance.clone(), self.database_url, stop.clone());
+            let (instance, url, tls, stop) = (instance.clone(), self.database_url, self.tls, stop.clone());
             async move {
-                if let Err(e) = instance.hold_name(url.expose_secret(), stop).await {
+                if let Err(e) = instance.hold_name(url.expose_secret(), &tls, stop).await {
                     tracing::error!(error = format!("{e:#}"), "the instance cannot take its name");
                 }
             }
@@ -225,7 +241,8 @@ impl Service {
         let (db, broker, verifier) = (Data::new(db), Data::new(broker), Data::new(self.verifier));
         // Streams end when draining begins, so that their clients go to another instance.
         let (draining, periods) = (Data::new(draining), Data::new(self.periods));
-        server::serve(self.listener, stop, self.workers, move |config| {
+        let public = Listening { socket: self.listener, tls: self.server_tls, workers: self.workers };
+        server::serve(public, stop, move |config| {
             config
                 .app_data(health.clone())
                 .app_data(metrics.clone())

@@ -1,5 +1,6 @@
 //! Calls an API without retries and returns the answer unchanged, so that a test can check it.
 
+use pannier_tls::Tls;
 use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
@@ -73,6 +74,15 @@ impl Answer {
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or("")
     }
+}
+
+/// An HTTP client that trusts the machine's CAs.
+///
+/// # Panics
+/// When none can be made.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    Tls::default().http().build().expect("an HTTP client")
 }
 
 /// Calls one service with one token.

@@ -5,6 +5,7 @@
 //! namespace of its own: the name of its database and the prefix of its queues and keys.
 
 pub mod caller;
+pub mod certificates;
 pub mod event;
 pub mod eventually;
 pub mod servers;
@@ -12,7 +13,7 @@ pub mod service;
 pub mod stream;
 pub mod test_db;
 
-pub use caller::{Answer, Caller};
+pub use caller::{Answer, Caller, http_client};
 pub use event::event_bytes;
 pub use eventually::eventually;
 pub use servers::Servers;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use pannier_platform::auth::{Role, Signer};
-use pannier_platform::{Namespace, service};
+use pannier_platform::{Namespace, TlsSettings, service};
 use secrecy::SecretString;
 
 /// The key of this test process, and the file with its public half.
@@ -36,6 +36,7 @@ pub fn settings(database_url: &str, amqp_url: &str, namespace: &Namespace) -> se
         amqp_url: SecretString::from(amqp_url.to_owned()),
         namespace: namespace.clone(),
         auth_jwks: signer().1.display().to_string(),
+        tls: TlsSettings::default(),
     }
 }
 

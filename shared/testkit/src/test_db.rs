@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use pannier_migrations::ServiceUrls;
+use pannier_tls::Tls;
 use url::Url;
 use uuid::Uuid;
 
@@ -54,7 +55,7 @@ impl TestDb {
                 .await
                 .expect("the half template of a killed run can be dropped");
             admin.batch_execute(&format!("CREATE DATABASE {building}")).await.expect("a database can be created");
-            pannier_migrations::migrate_all(&with_database(&servers.database_url, &building))
+            pannier_migrations::migrate_all(&with_database(&servers.database_url, &building), &Tls::default())
                 .await
                 .expect("the migrations run");
             // Renamed when it is complete, so that a killed run leaves no half template. A database in use cannot be renamed.

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use pannier_tls::Tls;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -34,14 +35,13 @@ impl Gateway {
     }
 
     async fn post(&self, path: &str, key: &str, body: Value) -> (u16, Value) {
-        let call =
-            reqwest::Client::new().post(format!("{}{path}", self.url)).header("idempotency-key", key).json(&body);
+        let call = http_client().post(format!("{}{path}", self.url)).header("idempotency-key", key).json(&body);
         let answer = call.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
-        let answer = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        let answer = http_client().get(format!("{}{path}", self.url)).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
@@ -49,6 +49,10 @@ impl Gateway {
         let (_, ledger) = self.get("/v1/ledger").await;
         ledger["data"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+fn http_client() -> reqwest::Client {
+    Tls::default().http().build().unwrap()
 }
 
 fn folder() -> PathBuf {
@@ -131,7 +135,7 @@ async fn an_unknown_outcome_can_be_asked_for() {
     ] {
         assert_eq!(gateway.post("/v1/authorizations", key, body).await.0, 422);
     }
-    let no_key = reqwest::Client::new().post(format!("{}/v1/authorizations", gateway.url));
+    let no_key = http_client().post(format!("{}/v1/authorizations", gateway.url));
     assert_eq!(no_key.json(&authorisation("pay_3")).send().await.unwrap().status(), 400);
     gateway.stop().await;
     std::fs::remove_dir_all(dir).unwrap();

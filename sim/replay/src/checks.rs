@@ -12,6 +12,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use pannier_contracts::topology::ROUTES;
+use pannier_tls::Tls;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -183,6 +184,7 @@ async fn read_ledger(gateway_url: &str) -> anyhow::Result<Vec<GatewayEntry>> {
         data: Vec<GatewayEntry>,
     }
     let url = format!("{}/v1/ledger", gateway_url.trim_end_matches('/'));
-    let ledger: Ledger = reqwest::get(url).await?.error_for_status()?.json().await?;
+    let http = Tls::default().http().build()?;
+    let ledger: Ledger = http.get(url).send().await?.error_for_status()?.json().await?;
     Ok(ledger.data)
 }

@@ -21,6 +21,11 @@ const ROOMS: &[Room] = &[
     Room { package: "pannier-instance", folder: "sim/instance", forbids: WAITS_STORES_OR_SPEAKS },
     Room { package: "pannier-lab", folder: "sim/lab", forbids: WAITS_STORES_OR_SPEAKS },
     Room {
+        package: "pannier-tls",
+        folder: "shared/tls",
+        forbids: &["diesel", "redis", "lapin", "actix-web", "pannier-contracts", "pannier-platform"],
+    },
+    Room {
         package: "pannier-client",
         folder: "shared/client",
         forbids: &["diesel", "redis", "lapin", "actix-web", "pannier-engine", "pannier-platform"],
@@ -107,8 +112,7 @@ const FREE: &[&str] = &["shared/testkit", "migrations", "tests"];
 #[test]
 fn every_crate_is_a_room() {
     let manifest = fs::read_to_string(project().join("Cargo.toml")).expect("the workspace is there");
-    let members = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']')).expect("members").0;
-    for member in members.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\",")) {
+    for member in members(&manifest) {
         let is_known = FREE.contains(&member) || ROOMS.iter().any(|room| room.folder == member);
         assert!(is_known, "say in ROOMS what {member} forbids");
     }
@@ -137,6 +141,29 @@ fn a_services_sql_is_in_its_store() {
             assert!(is_store || !code(&file).contains("diesel"), "{}: SQL belongs into store/", file.display());
         }
     }
+}
+
+/// A client that is made without pannier-tls reads the machine's trust store when it is made, and fails where there is none.
+#[test]
+fn every_http_client_is_made_by_the_tls_crate() {
+    let forbidden = ["get(", "Client::new", "Client::builder"].map(|how| format!("reqwest::{how}"));
+    let manifest = fs::read_to_string(project().join("Cargo.toml")).expect("the workspace is there");
+    for member in members(&manifest).into_iter().filter(|member| *member != "shared/tls") {
+        let parts = ["src", "tests"].map(|part| project().join(member).join(part));
+        for file in parts.iter().filter(|part| part.is_dir()).flat_map(|part| sources(part)) {
+            let text = fs::read_to_string(&file).expect("it can be read");
+            for how in &forbidden {
+                let instead = "Tls::http() makes clients, pannier_testkit::http_client() in tests";
+                assert!(!text.contains(how.as_str()), "{} has `{how}`: {instead}", file.display());
+            }
+        }
+    }
+}
+
+/// The folders of the workspace's crates.
+fn members(manifest: &str) -> Vec<&str> {
+    let list = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']')).expect("members").0;
+    list.lines().filter_map(|line| line.trim().strip_prefix('"')?.strip_suffix("\",")).collect()
 }
 
 /// The Rust files below a folder.

@@ -1,6 +1,7 @@
 //! Nothing that is secret or personal is in a log or a metric: words are planted through every input of an order's life, and
 //! in requests that are refused, and everything that the services have written is searched for them.
 
+use pannier_testkit::http_client;
 use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use serde_json::json;
@@ -60,7 +61,7 @@ async fn logs_and_metrics_have_no_token_pin_name_or_exact_position() {
     }
     canaries.extend([("a payment token", "canary_card_4242".to_owned()), ("a phone", "+49-canary-30".to_owned())]);
     let forged = "canary.forged.token";
-    let refused = reqwest::Client::new().get(format!("{}/v1/orders", city.order_url)).bearer_auth(forged).send().await;
+    let refused = http_client().get(format!("{}/v1/orders", city.order_url)).bearer_auth(forged).send().await;
     assert_eq!(refused.expect("an answer").status(), 401);
     canaries.push(("a forged token", forged.to_owned()));
     for (role, subject) in [
@@ -82,7 +83,8 @@ async fn logs_and_metrics_have_no_token_pin_name_or_exact_position() {
         written.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err()).collect();
     assert_eq!(not_json, Vec::<&str>::new(), "every line is one JSON object");
     for admin in &city.admin_urls {
-        let metrics = reqwest::get(format!("{admin}/metrics")).await.expect("an answer").text().await.expect("text");
+        let metrics =
+            http_client().get(format!("{admin}/metrics")).send().await.expect("an answer").text().await.expect("text");
         for id in [&order["id"], &order["merchant_id"]] {
             assert!(!metrics.contains(text(id)), "no metric has an id");
         }

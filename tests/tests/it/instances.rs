@@ -1,7 +1,7 @@
 //! Several processes of one service: each has a name of its own, and they share the jobs that need a lease.
 
 use pannier_platform::leases::Lease;
-use pannier_platform::{Db, Instance, Stop};
+use pannier_platform::{Db, Instance, Stop, Tls};
 use pannier_testkit::{Servers, TestDb, eventually};
 use tokio::task::JoinHandle;
 
@@ -18,7 +18,7 @@ impl Process {
     fn start(db: &TestDb, name: &str) -> Self {
         let (instance, stop) = (Instance::named(name), Stop::new());
         let (keeping, url, stopped) = (instance.clone(), db.urls.order.clone(), stop.clone());
-        let named = tokio::spawn(async move { keeping.hold_name(&url, stopped).await });
+        let named = tokio::spawn(async move { keeping.hold_name(&url, &Tls::default(), stopped).await });
         Self { instance, stop, named }
     }
 

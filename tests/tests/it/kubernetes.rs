@@ -7,6 +7,7 @@ mod rules;
 
 use std::process::Command;
 
+use pannier_testkit::http_client;
 use pannier_tests::TestCity;
 use serde_json::{Value, json};
 
@@ -176,7 +177,7 @@ async fn the_services_answer_every_probe() {
         for container in containers_of(deployment.expect("a Deployment")) {
             for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
                 let path = container[probe]["httpGet"]["path"].as_str().expect("a path");
-                let answer = reqwest::get(format!("{admin}{path}")).await.expect("an answer");
+                let answer = http_client().get(format!("{admin}{path}")).send().await.expect("an answer");
                 assert_eq!(answer.status(), 200, "{service} {path}");
                 probed += 1;
             }

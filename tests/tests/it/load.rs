@@ -15,7 +15,7 @@ use pannier_load::staff::Staff;
 use pannier_load::{SystemUnderTest, applied, growth};
 use pannier_platform::auth::Role;
 use pannier_platform::retention::{self, RetentionPeriods, RetentionRules};
-use pannier_platform::{Db, Stop};
+use pannier_platform::{Db, Stop, Tls};
 use pannier_testkit::eventually;
 use pannier_testkit::service::token;
 use pannier_tests::TestCity;
@@ -32,6 +32,7 @@ fn system(platform: &TestCity) -> SystemUnderTest {
             merchant_url: platform.merchant_url.clone(),
             dispatch_url: platform.dispatch_url.clone(),
             minter: Arc::new(mint),
+            tls: Tls::default(),
         },
         database_url: platform.db.admin_url.clone(),
         redis_url: platform.servers.redis_url.clone(),

@@ -30,6 +30,7 @@ mod rounds;
 mod schema;
 mod schema_floor;
 mod streams;
+mod tls;
 mod tools;
 mod traces;
 mod upgrade;

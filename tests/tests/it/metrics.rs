@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use pannier_testkit::eventually;
+use pannier_testkit::{eventually, http_client};
 use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use serde_json::json;
@@ -48,7 +48,7 @@ async fn every_documented_metric_is_exported_and_every_query_finds_one() {
         let url = format!("{url}/metrics");
         async move {
             eventually(&format!("{line} is exported"), || async {
-                let metrics = reqwest::get(&url).await.ok()?.text().await.ok()?;
+                let metrics = http_client().get(&url).send().await.ok()?.text().await.ok()?;
                 metrics.lines().any(|exported| exported == line).then_some(())
             })
             .await;
@@ -65,7 +65,8 @@ async fn every_documented_metric_is_exported_and_every_query_finds_one() {
 
     let mut exported = Metrics::new();
     for admin in &city.admin_urls {
-        let text = reqwest::get(format!("{admin}/metrics")).await.expect("an answer").text().await.expect("text");
+        let text =
+            http_client().get(format!("{admin}/metrics")).send().await.expect("an answer").text().await.expect("text");
         for id in [&order["id"], &open["id"], &order["merchant_id"]] {
             assert!(!text.contains(self::text(id)), "no label has an id");
         }

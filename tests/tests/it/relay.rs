@@ -10,9 +10,9 @@ use lapin::types::FieldTable;
 use pannier_contracts::OrderId;
 use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
-use pannier_platform::{Namespace, Stop};
+use pannier_platform::{Namespace, Stop, Tls};
 use pannier_testkit::service::{settings, token};
-use pannier_testkit::{Servers, TestDb, eventually};
+use pannier_testkit::{Servers, TestDb, eventually, http_client};
 use pannier_tests::Caller;
 use pannier_tests::city::remove_queues;
 use serde_json::json;
@@ -47,7 +47,7 @@ impl Publishers {
     async fn on(servers: Servers) -> Self {
         let db = TestDb::create(&servers).await;
         let namespace = Namespace::try_from(db.name.clone()).unwrap();
-        let broker = Broker { url: servers.amqp_url.clone(), namespace };
+        let broker = Broker { url: servers.amqp_url.clone(), tls: Tls::default(), namespace };
         Self { servers, db, broker, stop: Stop::new(), running: Vec::new(), url: String::new() }
     }
 
@@ -104,7 +104,7 @@ impl Publishers {
 
     pub fn ops(&self) -> Caller {
         Caller::new(
-            reqwest::Client::new(),
+            http_client(),
             &self.url,
             token(Role::Ops, "ops_test", Duration::from_secs(3600)),
             "ops_test".to_owned(),

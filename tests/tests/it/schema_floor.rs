@@ -4,9 +4,9 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use order_svc::app::{App, Settings};
-use pannier_platform::{Namespace, Stop, schema_version, service};
+use pannier_platform::{Namespace, Stop, Tls, schema_version, service};
 use pannier_testkit::service::settings;
-use pannier_testkit::{Servers, TestDb, eventually};
+use pannier_testkit::{Servers, TestDb, eventually, http_client};
 use pannier_tests::TestCity;
 use pannier_tests::city::text;
 use serde_json::{Value, json};
@@ -43,7 +43,9 @@ async fn a_service_waits_for_its_migrations_and_says_so() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     db.execute("DROP SCHEMA orders CASCADE; DROP SCHEMA merchant CASCADE; DROP SCHEMA dispatch CASCADE").await;
-    pannier_migrations::migrate_until(&db.admin_url, Some("20261120999999")).await.expect("migrations of the past");
+    pannier_migrations::migrate_until(&db.admin_url, &Tls::default(), Some("20261120999999"))
+        .await
+        .expect("migrations of the past");
 
     let (settings, stop) = (of_order_svc(&servers, &db), Stop::new());
     let admin = format!("http://{}", settings.service.admin_bind);
@@ -51,7 +53,7 @@ async fn a_service_waits_for_its_migrations_and_says_so() {
     let asked = |path: &str| {
         let url = format!("{admin}{path}");
         async move {
-            let answer = reqwest::get(url).await.ok()?;
+            let answer = http_client().get(url).send().await.ok()?;
             Some((answer.status().as_u16(), answer.json::<Value>().await.ok()?))
         }
     };
@@ -64,7 +66,7 @@ async fn a_service_waits_for_its_migrations_and_says_so() {
     .await;
     assert_eq!(asked("/readyz").await.expect("an answer").0, 503, "it is not ready");
 
-    pannier_migrations::migrate_all(&db.admin_url).await.expect("the rest");
+    pannier_migrations::migrate_all(&db.admin_url, &Tls::default()).await.expect("the rest");
     let app = starting.await.expect("no panic").expect("it has come up");
     assert_eq!(asked("/startupz").await.expect("an answer").0, 200);
     drop(app);

@@ -2,6 +2,7 @@
 
 use diesel_async::SimpleAsyncConnection as _;
 use pannier_migrations::{migrate_all, migrate_until};
+use pannier_platform::Tls;
 use pannier_replay::checks::{CHECKS, check, load};
 use pannier_replay::evidence::Evidence;
 use pannier_testkit::{Servers, TestDb};
@@ -16,11 +17,11 @@ async fn a_database_with_orders_in_it_is_migrated() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     db.execute("DROP SCHEMA orders CASCADE; DROP SCHEMA merchant CASCADE; DROP SCHEMA dispatch CASCADE").await;
-    migrate_until(&db.admin_url, Some(BEFORE)).await.unwrap();
+    migrate_until(&db.admin_url, &Tls::default(), Some(BEFORE)).await.unwrap();
     let mut conn = db.connect().await;
     conn.batch_execute(&with_ids(include_str!("upgrade/before.sql"))).await.unwrap();
 
-    migrate_all(&db.admin_url).await.unwrap();
+    migrate_all(&db.admin_url, &Tls::default()).await.unwrap();
     for (what, expected, sql) in [
         (
             "every event has a sequence number of its own",

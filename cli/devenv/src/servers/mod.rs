@@ -120,7 +120,34 @@ where
         return Ok(started.url);
     }
     let url = external.clone().with_context(|| format!("{name} was neither given nor started"))?;
+    anyhow::ensure!(
+        !asks_for_tls(&url),
+        "{name}: a platform that is started here uses servers without TLS; run the services by themselves to use it"
+    );
     let once = tokio::time::timeout(Duration::from_secs(10), answers(&url)).await;
     anyhow::ensure!(once.unwrap_or(false), "{name} does not answer at the given URL");
     Ok(url)
+}
+
+/// The tools around a platform that is started here, such as probes, checks and meters, speak no TLS.
+fn asks_for_tls(url: &str) -> bool {
+    let has_mode = |mode: &str| url.split(['?', '&']).any(|part| part.strip_prefix("sslmode=") == Some(mode));
+    ["amqps://", "rediss://"].iter().any(|scheme| url.starts_with(scheme))
+        || has_mode("require")
+        || has_mode("verify-full")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_ask_for_tls_are_recognised() {
+        for url in ["amqps://a:b@c/", "rediss://c:6379", "postgres://a@c/d?x=1&sslmode=verify-full"] {
+            assert!(asks_for_tls(url), "{url}");
+        }
+        for url in ["amqp://a:b@c/", "redis://c:6379", "postgres://a@c/d?sslmode=disable", "postgres://a@c/d"] {
+            assert!(!asks_for_tls(url), "{url}");
+        }
+    }
 }

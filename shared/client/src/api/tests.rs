@@ -54,6 +54,7 @@ async fn platform() -> (web::Data<Fake>, Arc<Api>, std::path::PathBuf) {
         merchant_url: url.clone(),
         dispatch_url: url.clone(),
         minter: Arc::new(|role, subject| format!("{}-{subject}", role.as_str())),
+        tls: pannier_tls::Tls::default(),
     };
     let journal = std::env::temp_dir().join(format!("pannier-api-{}", uuid::Uuid::now_v7()));
     let api = Api::new(target, Some(Journal::create(&journal).unwrap()), CancellationToken::new()).unwrap();

@@ -25,7 +25,7 @@ use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-pub use self::connect::Conn;
+pub use self::connect::{Conn, connect_once};
 pub use self::connections::Connections;
 pub(crate) use self::error::away;
 pub use self::json::Json;
@@ -43,6 +43,7 @@ use self::scope::Scope;
 use self::wakeup::Wakeups;
 use crate::Refusal;
 use crate::telemetry::Metrics;
+use crate::tls::Tls;
 
 /// The longest that a transaction or a read may take. It is longer than the server's own limits, so the server's error
 /// comes first while the server answers at all. Afterwards the connection is closed.
@@ -79,13 +80,22 @@ pub enum Outcome<T> {
 }
 
 impl Db {
-    /// A pool of at most `size` connections. It connects when it is first used, so the database may start later.
+    /// [`Self::with_tls`], which trusts the machine's CAs.
+    ///
+    /// # Errors
+    /// As [`Self::with_tls`].
+    pub fn new(url: &str, size: usize) -> anyhow::Result<Self> {
+        Self::with_tls(url, size, &Tls::default())
+    }
+
+    /// A pool of at most `size` connections. It connects when it is first used, so the database may start later. `tls` is
+    /// used if the URL asks for it: `sslmode=require` or `sslmode=verify-full`.
     ///
     /// # Errors
     /// When the URL cannot be read, or when called outside a tokio runtime.
-    pub fn new(url: &str, size: usize) -> anyhow::Result<Self> {
+    pub fn with_tls(url: &str, size: usize, tls: &Tls) -> anyhow::Result<Self> {
         let patience = Some(Duration::from_secs(2));
-        let pool = Pool::builder(Manager::new(url)?)
+        let pool = Pool::builder(Manager::new(url, tls)?)
             .max_size(size)
             // The connection that was used last has its statements prepared and its caches warm.
             .queue_mode(QueueMode::Lifo)

@@ -15,17 +15,29 @@ use super::Problem;
 use super::command::{invalid_body, unreadable_body};
 use crate::Stop;
 use crate::telemetry::{Metrics, traces};
+use crate::tls::ServerConfig;
 
 /// The time within which a response must begin. A stream may last longer.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The largest body, bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
+/// A port that is bound, and how it is served.
+#[derive(Debug)]
+pub struct Listening {
+    /// The port.
+    pub socket: TcpListener,
+    /// What TLS is served with; `None` for plain HTTP.
+    pub tls: Option<ServerConfig>,
+    /// Threads that serve it.
+    pub workers: usize,
+}
+
 /// Serves until `stop`, then waits at most five seconds for open requests. Streams have to end at the same signal.
 ///
 /// # Errors
 /// When the server cannot start.
-pub async fn serve<F>(listener: TcpListener, stop: Stop, workers: usize, routes: F) -> anyhow::Result<()>
+pub async fn serve<F>(on: Listening, stop: Stop, routes: F) -> anyhow::Result<()>
 where
     F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 {
@@ -51,11 +63,14 @@ where
                     Err::<&str, _>(Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path"))
                 }))
         })
-        .workers(workers)
+        .workers(on.workers)
         .disable_signals()
-        .shutdown_timeout(5)
-        .listen(listener)?
-        .run();
+        .shutdown_timeout(5);
+    let server = match on.tls {
+        Some(tls) => server.listen_rustls_0_23(on.socket, tls)?,
+        None => server.listen(on.socket)?,
+    }
+    .run();
     let handle = server.handle();
     let stopping = tokio::spawn(async move {
         stop.cancelled().await;

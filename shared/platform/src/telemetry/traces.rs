@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use lru::LruCache;
@@ -18,6 +18,7 @@ use opentelemetry::trace::{
     TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::WithHttpConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tracing::level_filters::LevelFilter;
@@ -28,12 +29,15 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 use uuid::Uuid;
 
+use crate::Tls;
 use crate::cause::Trace;
 
 /// The share of traces that are sent when `OTEL_TRACES_SAMPLER` says nothing.
 const SHARE: f64 = 0.1;
 /// Aggregates whose newest change is remembered, so that the next one can link to it.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
+/// How long sending may take when no variable says otherwise.
+const EXPORT_WITHIN: Duration = Duration::from_secs(10);
 /// Our crates: spans of libraries would say the same again.
 const OURS: [&str; 4] = ["pannier_platform", "order_svc", "merchant_svc", "dispatch_svc"];
 
@@ -57,6 +61,7 @@ pub(super) fn layer<S: Subscriber + for<'s> LookupSpan<'s>>(
     }
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
+        .with_http_client(http_client()?)
         .build()
         .context("OTEL_EXPORTER_OTLP_ENDPOINT cannot be used")?;
     let resource = Resource::builder()
@@ -79,6 +84,20 @@ pub(super) fn layer<S: Subscriber + for<'s> LookupSpan<'s>>(
         .with_threads(false)
         .with_tracked_inactivity(false);
     Ok(Some(layer.with_filter(ours)))
+}
+
+/// The exporter's own client would read the machine's trust store at once, and fail where there is none, also when the
+/// collector speaks no TLS.
+fn http_client() -> anyhow::Result<reqwest::blocking::Client> {
+    let names = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+    let set = names.iter().find_map(|name| std::env::var(name).ok()?.parse().ok());
+    let timeout = set.map_or(EXPORT_WITHIN, Duration::from_millis);
+    // On a thread of its own: a blocking client starts a runtime, which must not happen inside another one.
+    let client = std::thread::spawn(move || {
+        let tls = Tls::default().config();
+        reqwest::blocking::Client::builder().tls_backend_preconfigured(tls).timeout(timeout).build()
+    });
+    client.join().map_err(|_| anyhow::anyhow!("the thread of the exporter's client panicked"))?.map_err(Into::into)
 }
 
 /// Sends what has not been sent.
