@@ -1,5 +1,6 @@
 //! What the platform promises, checked through its public APIs with real servers.
 
+mod alerts;
 mod architecture;
 mod batches;
 mod blocked;

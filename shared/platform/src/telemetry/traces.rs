@@ -32,7 +32,7 @@ use uuid::Uuid;
 use crate::Tls;
 use crate::cause::Trace;
 
-/// The share of traces that are sent when `OTEL_TRACES_SAMPLER` says nothing.
+/// The share of traces that are sent when neither `OTEL_TRACES_SAMPLER` nor `OTEL_TRACES_SAMPLER_ARG` says anything.
 const SHARE: f64 = 0.1;
 /// Aggregates whose newest change is remembered, so that the next one can link to it.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
@@ -70,7 +70,9 @@ pub(super) fn layer<S: Subscriber + for<'s> LookupSpan<'s>>(
         .build();
     let mut provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource);
     if !names("OTEL_TRACES_SAMPLER") {
-        provider = provider.with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(SHARE))));
+        let given = std::env::var("OTEL_TRACES_SAMPLER_ARG").ok().and_then(|share| share.parse().ok());
+        let share = Sampler::TraceIdRatioBased(given.unwrap_or(SHARE));
+        provider = provider.with_sampler(Sampler::ParentBased(Box::new(share)));
     }
     let provider = provider.build();
     let tracer = provider.tracer("pannier");
