@@ -24,6 +24,8 @@ pub struct Answers {
     pub answers: Vec<(Service, Value)>,
     /// A sentence each: not reachable, or refused.
     pub failures: Vec<(Service, String)>,
+    /// Services that have nothing of what was asked for.
+    pub missing: Vec<Service>,
     /// Whether one of the failures is that a service did not answer; otherwise it refused.
     is_unreachable: bool,
 }
@@ -110,10 +112,11 @@ impl Client {
 impl Answers {
     /// Sorts answers from failures.
     pub fn of(asked: impl IntoIterator<Item = (Service, Result<Value>)>) -> Self {
-        let mut all = Self { answers: Vec::new(), failures: Vec::new(), is_unreachable: false };
+        let mut all = Self { answers: Vec::new(), failures: Vec::new(), missing: Vec::new(), is_unreachable: false };
         for (service, answer) in asked {
             match answer {
                 Ok(answer) => all.answers.push((service, answer)),
+                Err(error) if matches!(error.downcast_ref(), Some(Failure::NotFound(_))) => all.missing.push(service),
                 Err(error) => {
                     all.is_unreachable |= matches!(error.downcast_ref(), Some(Failure::Unreachable(_)));
                     all.failures.push((service, format!("{error:#}")));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use pannier_cli::client::Client;
-use pannier_cli::commands::{self, bench::Bench, dlq::Dlq, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg};
+use pannier_cli::commands::{
+    self, bench::Bench, dlq::Dlq, migrate::Migrate, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg,
+};
 use pannier_cli::failure::Failure;
 use pannier_cli::table::Output;
 use pannier_cli::target::TargetArgs;
@@ -37,6 +39,9 @@ enum Command {
         /// Processes of each service, behind one address each: 1 to 4.
         #[arg(long, default_value_t = 1, value_parser = commands::instances())]
         instances: usize,
+        /// With Prometheus and our alerts.
+        #[arg(long)]
+        observe: bool,
     },
     /// Stops what `up` started.
     Down,
@@ -98,6 +103,24 @@ enum Command {
         #[command(flatten)]
         list: List,
     },
+    /// The life of an order over all services, as a tree with times.
+    Trace {
+        /// Its id, `ord_…`.
+        id: String,
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        list: List,
+    },
+    /// Looks at everything that a platform needs, with a verdict each and what to do.
+    Doctor {
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        list: List,
+    },
+    /// Creates or updates the schemas of a database, for platforms that `up` does not run.
+    Migrate(Migrate),
     /// Only private PostgreSQL, Redis and RabbitMQ, until Ctrl-C: for services and tests that are started by hand or in an
     /// IDE. Prints their URLs as shell exports.
     DevServers,
@@ -119,11 +142,12 @@ async fn run(cli: Cli) -> Result<()> {
     let data = cli.data.filter(|data| !data.as_os_str().is_empty()).unwrap_or_else(DataDir::default_path);
     let client = |target: &TargetArgs| Client::new(target.resolve(&data)?);
     match cli.command {
-        Command::Up { no_demo, speed, instances } => {
+        Command::Up { no_demo, speed, instances, observe } => {
             if !(0.1..=1_000.0).contains(&speed) {
                 return Err(Failure::usage("--speed must be between 0.1 and 1000"));
             }
-            commands::up::run(commands::up::Up { data_dir: data.clone(), demo: !no_demo, speed, instances }).await
+            let what = commands::up::Up { data_dir: data.clone(), demo: !no_demo, speed, instances, observe };
+            commands::up::run(what).await
         }
         Command::Down => commands::down::run(&data),
         Command::Status { target, list } if target.is_given() => {
@@ -137,6 +161,9 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Orders { what, target, list } => commands::orders::run(&client(&target)?, what, list.output).await,
         Command::Dlq { what, target, list } => commands::dlq::run(&client(&target)?, what, list.output).await,
         Command::Outbox { what, target, list } => commands::outbox::run(&client(&target)?, what, list.output).await,
+        Command::Trace { id, target, list } => commands::trace::run(&client(&target)?, &id, list.output).await,
+        Command::Doctor { target, list } => commands::doctor::run(&data, &target, list.output).await,
+        Command::Migrate(what) => commands::migrate::run(what).await,
         Command::DevServers => commands::dev_servers::run(&data).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "pannier", &mut std::io::stdout());

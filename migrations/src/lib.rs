@@ -5,6 +5,8 @@
 //! There are no down migrations.
 
 use anyhow::Context as _;
+use diesel::migration::MigrationSource;
+use diesel::pg::Pg;
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use pannier_platform::Tls;
@@ -24,6 +26,20 @@ struct Schema {
 const ORDER: Schema = Schema { name: "orders", migrations: embed_migrations!("order") };
 const MERCHANT: Schema = Schema { name: "merchant", migrations: embed_migrations!("merchant") };
 const DISPATCH: Schema = Schema { name: "dispatch", migrations: embed_migrations!("dispatch") };
+
+/// Each schema with the newest migration that this version has for it.
+#[must_use]
+pub fn newest() -> Vec<(&'static str, String)> {
+    let versions = |of: &EmbeddedMigrations| -> Vec<String> {
+        let migrations = MigrationSource::<Pg>::migrations(of).unwrap_or_default();
+        migrations.iter().map(|migration| migration.name().version().to_string()).collect()
+    };
+    let of_schema = |schema: Schema| {
+        let all = versions(&PLATFORM).into_iter().chain(versions(&schema.migrations));
+        (schema.name, all.max().unwrap_or_default())
+    };
+    [ORDER, MERCHANT, DISPATCH].into_iter().map(of_schema).collect()
+}
 
 /// The database URL of each service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +95,27 @@ pub async fn migrate_all(admin_url: &str, tls: &Tls) -> anyhow::Result<ServiceUr
 /// # Errors
 /// As [`migrate_all`].
 pub async fn migrate_until(admin_url: &str, tls: &Tls, last: Option<&str>) -> anyhow::Result<ServiceUrls> {
+    migrate(admin_url, tls, last, &mut |_, _| ()).await
+}
+
+/// [`migrate_all`], which tells the schema and the version of each migration when it is applied.
+///
+/// # Errors
+/// As [`migrate_all`].
+pub async fn migrate_telling(
+    admin_url: &str,
+    tls: &Tls,
+    mut tell: impl FnMut(&'static str, String) + Send,
+) -> anyhow::Result<ServiceUrls> {
+    migrate(admin_url, tls, None, &mut tell).await
+}
+
+async fn migrate(
+    admin_url: &str,
+    tls: &Tls,
+    last: Option<&str>,
+    tell: &mut (dyn FnMut(&'static str, String) + Send),
+) -> anyhow::Result<ServiceUrls> {
     let urls = ServiceUrls::of(admin_url)?;
     let mut admin = connect_once(admin_url, tls).await.context("cannot reach the database to migrate it")?;
     // One migration at a time in this database.
@@ -89,10 +126,10 @@ pub async fn migrate_until(admin_url: &str, tls: &Tls, last: Option<&str>) -> an
             .await
             .with_context(|| format!("cannot log in as {}", schema.name))?;
         let (name, last) = (schema.name, last.map(str::to_owned));
-        tokio::task::block_in_place(move || {
+        tokio::task::block_in_place(|| {
             let mut harness = AsyncMigrationHarness::new(conn);
             for migrations in [PLATFORM, schema.migrations] {
-                run(&mut harness, migrations, last.as_deref())
+                run(&mut harness, migrations, last.as_deref(), &mut |version| tell(name, version))
                     .map_err(|e| anyhow::anyhow!("migration of schema {name}: {e}"))?;
             }
             anyhow::Ok(())
@@ -106,6 +143,7 @@ fn run(
     harness: &mut AsyncMigrationHarness<AsyncPgConnection>,
     migrations: EmbeddedMigrations,
     last: Option<&str>,
+    tell: &mut dyn FnMut(String),
 ) -> diesel::migration::Result<()> {
     for migration in harness.pending_migrations(migrations)? {
         if last.is_some_and(|last| migration.name().version().to_string().as_str() > last) {
@@ -113,6 +151,7 @@ fn run(
         }
         let version = harness.run_migration(&migration)?;
         tracing::info!(%version, "migrated");
+        tell(version.to_string());
     }
     Ok(())
 }

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::balancer::Balancer;
 use crate::data_dir::DataDir;
 use crate::process::Signal;
+use crate::servers::server::Server;
 use crate::servers::{self, Durability, ExternalServers, ServerUrls};
+use crate::servers::{find, prometheus};
 use crate::supervisor::{Spec, Supervisor, Watch, lock};
 use crate::ui::Ui;
 use pannier_client::Service;
@@ -40,6 +42,8 @@ pub struct Options {
     pub durability: Durability,
     /// Processes of each service.
     pub instances: usize,
+    /// Whether Prometheus watches it.
+    pub observe: bool,
 }
 
 /// A running platform.
@@ -127,13 +131,26 @@ impl Platform {
             };
             process.ready(READY, probe).await?;
         }
+        let observed = if options.observe { Some(self.observe(&places, ui).await?) } else { None };
         self.supervisor.publish(|state| {
+            state.urls.extend(observed.map(|url| (prometheus::NAME.to_owned(), url)));
             let servers = [("postgres", &urls.database), ("rabbitmq", &urls.amqp), ("redis", &urls.redis)];
             let servers = servers.into_iter().map(|(name, url)| (name.to_owned(), url.clone()));
             let ours = places.ports.keys().map(|name| (name.clone(), places.url(name)));
             state.urls.extend(servers.chain(ours));
             state.ready = true;
         })
+    }
+
+    /// Starts Prometheus and returns its URL.
+    async fn observe(&self, places: &Places, ui: &Ui) -> Result<String> {
+        ui.doing("starting Prometheus");
+        let admin = |name: &String| name.strip_suffix("-admin").map(|process| (process.to_owned(), places.bind(name)));
+        let targets: Vec<(String, String)> = places.ports.keys().filter_map(admin).collect();
+        let (data, shown) = (Arc::clone(&self.data), ui.clone());
+        let tools = tokio::task::spawn_blocking(move || find::locate(&[Server::Prometheus], &data, &shown)).await??;
+        let tool = tools.first().context("Prometheus was not found")?;
+        prometheus::start(&self.supervisor, &self.data, tool, &targets).await
     }
 
     fn start_services(

@@ -179,6 +179,7 @@ async fn measure_alone(
         external: ExternalServers::default(),
         durability: Durability::Measured,
         instances: what.instances,
+        observe: false,
     };
     let started = Platform::start(&options, ui, stop).await;
     ui.clear();

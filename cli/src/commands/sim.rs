@@ -121,6 +121,7 @@ async fn replay_alone(
         external: ExternalServers::default(),
         durability: Durability::Durable,
         instances,
+        observe: false,
     };
     let started = Platform::start(&what, &ui, &stop).await;
     ui.clear();

@@ -38,6 +38,8 @@ pub struct Up {
     pub speed: f64,
     /// Processes of each service.
     pub instances: usize,
+    /// Whether to run Prometheus.
+    pub observe: bool,
 }
 
 /// Starts everything and runs until Ctrl-C.
@@ -54,6 +56,7 @@ pub async fn run(options: Up) -> Result<()> {
         external: ExternalServers::from_env(),
         durability: Durability::Durable,
         instances: options.instances,
+        observe: options.observe,
     };
     let started = Platform::start(&what, &ui, &stop).await;
     ui.clear();

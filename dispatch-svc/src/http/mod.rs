@@ -39,6 +39,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/ops/zones/{id}").route(put().to(ops_zones::put)).route(get().to(ops_zones::get)))
         .service(web::resource("/v1/ops/riders").route(get().to(ops_riders::list)))
         .service(web::resource("/v1/ops/dispatcher").route(get().to(ops_dispatcher::list)))
+        .service(web::resource("/v1/ops/orders/{id}/events").route(get().to(ops_deliveries::events)))
         .service(web::resource("/v1/ops/deliveries").route(get().to(ops_deliveries::list)))
         .service(web::resource("/v1/ops/deliveries/{id}").route(get().to(ops_deliveries::get)))
         .service(web::resource("/v1/ops/deliveries/{id}/rounds").route(get().to(ops_deliveries::rounds)))

@@ -4,10 +4,14 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
-use pannier_contracts::{DeliveryId, OfferId, RiderId, RoundId, Version};
+use pannier_contracts::delivery::DeliverySnapshot;
+use pannier_contracts::event::Snapshot as _;
+use pannier_contracts::offer::OfferSnapshot;
+use pannier_contracts::{DeliveryId, OfferId, OrderId, RiderId, RoundId, Version};
 use pannier_engine::{Candidate, Gate, Terms, explain};
 use pannier_platform::Db;
 use pannier_platform::event_log::{LoggedEvent, timeline};
+use pannier_platform::http::events::{Events, events_of};
 use pannier_platform::http::{Command, Ops, Page, PageQuery, Problem};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +32,22 @@ pub async fn list(
     let filter = ListFilter { rider: None, open: query.open };
     let rows = db.read(move |conn| store::deliveries::page(conn, filter, after, limit + 1).boxed()).await?;
     Ok(Json(Page::of(rows, limit, |d| d.id.0).map(|d| DeliveryView::for_ops(&d))))
+}
+
+/// Every event of the delivery of an order, and of its offers.
+pub async fn events(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Events, Problem> {
+    let id = id.into_inner();
+    let read = db.read(move |conn| {
+        async move {
+            let delivery = store::deliveries::id_of_order(conn, id).await?;
+            let offers = store::offers::of_delivery(conn, delivery).await?;
+            let offers = offers.iter().map(|offer| (OfferSnapshot::AGGREGATE, offer.id.0));
+            let of: Vec<_> = offers.chain([(DeliverySnapshot::AGGREGATE, delivery.0)]).collect();
+            events_of(conn, &of).await
+        }
+        .boxed()
+    });
+    Ok(Json(read.await?))
 }
 
 /// A delivery with its history.

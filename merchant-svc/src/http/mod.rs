@@ -35,6 +35,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/merchant/tickets/{id}/reject").route(post().to(tickets::reject)))
         .service(web::resource("/v1/merchant/tickets/{id}/cancel").route(post().to(tickets::cancel)))
         .service(web::resource("/v1/merchant/tickets/{id}/ready").route(post().to(tickets::ready)))
+        .service(web::resource("/v1/ops/orders/{id}/events").route(get().to(ops::events)))
         .service(web::resource("/v1/ops/tickets").route(get().to(ops::tickets)))
         .service(web::resource("/v1/ops/merchants").route(get().to(ops::merchants)));
 }

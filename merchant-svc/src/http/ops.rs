@@ -1,9 +1,12 @@
 //! The operations API: read only, because operations act on orders, at order-svc.
 
-use actix_web::web::{Data, Json, Query};
+use actix_web::web::{Data, Json, Path, Query};
 use futures::FutureExt as _;
-use pannier_contracts::{MerchantId, TicketId};
+use pannier_contracts::event::Snapshot as _;
+use pannier_contracts::ticket::TicketSnapshot;
+use pannier_contracts::{MerchantId, OrderId, TicketId};
 use pannier_platform::Db;
+use pannier_platform::http::events::{Events, events_of};
 use pannier_platform::http::{Ops, Page, PageQuery, Problem};
 
 use super::tickets::TicketQuery;
@@ -23,6 +26,19 @@ pub(super) async fn tickets(
     let rows =
         db.read(move |conn| async move { tickets::list(conn, filter, after, Some(limit + 1)).await }.boxed()).await?;
     Ok(Json(Page::of(rows, limit, |t| t.id.0).map(TicketView::for_ops)))
+}
+
+/// `GET /v1/ops/orders/{id}/events`: every event of the ticket of an order.
+pub(super) async fn events(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Events, Problem> {
+    let id = id.into_inner();
+    let read = db.read(move |conn| {
+        async move {
+            let ticket = tickets::id_of_order(conn, id).await?;
+            events_of(conn, &[(TicketSnapshot::AGGREGATE, ticket.0)]).await
+        }
+        .boxed()
+    });
+    Ok(Json(read.await?))
 }
 
 /// `GET /v1/ops/merchants`: shops, oldest first.

@@ -171,3 +171,12 @@ pub async fn update(
     events::append(conn, cause, after.state.as_str(), Some(audience(after.merchant_id)), &after).await?;
     Ok(after)
 }
+
+/// The ticket of an order.
+///
+/// # Errors
+/// [`Refusal::NotFound`] when it has none yet.
+pub async fn id_of_order(conn: &mut Conn, order: OrderId) -> Result<TicketId, Refusal> {
+    let id = tickets::table.filter(tickets::order_id.eq(order)).select(tickets::id).first(conn).await.optional()?;
+    id.ok_or(Refusal::NotFound("ticket"))
+}

@@ -26,6 +26,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/orders/{id}/shop-cancel").route(post().to(shop::cancel)))
         .service(web::resource("/v1/ops/orders").route(get().to(ops::list)))
         .service(web::resource("/v1/ops/orders/{id}").route(get().to(ops::show)))
+        .service(web::resource("/v1/ops/orders/{id}/events").route(get().to(ops::events)))
         .service(web::resource("/v1/ops/orders/{id}/cancel").route(post().to(ops::cancel)))
         .service(web::resource("/v1/ops/payments/{id}").route(get().to(ops::payment)));
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use pannier_contracts::OrderId;
 use pannier_contracts::order::OrderState;
+use pannier_platform::http::events::{Events, events_of};
 use pannier_platform::http::{Command, Ops, Page, PageQuery, Problem};
 use pannier_platform::{Db, event_log};
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,19 @@ pub(super) async fn cancel(
         .boxed()
     })
     .await
+}
+
+/// Shows every event of an order, of its payment and of its progress.
+pub(super) async fn events(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Events, Problem> {
+    let id = id.into_inner();
+    let read = db.read(move |conn| {
+        async move {
+            let payment = store::payments::of_order(conn, id).await?.id;
+            events_of(conn, &[("order", id.0), ("progress", id.0), ("payment", payment.0)]).await
+        }
+        .boxed()
+    });
+    Ok(Json(read.await?))
 }
 
 /// Shows the payment of an order with its ledger entries.

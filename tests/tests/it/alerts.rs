@@ -31,7 +31,8 @@ async fn every_alert_fires_and_clears() {
     let Some(prometheus) = tool(Server::Prometheus).await else { return };
     let promtool = |args: &[&str]| {
         let rules = project().join("k8s/monitoring/rules");
-        let run = Command::new(prometheus.bin.join("promtool")).args(args).current_dir(rules).envs(prometheus.env()).output();
+        let run =
+            Command::new(prometheus.bin.join("promtool")).args(args).current_dir(rules).envs(prometheus.env()).output();
         let run = run.expect("promtool starts");
         let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
         (run.status.success(), said)

@@ -3,6 +3,7 @@
 
 pub mod find;
 pub mod postgres;
+pub mod prometheus;
 pub mod rabbitmq;
 pub mod redis;
 pub mod run_as;

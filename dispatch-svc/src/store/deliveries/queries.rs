@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
 use diesel_async::RunQueryDsl;
 use pannier_contracts::delivery::DeliveryState;
-use pannier_contracts::{DeliveryId, RiderId, ZoneId};
+use pannier_contracts::{DeliveryId, OrderId, RiderId, ZoneId};
 use pannier_platform::{Conn, Prepare as _, Refusal};
 use uuid::Uuid;
 
@@ -25,6 +25,15 @@ pub async fn load(conn: &mut Conn, id: DeliveryId) -> Result<Delivery, Refusal> 
         .await
         .optional()?
         .ok_or(Refusal::NotFound("delivery"))
+}
+
+/// The delivery of an order.
+///
+/// # Errors
+/// [`Refusal::NotFound`] when it has none yet.
+pub async fn id_of_order(conn: &mut Conn, order: OrderId) -> Result<DeliveryId, Refusal> {
+    let id = deliveries::table.filter(deliveries::order_id.eq(order)).select(deliveries::id).first(conn).await;
+    id.optional()?.ok_or(Refusal::NotFound("delivery"))
 }
 
 /// Deliveries in the order of their ids. Ids without a row are left out.

@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 pub use self::event::LoggedEvent;
 pub use self::position::Position;
-pub use self::read::timeline;
 pub(crate) use self::read::{by_seq, current_position, first_unseen, has_all_since, of_audience_since, page_between};
+pub use self::read::{of_aggregates, timeline};
 use self::topics::Topics;
 pub use self::topics::{Batch, Lagged, Subscription};
 pub use self::tx_snapshot::TxSnapshot;

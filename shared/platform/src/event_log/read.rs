@@ -178,6 +178,24 @@ pub async fn timeline(conn: &mut Conn, aggregate: &str, aggregate_id: Uuid) -> R
     .await?)
 }
 
+/// Every event of these aggregates, oldest first.
+///
+/// # Errors
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
+pub async fn of_aggregates(conn: &mut Conn, which: &[(&str, Uuid)]) -> Result<Vec<LoggedEvent>, Refusal> {
+    Ok(diesel::sql_query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM events JOIN unnest($1, $2) AS wanted (a, id) ON aggregate = wanted.a AND aggregate_id = wanted.id
+          ORDER BY occurred_at, seq"
+    ))
+    .bind::<Array<Text>, _>(which.iter().map(|(aggregate, _)| *aggregate).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(which.iter().map(|(_, id)| *id).collect::<Vec<_>>())
+    .prepared()
+    .load(conn)
+    .await?)
+}
+
 /// Whether every event that `seen` does not see is still there: retention has deleted none of them.
 ///
 /// # Errors

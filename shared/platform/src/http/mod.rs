@@ -1,6 +1,7 @@
 //! The conventions of all HTTP endpoints: principals, idempotent commands, problems, pages, streams.
 
 pub mod command;
+pub mod events;
 pub mod feed;
 pub mod health;
 pub mod ops;

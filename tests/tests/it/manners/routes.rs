@@ -97,6 +97,7 @@ pub fn routes() -> Vec<Route> {
         &[
             (get(), "/v1/ops/orders", None, "paged"),
             (get(), "/v1/ops/orders/{order}", None, ""),
+            (get(), "/v1/ops/orders/{order}/events", None, ""),
             (post(), "/v1/ops/orders/{order}/cancel", because(), "guarded"),
             (get(), "/v1/ops/payments/{order}", None, ""),
         ],
@@ -124,7 +125,11 @@ pub fn routes() -> Vec<Route> {
     at(
         Service::Merchant,
         Role::Ops,
-        &[(get(), "/v1/ops/tickets", None, "paged"), (get(), "/v1/ops/merchants", None, "paged")],
+        &[
+            (get(), "/v1/ops/tickets", None, "paged"),
+            (get(), "/v1/ops/merchants", None, "paged"),
+            (get(), "/v1/ops/orders/{order}/events", None, ""),
+        ],
     );
     let rider = json!({"name": "R", "vehicle": "bicycle", "speed_mps": 5.0});
     at(
@@ -161,6 +166,7 @@ pub fn routes() -> Vec<Route> {
             (get(), "/v1/ops/zones/{zone}", None, ""),
             (get(), "/v1/ops/riders", None, "paged"),
             (get(), "/v1/ops/dispatcher", None, ""),
+            (get(), "/v1/ops/orders/{order}/events", None, ""),
             (get(), "/v1/ops/deliveries", None, "paged"),
             (get(), "/v1/ops/deliveries/{delivery}", None, ""),
             (get(), "/v1/ops/deliveries/{delivery}/rounds", None, "paged"),
