@@ -20,8 +20,8 @@ use crate::failure::Failure;
 use crate::table::{Output, json as pretty, table};
 use crate::target::TargetArgs;
 
-/// The longest that one look may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest that one look may take. A service asks its database and its broker before it answers.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -110,6 +110,10 @@ fn addresses(platform: &Platform) -> Result<String> {
     for service in Service::ALL {
         lines.push(format!("  export {}={}", env_prefix(service), platform.url(service.name())));
     }
+    let prometheus = platform.url("prometheus");
+    if !prometheus.is_empty() {
+        lines.push(format!("\n  Alerts: {prometheus}/alerts\n"));
+    }
     for role in [Role::Customer, Role::Merchant, Role::Rider, Role::Ops] {
         let token = platform.signer.mint(role, &hand(role), DEV_TOKEN)?;
         lines.push(format!("  export {}_TOKEN={token}", role.to_string().to_uppercase()));

@@ -86,7 +86,6 @@ impl Tls {
 
     /// A builder of HTTP clients that speak TLS like this. Every client of the project is made with it: one that is made
     /// otherwise reads the machine's trust store when it is made, and fails where there is none.
-    #[must_use]
     pub fn http(&self) -> reqwest::ClientBuilder {
         reqwest::Client::builder().tls_backend_preconfigured(self.config())
     }

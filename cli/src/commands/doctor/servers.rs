@@ -20,7 +20,7 @@ pub(super) async fn look(data: &DataDir, state: &State) -> Vec<Finding> {
     let mut findings = match tokio::time::timeout(PATIENCE, postgres(&url("postgres"))).await {
         Ok(Ok(findings)) => findings,
         Ok(Err(error)) => vec![Finding::bad("PostgreSQL", error.to_string(), "its log is log/postgres.log")],
-        Err(_) => vec![Finding::bad("PostgreSQL", "no answer in two seconds", "its log is log/postgres.log")],
+        Err(_) => vec![Finding::bad("PostgreSQL", "no answer in four seconds", "its log is log/postgres.log")],
     };
     let broker = tokio::time::timeout(PATIENCE, rabbitmq::answers(&url("rabbitmq"))).await;
     findings.push(match broker {

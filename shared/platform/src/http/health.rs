@@ -2,12 +2,16 @@
 //! check.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::broker::Broker;
 use crate::{Db, Stop};
+
+/// Who asks for details waits no longer than this for the broker.
+const BROKER_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// What a process that is coming up waits for. Clones are the same.
 #[derive(Debug, Clone)]
@@ -72,14 +76,18 @@ async fn ready(
     let is_ready = database && !stopping && waits_for.is_none();
     let mut body = json!({"status": if is_ready { "ready" } else { "not_ready" }});
     if query.contains_key("verbose") {
-        let broker = match health.broker.connect("readyz").await {
-            Ok(connection) => {
-                let _ = connection.close(200, "checked".into()).await;
-                true
-            }
-            Err(_) => false,
-        };
+        let broker = tokio::time::timeout(BROKER_PATIENCE, broker_answers(&health.broker)).await.unwrap_or(false);
         body["checks"] = json!({"database": database, "broker": broker, "stopping": stopping, "waits_for": waits_for});
     }
     if is_ready { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+async fn broker_answers(broker: &Broker) -> bool {
+    match broker.connect("readyz").await {
+        Ok(connection) => {
+            let _ = connection.close(200, "checked".into()).await;
+            true
+        }
+        Err(_) => false,
+    }
 }
