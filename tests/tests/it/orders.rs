@@ -42,7 +42,7 @@ async fn every_event_is_shown(city: &TestCity, order: &str) {
         assert_eq!(unknown.status, 404);
     }
     for kind in
-        ["order.placed.v1", "payment.captured.v1", "ticket.accepted.v1", "offer.accepted.v1", "delivery.delivered.v1"]
+        ["order.placed.v1", "payment.changed.v1", "ticket.accepted.v1", "offer.accepted.v1", "delivery.delivered.v1"]
     {
         assert!(seen.iter().any(|seen| seen == kind), "{kind} is shown: {seen:?}");
     }
