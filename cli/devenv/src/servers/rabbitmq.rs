@@ -85,6 +85,22 @@ pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
     control(tool, node, &["eval", COUNT]).await?.trim().parse().ok()
 }
 
+/// What a running node says about its policies and about queues that are no quorum queues; none where it cannot be asked.
+///
+/// `node` is the pid of the node.
+pub async fn oddities(tool: &Tool, node: u32) -> Option<Vec<String>> {
+    let policies = control(tool, node, &["list_policies", "--silent"]).await?;
+    let queues = control(tool, node, &["list_queues", "--silent", "name", "type"]).await?;
+    let policies =
+        policies.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("policy {}", words(line)));
+    let queues = queues.lines().filter(|line| !line.trim().is_empty() && !line.contains("quorum"));
+    Some(policies.chain(queues.map(|line| format!("queue {}", words(line)))).collect())
+}
+
+fn words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Raises the alarm of a full disk at a running node, or ends it. False when the node cannot be told.
 pub async fn alarm(tool: &Tool, node: u32, is_raised: bool) -> bool {
     let limit = if is_raised { "1000000GB" } else { DISK_FREE_LIMIT };

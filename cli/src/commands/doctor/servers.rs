@@ -7,7 +7,9 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Text, Timestamptz};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use pannier_devenv::data_dir::{DataDir, State};
-use pannier_devenv::servers::{rabbitmq, redis};
+use pannier_devenv::servers::server::Server;
+use pannier_devenv::servers::{find, rabbitmq, redis};
+use pannier_devenv::ui::Ui;
 
 use super::{Finding, PATIENCE};
 
@@ -27,6 +29,7 @@ pub(super) async fn look(data: &DataDir, state: &State) -> Vec<Finding> {
         Ok(true) => Finding::ok("RabbitMQ", "answers"),
         _ => Finding::bad("RabbitMQ", "does not answer", "events wait, nothing is lost; its log is log/rabbitmq.log"),
     });
+    findings.push(policies(data, state).await);
     let positions = tokio::time::timeout(PATIENCE, redis::answers(&url("redis"))).await;
     findings.push(match positions {
         Ok(true) => Finding::ok("Redis", "answers"),
@@ -36,8 +39,27 @@ pub(super) async fn look(data: &DataDir, state: &State) -> Vec<Finding> {
     findings
 }
 
+/// The services declare their queues with all that these need. A policy would change that behind their back.
+async fn policies(data: &DataDir, state: &State) -> Finding {
+    let what = "RabbitMQ policies";
+    let Some(node) = state.processes.get("rabbitmq").map(|process| process.pid) else {
+        return Finding::unknown(what, "the broker is not ours");
+    };
+    let root = data.root().to_owned();
+    let located =
+        tokio::task::spawn_blocking(move || find::locate(&[Server::RabbitMq], &DataDir::at(&root), &Ui::new()));
+    let Ok(Ok(tools)) = located.await else { return Finding::unknown(what, "its programs were not found") };
+    let asked = async { rabbitmq::oddities(tools.as_slice().first()?, node).await };
+    // It starts an Erlang virtual machine, twice.
+    match tokio::time::timeout(PATIENCE * 4, asked).await {
+        Ok(Some(odd)) if odd.is_empty() => Finding::ok(what, "none; all queues are quorum queues"),
+        Ok(Some(odd)) => Finding::warning(what, odd.join("; "), "remove what Pannier did not declare"),
+        _ => Finding::unknown(what, "it cannot be asked"),
+    }
+}
+
 #[derive(QueryableByName)]
-struct Server {
+struct PostgresServer {
     #[diesel(sql_type = Text)]
     version: String,
     #[diesel(sql_type = Timestamptz)]
@@ -54,7 +76,7 @@ struct Applied {
 
 async fn postgres(url: &str) -> anyhow::Result<Vec<Finding>> {
     let mut conn = AsyncPgConnection::establish(url).await?;
-    let server: Server =
+    let server: PostgresServer =
         diesel::sql_query("SELECT current_setting('server_version') AS version, clock_timestamp() AS now")
             .get_result(&mut conn)
             .await?;
