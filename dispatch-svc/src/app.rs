@@ -78,7 +78,7 @@ impl App {
         service.consume(OnOrder);
         let (positions, writer) = positions::channel(db.clone(), fleet.clone(), settings.locations_waiting);
         // Riders report their positions until the end.
-        service.tasks.until_stop("positions", stop.clone(), writer.run(stop));
+        service.tasks.until_stop("positions", writer.run(stop));
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(DispatchTimers), Arc::clone(&timer_nudge), draining.clone());
         service.tasks.essential("timers", timers);

@@ -182,7 +182,7 @@ impl Platform {
                 Service::Dispatch => ("DISPATCH_REDIS_URL", urls.redis.clone()),
             };
             for name in names(service, options.instances) {
-                let spec = Spec::new(&name, programs.join(service.name()), root)
+                let mut spec = Spec::new(&name, programs.join(service.name()), root)
                     .env(&format!("{prefix}_DATABASE_URL"), database)
                     .env(&format!("{prefix}_AMQP_URL"), &urls.amqp)
                     .env(&format!("{prefix}_NAMESPACE"), &options.namespace)
@@ -193,6 +193,8 @@ impl Platform {
                     .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
                     .env(&format!("{prefix}_INSTANCE"), &name)
                     .env(own.0, &own.1);
+                // It drains, then requests have five seconds and tasks four.
+                spec.stop = vec![(Signal::TERM, Duration::from_secs(12))];
                 specs.push(spec);
             }
         }

@@ -189,6 +189,11 @@ pub(crate) struct HeldLease {
 }
 
 impl HeldLease {
+    /// Whether this process holds more leases than its share.
+    pub(crate) fn is_too_many(&self) -> bool {
+        self.instance.0.held.load(Ordering::Relaxed) > self.instance.fair_share()
+    }
+
     /// True when this process holds more leases than its share, so that the caller has to give this one back. The lease is
     /// not counted from then on: no more are given back than are too many.
     pub(crate) fn give_back_if_too_many(&self) -> bool {

@@ -96,11 +96,15 @@ impl Lease {
         let counted = self.holder.hold_lease();
         let _shown = self.db.metrics().holding_lease();
         let mut trusted_until = Instant::now() + MAX_UNRENEWED;
+        // Twice in a row: an instance that is just stopping is still counted, and would get it for a moment only.
+        let mut was_too_many = false;
         while held.run_until_cancelled(sleep(RENEW)).await.is_some() {
-            if may_give_back && counted.give_back_if_too_many() {
+            let is_too_many = counted.is_too_many();
+            if may_give_back && is_too_many && was_too_many && counted.give_back_if_too_many() {
                 held.cancel();
                 return true;
             }
+            was_too_many = is_too_many;
             match self.set_until(epoch, DURATION_S).await {
                 Ok(true) => trusted_until = Instant::now() + MAX_UNRENEWED,
                 Ok(false) => {

@@ -28,8 +28,27 @@ struct Schema {
     /// A migration that is not applied.
     #[diesel(sql_type = Nullable<Text>)]
     missing: Option<String>,
+    /// The migration that programs have to know.
+    #[diesel(sql_type = Nullable<Text>)]
+    floor: Option<String>,
+}
+
+#[derive(Debug, QueryableByName)]
+struct Tables {
+    #[diesel(sql_type = Bool)]
+    has_migrations: bool,
     #[diesel(sql_type = Bool)]
     has_floor: bool,
+}
+
+/// A sentence for people; a database that does not answer or has no such role has its own message.
+fn why(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Away { source, .. } => {
+            format!("the database cannot be used yet: {}; is it up, and migrated?", source.root_cause())
+        }
+        other => format!("the schema cannot be read: {other}"),
+    }
 }
 
 /// Waits until the schema has `own`, the newest migration of the service, and the platform's. `startup` tells what is
@@ -44,12 +63,15 @@ pub(crate) async fn wait(db: &Db, own: &'static str, startup: &Startup, stop: &S
             Ok(Schema { name, missing: Some(missing), .. }) => {
                 format!("schema {name} lacks migration {missing}: run `pannier migrate`")
             }
-            Ok(schema) => {
-                check_floor(db, own, &schema).await?;
+            Ok(Schema { name, floor: Some(floor), .. }) if floor.as_str() > PLATFORM.max(own) => anyhow::bail!(
+                "schema {name} needs programs that know migration {floor}, and this one knows those up to {}: deploy a newer version",
+                PLATFORM.max(own)
+            ),
+            Ok(_) => {
                 startup.is_done();
                 return Ok(());
             }
-            Err(refusal) => format!("the schema cannot be read: {refusal:?}"),
+            Err(refusal) => why(refusal),
         };
         if told != waits_for {
             tracing::warn!("the service waits: {waits_for}");
@@ -63,40 +85,26 @@ pub(crate) async fn wait(db: &Db, own: &'static str, startup: &Startup, stop: &S
 async fn look(db: &Db, own: &'static str) -> Result<Schema, Refusal> {
     db.read(move |conn| {
         async move {
-            // Raw: the table is diesel's own, and may not exist yet.
-            Ok(diesel::sql_query(
-                "SELECT current_schema()::text AS name, to_regclass('schema_floor') IS NOT NULL AS has_floor,
-                     (SELECT min(needed) FROM unnest(ARRAY[$1, $2]) AS needed WHERE needed NOT IN
-                         (SELECT version FROM __diesel_schema_migrations)) AS missing",
+            // Raw: the tables are diesel's own or may not exist yet.
+            let tables: Tables = diesel::sql_query(
+                "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS has_migrations,
+                     to_regclass('schema_floor') IS NOT NULL AS has_floor",
             )
-            .bind::<Text, _>(PLATFORM)
-            .bind::<Text, _>(own)
             .get_result(conn)
-            .await?)
+            .await?;
+            let missing = if tables.has_migrations {
+                "(SELECT min(needed) FROM unnest(ARRAY[$1, $2]) AS needed
+                  WHERE needed NOT IN (SELECT version FROM __diesel_schema_migrations))"
+            } else {
+                "least($1, $2)"
+            };
+            let floor = if tables.has_floor { "(SELECT version FROM schema_floor)" } else { "NULL::text" };
+            let schema = format!(
+                "SELECT coalesce(current_schema(), current_user)::text AS name, {missing} AS missing, {floor} AS floor"
+            );
+            Ok(diesel::sql_query(schema).bind::<Text, _>(PLATFORM).bind::<Text, _>(own).get_result(conn).await?)
         }
         .boxed()
     })
     .await
-}
-
-async fn check_floor(db: &Db, own: &'static str, schema: &Schema) -> anyhow::Result<()> {
-    if !schema.has_floor {
-        return Ok(());
-    }
-    let floor = db.read(|conn| {
-        async move {
-            use crate::schema::schema_floor;
-            use diesel::QueryDsl as _;
-            Ok(schema_floor::table.select(schema_floor::version).first::<String>(conn).await?)
-        }
-        .boxed()
-    });
-    let floor = floor.await.map_err(|refusal| anyhow::anyhow!("the schema's floor cannot be read: {refusal:?}"))?;
-    let known = PLATFORM.max(own);
-    anyhow::ensure!(
-        floor.as_str() <= known,
-        "schema {} needs programs that know migration {floor}, and this one knows those up to {known}: deploy a newer version",
-        schema.name
-    );
-    Ok(())
 }

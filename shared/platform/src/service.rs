@@ -30,7 +30,7 @@ pub struct Settings {
     pub http_bind: String,
     /// The address of the admin port: metrics and probes. Port 0 takes a free one.
     pub admin_bind: String,
-    /// Seconds between SIGTERM and the end of serving, 0 to 60: at least two checks of whatever balances between instances.
+    /// Seconds between SIGTERM and the end of serving, 0 to 30: at least two checks of whatever balances between instances.
     pub drain_s: u64,
     /// Threads that serve HTTP.
     pub http_workers: usize,
@@ -112,7 +112,7 @@ impl Service {
     /// When a port is taken, the JWKS cannot be read, a setting is invalid (the error names it), or the schema needs newer
     /// programs.
     pub async fn build(settings: &Settings, program: Program, stop: Stop) -> anyhow::Result<Self> {
-        anyhow::ensure!(settings.drain_s <= 60, "drain_s is 0 to 60");
+        anyhow::ensure!(settings.drain_s <= 30, "drain_s is 0 to 30");
         let (tls, server_tls) = (settings.tls.peers()?, settings.tls.server()?);
         let (listener, admin) = (listen(&settings.http_bind)?, listen(&settings.admin_bind)?);
         let metrics = Metrics::new(program.name, env!("CARGO_PKG_VERSION"));
@@ -132,7 +132,7 @@ impl Service {
         };
         let verifier = Verifier::load(&settings.auth_jwks, &tls).await?;
         let log = EventLog::new(db.clone());
-        let tasks = Tasks::new(draining.clone());
+        let tasks = Tasks::new(draining.clone(), stop.clone());
         let workers = settings.http_workers;
         let periods = RetentionPeriods::new(settings.keep_days, settings.keep_answers_hours)?;
         let startup = Startup::default();
@@ -140,7 +140,7 @@ impl Service {
             Health { db: db.clone(), broker: broker.clone(), draining: draining.clone(), startup: startup.clone() };
         let admin_address = admin.local_addr()?;
         tracing::info!(instance = instance.name(), admin = %admin_address, "{} starts", program.name);
-        tasks.until_stop("admin port", stop.clone(), {
+        tasks.until_stop("admin port", {
             let gauges = Gauges::new(db.clone(), program.name, program.gauges);
             let shown = Admin { metrics: metrics.clone(), gauges, db: db.clone(), health: health.clone() };
             let stop = stop.clone();
@@ -219,8 +219,9 @@ impl Service {
         tracing::info!(instance = instance.name(), %address, %admin, "{exchange} service listens on {scheme}://{address}");
         let (db, broker, stop) = (self.db.clone(), self.broker.clone(), self.stop.clone());
         let draining = self.draining.clone();
-        self.tasks.until_stop("instance", stop.clone(), {
-            let (instance, url, tls, stop) = (instance.clone(), self.database_url, self.tls, stop.clone());
+        // Until it drains: then it is no instance that leases are shared with.
+        self.tasks.essential("instance", {
+            let (instance, url, tls, stop) = (instance.clone(), self.database_url, self.tls, draining.clone());
             async move {
                 if let Err(e) = instance.hold_name(url.expose_secret(), &tls, stop).await {
                     tracing::error!(error = format!("{e:#}"), "the instance cannot take its name");
@@ -228,7 +229,7 @@ impl Service {
             }
         });
         // Requests listen to it until the end.
-        self.tasks.until_stop("event log", stop.clone(), self.log.clone().run(stop.clone()));
+        self.tasks.until_stop("event log", self.log.clone().run(stop.clone()));
         let relay = Relay::new(db.clone(), self.log.clone(), broker.clone(), exchange, self.meter);
         let blocked = Data::new(relay.blocked());
         self.tasks.essential("relay", relay.run(instance.clone(), draining.clone()));

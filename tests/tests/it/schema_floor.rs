@@ -43,6 +43,16 @@ async fn a_service_waits_for_its_migrations_and_says_so() {
     let servers = Servers::from_env();
     let db = TestDb::create(&servers).await;
     db.execute("DROP SCHEMA orders CASCADE; DROP SCHEMA merchant CASCADE; DROP SCHEMA dispatch CASCADE").await;
+    db.execute("CREATE SCHEMA orders AUTHORIZATION orders").await;
+
+    let (settings, stop) = (of_order_svc(&servers, &db), Stop::new());
+    let admin = format!("http://{}", settings.service.admin_bind);
+    let starting = tokio::spawn(App::build(settings, stop.clone()));
+    says_what_it_waits_for(&admin).await;
+    // Stopped while it waits, it ends.
+    stop.cancel();
+    assert!(starting.await.expect("no panic").is_err());
+
     pannier_migrations::migrate_until(&db.admin_url, &Tls::default(), Some("20261120999999"))
         .await
         .expect("migrations of the past");
@@ -57,13 +67,7 @@ async fn a_service_waits_for_its_migrations_and_says_so() {
             Some((answer.status().as_u16(), answer.json::<Value>().await.ok()?))
         }
     };
-    eventually("it says what it waits for", || async {
-        let (status, body) = asked("/startupz").await?;
-        let reason = body["waits_for"].as_str()?;
-        (status == 503 && reason.contains("schema orders lacks migration") && reason.contains("pannier migrate"))
-            .then_some(())
-    })
-    .await;
+    says_what_it_waits_for(&admin).await;
     assert_eq!(asked("/readyz").await.expect("an answer").0, 503, "it is not ready");
 
     pannier_migrations::migrate_all(&db.admin_url, &Tls::default()).await.expect("the rest");
@@ -72,6 +76,19 @@ async fn a_service_waits_for_its_migrations_and_says_so() {
     drop(app);
     stop.cancel();
     db.remove(&servers).await;
+}
+
+async fn says_what_it_waits_for(admin: &str) {
+    let url = format!("{admin}/startupz");
+    eventually("it says what it waits for", || async {
+        let answer = http_client().get(&url).send().await.ok()?;
+        let status = answer.status().as_u16();
+        let body = answer.json::<Value>().await.ok()?;
+        let reason = body["waits_for"].as_str()?;
+        (status == 503 && reason.contains("schema orders lacks migration") && reason.contains("pannier migrate"))
+            .then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,10 +119,15 @@ const EXPANSION: &str = "
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_run_on_the_next_versions_schema() {
     let city = TestCity::start().await;
+    let servers = Servers::from_env();
     let (shop, customer, rider) = (city.shop().await, city.customer(), city.rider().await);
     // One order is under way when the schema grows, and one comes after it.
     let early = city.accepted(&customer, &shop).await;
     city.db.execute(EXPANSION).await;
+    // A program of this version also starts on it.
+    let (again, stop) = (of_order_svc(&servers, &city.db), Stop::new());
+    drop(App::build(again, stop.clone()).await.expect("it starts on a newer schema"));
+    stop.cancel();
     let offer = city.offer(&rider, &early).await;
     let taken = rider.post(&format!("/v1/rider/offers/{}/accept", text(&offer["id"])), json!({})).await.ok();
     let mut open = vec![(early, taken)];

@@ -126,7 +126,9 @@ async fn with_trace_and_deadline(
                 log(problem.status_code(), started, Some(&problem));
                 measured.end(problem.status_code());
                 let body = problem.error_response();
-                return Ok(response.into_response(body));
+                let mut response = response.into_response(body);
+                close_when_draining(is_draining(), &mut response);
+                return Ok(response);
             }
             Ok(Err(e)) => e
                 .as_error::<Problem>()
