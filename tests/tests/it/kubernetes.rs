@@ -2,7 +2,7 @@
 //! flows are allowed, every variable is a setting, every probe is answered. Each rule finds a mistake that is planted here.
 
 mod flows;
-mod objects;
+pub mod objects;
 mod rules;
 
 use std::process::Command;

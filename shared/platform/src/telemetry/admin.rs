@@ -55,7 +55,15 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: Stop) -> anyhow::R
 async fn metrics(admin: Data<Admin>) -> HttpResponse {
     let mut families = admin.metrics.gather();
     families.extend(admin.db.connections().gauges().iter().flat_map(Gauge::families));
-    match admin.gauges.read().await {
+    let read = admin.gauges.read().await;
+    let are_read = Gauge {
+        name: "pannier_gauges_read",
+        help: "1 if the database's gauges could be read",
+        labels: &[],
+        series: vec![(Vec::new(), f64::from(u8::from(read.is_ok())))],
+    };
+    families.extend(are_read.families());
+    match read {
         Ok(read) => families.extend(read),
         // What was counted is shown all the same: this is when it is needed most.
         Err(refusal) => tracing::warn!(error = ?refusal, "gauges cannot be read from the database"),
