@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use futures::future::join_all;
 use pannier_client::Service;
 use pannier_devenv::data_dir::DataDir;
-use pannier_devenv::process::ProcessId;
 use pannier_devenv::ui;
 use serde_json::json;
 
@@ -77,23 +77,22 @@ impl Finding {
 /// # Errors
 /// Status 1 when something is bad, 3 when nothing runs there.
 pub async fn run(data: &Path, target: &TargetArgs, output: Output) -> Result<()> {
+    // Read once, and before the checks: `up` may end while they run.
+    let state = DataDir::at(data).state();
     let resolved = target.resolve(data)?;
     let http = resolved.tls.http().timeout(PATIENCE).build()?;
     let client = Client::new(resolved)?;
     let mut findings = Vec::new();
-    for service in Service::ALL {
-        findings.extend(services::look(&http, &client, service).await);
-    }
+    let looks = Service::ALL.map(|service| services::look(&http, &client, service));
+    findings.extend(join_all(looks).await.into_iter().flatten());
     if target.is_given() {
         let here = "servers, disk and metrics are seen only on the platform's own machine or in its monitoring";
         findings.push(Finding::unknown("machine", here));
     } else {
         let data = DataDir::at(data);
-        let state = data.state();
-        debug_assert!(state.up.as_ref().is_some_and(ProcessId::is_alive), "otherwise there was no target");
-        for (name, url) in state.urls.iter().filter(|(name, _)| name.ends_with("-admin")) {
-            findings.extend(exposition::look(&http, name.trim_end_matches("-admin"), url).await);
-        }
+        let admin = state.urls.iter().filter(|(name, _)| name.ends_with("-admin"));
+        let looks = admin.map(|(name, url)| exposition::look(&http, name.trim_end_matches("-admin"), url));
+        findings.extend(join_all(looks).await.into_iter().flatten());
         findings.extend(servers::look(&data, &state).await);
     }
     print(&findings, output);

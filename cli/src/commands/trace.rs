@@ -52,7 +52,8 @@ pub async fn run(client: &Client, id: &str, output: Output) -> Result<()> {
         return Err(Failure::NotFound(format!("there is no order {id}")).into());
     }
     let mut records = all.records();
-    records.sort_by_key(|record| cell(&record["occurred_at"]));
+    // As times: as texts, a whole second would come after its fractions.
+    records.sort_by_key(|record| Event::of(record).map(|event| event.at));
     all.print(output, &records, |records| {
         let events: Vec<Event> = records.iter().filter_map(Event::of).collect();
         tree(id, &events)

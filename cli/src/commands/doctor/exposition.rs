@@ -10,7 +10,7 @@ pub(super) async fn look(http: &reqwest::Client, process: &str, url: &str) -> Ve
 }
 
 async fn metrics(http: &reqwest::Client, url: &str) -> reqwest::Result<String> {
-    http.get(format!("{url}/metrics")).send().await?.text().await
+    http.get(format!("{url}/metrics")).send().await?.error_for_status()?.text().await
 }
 
 fn read(process: &str, text: &str) -> Vec<Finding> {
@@ -30,28 +30,29 @@ fn read(process: &str, text: &str) -> Vec<Finding> {
         .filter(|(_, left)| *left < 0.0)
         .filter_map(|(labels, _)| label(labels, "lease"))
         .collect();
-    findings.push(if free.is_empty() {
-        let leases = series(text, "pannier_lease_remaining_seconds").count();
-        Finding::ok(format!("{process} leases"), format!("all {leases} have a holder"))
+    let (what, leases) = (format!("{process} leases"), series(text, "pannier_lease_remaining_seconds").count());
+    findings.push(if leases == 0 {
+        Finding::unknown(what, "it shows none: its database cannot be read, or it has just started")
+    } else if free.is_empty() {
+        Finding::ok(what, format!("all {leases} have a holder"))
     } else {
-        Finding::bad(
-            format!("{process} leases"),
-            format!("nobody holds {}", free.join(", ")),
-            "runbook lease-without-holder",
-        )
+        Finding::bad(what, format!("nobody holds {}", free.join(", ")), "runbook lease-without-holder")
     });
+    if series(text, "pannier_gauges_read").any(|(_, read)| read < 1.0) {
+        let seen = "cannot be read from the database";
+        findings.push(Finding::bad(format!("{process} gauges"), seen, "runbook database-away"));
+    }
     let alone: Vec<String> = series(text, "pannier_consumer_connected")
         .filter(|(_, connected)| *connected < 1.0)
         .filter_map(|(labels, _)| label(labels, "queue"))
         .collect();
-    findings.push(if alone.is_empty() {
-        Finding::ok(format!("{process} consumers"), "consume every queue")
+    let (what, queues) = (format!("{process} consumers"), series(text, "pannier_consumer_connected").count());
+    findings.push(if queues == 0 {
+        Finding::unknown(what, "it shows none")
+    } else if alone.is_empty() {
+        Finding::ok(what, format!("consume all {queues} queues"))
     } else {
-        Finding::bad(
-            format!("{process} consumers"),
-            format!("do not consume {}", alone.join(", ")),
-            "runbook consumer-missing",
-        )
+        Finding::bad(what, format!("do not consume {}", alone.join(", ")), "runbook consumer-missing")
     });
     let waiting: f64 = series(text, "db_client_connection_pending_requests").map(|(_, waiting)| waiting).sum();
     findings.push(if waiting < 1.0 {
@@ -104,5 +105,15 @@ mod tests {
                 (Verdict::Ok, "nobody waits for one".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_shown_is_not_ok() {
+        let findings = read("order-svc", "pannier_gauges_read 0\n");
+        let verdict = |what: &str| findings.iter().find(|f| f.what.ends_with(what)).map(|f| f.verdict);
+        assert_eq!(verdict("version"), Some(Verdict::Unknown));
+        assert_eq!(verdict("leases"), Some(Verdict::Unknown));
+        assert_eq!(verdict("gauges"), Some(Verdict::Bad));
+        assert_eq!(verdict("consumers"), Some(Verdict::Unknown));
     }
 }
