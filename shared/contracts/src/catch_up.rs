@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Debug, Display};
 
-/// A table of states and triggers. Services implement it over their rust-fsm tables.
+/// A table of states and triggers, which [`lifecycle!`](crate::lifecycle!) declares.
 pub trait Lifecycle {
     /// The states.
     type State: Copy + Ord + Debug + Display + 'static;

@@ -12,6 +12,7 @@ pub mod catch_up;
 pub mod delivery;
 pub mod event;
 pub mod ids;
+pub mod lifecycle;
 pub mod merchant;
 pub mod money;
 pub mod offer;
@@ -33,6 +34,7 @@ pub use event::Envelope;
 pub use ids::{
     CustomerId, DeliveryId, EventId, MerchantId, OfferId, OrderId, PaymentId, QuoteId, RiderId, RoundId, TicketId,
 };
+pub use lifecycle::LifecycleTable;
 pub use money::{Currency, Money};
 pub use place::Place;
 pub use role::Role;
