@@ -26,6 +26,7 @@ pub fn check(name: &str, polygon: &[Place], policy: &Policy) -> Result<(), Refus
         ("/policy/hold_ms", policy.hold_ms),
         ("/policy/give_up_ms", policy.give_up_ms),
         ("/policy/at_risk_ms", policy.at_risk_ms),
+        ("/policy/customer_wait_ms", policy.customer_wait_ms),
         ("/policy/promise_margin_ms", policy.promise_margin_ms),
     ];
     for (pointer, ms) in durations {

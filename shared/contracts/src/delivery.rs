@@ -30,7 +30,7 @@ text_enum! {
         Returning => "returning",
         /// The shop has the food again.
         Returned => "returned",
-        /// The rider could not deliver the food.
+        /// The food is lost, or its rider is.
         Failed => "failed",
         /// The order ended before pickup.
         Cancelled => "cancelled",
@@ -38,6 +38,35 @@ text_enum! {
         Unassignable => "unassignable",
     }
 }
+
+text_enum! {
+    /// Why food goes back to its shop.
+    pub enum FailureReason {
+        /// Nobody came to the door within the zone's `customer_wait_ms`.
+        CustomerAbsent => "customer_absent",
+        /// The address does not exist, or is another one than the customer's.
+        AddressWrong => "address_wrong",
+        /// The customer did not take it.
+        CustomerRefused => "customer_refused",
+        /// It was spilt, cold or otherwise not fit to be handed over.
+        FoodSpoilt => "food_spoilt",
+        /// The rider cannot go on: an accident, a broken vehicle.
+        RiderUnable => "rider_unable",
+    }
+}
+
+text_enum! {
+    /// Why operations settle a delivery without its rider.
+    pub enum LossReason {
+        /// The food is lost, stolen or eaten.
+        FoodLost => "food_lost",
+        /// The rider cannot be reached.
+        RiderLost => "rider_lost",
+    }
+}
+
+/// The reason of a delivery that operations called back without naming a [`FailureReason`].
+pub const CALLED_BACK: &str = "called_back";
 
 /// The whole delivery after a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +93,8 @@ pub struct DeliverySnapshot {
     pub picked_up_at: Option<DateTime<Utc>>,
     /// When the customer got the food.
     pub delivered_at: Option<DateTime<Utc>>,
-    /// Why it ended without reaching the customer: `no_rider`, or the reason of its order.
+    /// Why it does not reach the customer, a code: of dispatch `no_rider`, a [`FailureReason`], a [`LossReason`] or
+    /// [`CALLED_BACK`]; or the reason of its order. What people wrote is not in it.
     pub reason: Option<String>,
 }
 

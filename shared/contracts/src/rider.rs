@@ -9,7 +9,7 @@ use crate::{RiderId, Version};
 text_enum! {
     /// Whether a rider gets offers.
     pub enum RiderStatus {
-        /// Not on shift.
+        /// Not on shift. Food that they have picked up stays theirs.
         Offline => "offline",
         /// On shift, gets offers.
         Available => "available",

@@ -85,6 +85,8 @@ pub struct Policy {
     pub give_up_ms: i64,
     /// How long after `ready_at` an unassigned delivery raises an alarm. Default 10 min.
     pub at_risk_ms: i64,
+    /// How long a rider has to wait at the door before they may report the customer absent. Default 5 min.
+    pub customer_wait_ms: i64,
     /// Added to preparation and travel when the customer is promised a time. Default 10 min.
     pub promise_margin_ms: i64,
     /// How many riders may have an offer of the same delivery at once. Default 1, at most 5.
@@ -109,6 +111,7 @@ impl Policy {
             hold_ms: real(self.hold_ms),
             give_up_ms: real(self.give_up_ms),
             at_risk_ms: real(self.at_risk_ms),
+            customer_wait_ms: real(self.customer_wait_ms),
             promise_margin_ms: real(self.promise_margin_ms),
             courier_mps: (f64::from(self.courier_mps) * speed).round() as u32,
             ..self
@@ -125,6 +128,7 @@ impl Default for Policy {
             hold_ms: 5 * MINUTE,
             give_up_ms: 45 * MINUTE,
             at_risk_ms: 10 * MINUTE,
+            customer_wait_ms: 5 * MINUTE,
             promise_margin_ms: 10 * MINUTE,
             offers_per_delivery: 1,
             radius_m: 5_000,
