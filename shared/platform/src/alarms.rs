@@ -1,9 +1,9 @@
 //! Alarms: rows that ask an operator to look at an aggregate. Open once per aggregate and kind.
 
 use chrono::{DateTime, Utc};
-use diesel::ExpressionMethods as _;
 use diesel::query_dsl::methods::FilterDsl as _;
 use diesel::upsert::excluded;
+use diesel::{ExpressionMethods as _, NullableExpressionMethods as _};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -40,6 +40,19 @@ pub async fn raise(conn: &mut Conn, kind: &str, aggregate: &str, id: Uuid, detai
     if raised == 1 {
         tracing::warn!(alarm = kind, aggregate, aggregate_id = %id, detail, "alarm {kind}: {detail}");
     }
+    Ok(())
+}
+
+/// Resolves an aggregate's open alarm of one kind, if there is one.
+///
+/// # Errors
+/// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
+pub async fn resolve_kind(conn: &mut Conn, id: Uuid, kind: &str) -> Result<(), Refusal> {
+    let open = alarms::table
+        .filter(alarms::aggregate_id.eq(id))
+        .filter(alarms::kind.eq(kind))
+        .filter(alarms::resolved_at.is_null());
+    diesel::update(open).set(alarms::resolved_at.eq(clock_timestamp().nullable())).prepared().execute(conn).await?;
     Ok(())
 }
 

@@ -20,6 +20,20 @@ pub enum Refusal {
         /// The actions that are possible.
         allowed: Vec<String>,
     },
+    /// Not possible yet. The same request may be sent again, with its key, after the wait.
+    #[error("{detail}")]
+    TooEarly {
+        /// For programs: `customer_wait_not_over`.
+        code: &'static str,
+        /// For people.
+        detail: String,
+        /// The present state.
+        state: String,
+        /// The actions that are possible.
+        allowed: Vec<String>,
+        /// How long to wait, milliseconds.
+        wait_ms: i64,
+    },
     /// The caller's `If-Match` is not the current version.
     #[error("it has changed since: it is at version {current} now")]
     Stale {

@@ -50,6 +50,9 @@ pub struct Problem {
     /// The current version, when `If-Match` was another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
+    /// How long to wait before the same request may succeed, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<i64>,
 }
 
 impl Problem {
@@ -68,6 +71,7 @@ impl Problem {
             state: None,
             allowed_actions: None,
             version: None,
+            wait_ms: None,
         }
     }
 
@@ -107,7 +111,8 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         if self.retryable {
-            response.insert_header((header::RETRY_AFTER, "1"));
+            let wait_s = self.wait_ms.map_or(1, |ms| ms.max(0).unsigned_abs().div_ceil(1_000).max(1));
+            response.insert_header((header::RETRY_AFTER, wait_s.to_string()));
         }
         if self.status == 401 {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -125,6 +130,14 @@ impl From<&Refusal> for Problem {
                 title: "Not possible in this state".to_owned(),
                 state: Some(state.clone()),
                 allowed_actions: Some(allowed.clone()),
+                ..Self::new(StatusCode::CONFLICT, code, detail)
+            },
+            Refusal::TooEarly { code, state, allowed, wait_ms, .. } => Self {
+                title: "Not possible yet".to_owned(),
+                state: Some(state.clone()),
+                allowed_actions: Some(allowed.clone()),
+                wait_ms: Some(*wait_ms),
+                retryable: true,
                 ..Self::new(StatusCode::CONFLICT, code, detail)
             },
             Refusal::Stale { current } => {
@@ -172,5 +185,23 @@ impl From<IdempotencyError> for Problem {
                 Self { retryable: true, ..Self::new(StatusCode::CONFLICT, "in_flight", detail) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_wait_is_told_in_whole_seconds() {
+        let wait = |wait_ms: i64| {
+            let (code, detail, state) = ("too_early", "not yet".to_owned(), "open".to_owned());
+            let refusal = Refusal::TooEarly { code, detail, state, allowed: Vec::new(), wait_ms };
+            assert!(!refusal.is_deterministic(), "the same key may be used again");
+            let response = Problem::from(&refusal).error_response();
+            assert_eq!(response.status(), StatusCode::CONFLICT);
+            response.headers().get(header::RETRY_AFTER).and_then(|h| h.to_str().ok()).map(str::to_owned)
+        };
+        assert_eq!([0, 1, 1_000, 211_001].map(wait), ["1", "1", "1", "212"].map(|s| Some(s.to_owned())));
     }
 }
