@@ -20,6 +20,7 @@
 //! * A **candidate** is a rider seen as the one who might take a given delivery. A **gate** ([`Gate`]) says why a
 //!   candidate may not be chosen. The **terms** ([`Terms`]) are what choosing them costs. The **policy** holds the limits and
 //!   weights.
+//!   [`candidates`] lists them all for one delivery, for a person who chooses.
 //! * A decision is an **offer** to some riders now, a **hold** until a given time, or **nobody**, when no rider can be
 //!   asked and no time is known at which that changes by itself ([`Outcome`]).
 //!
@@ -222,6 +223,7 @@
 //!   principle*, Journal of Computational Physics 159.
 //! * Shaw 1998, *Using constraint programming and local search methods to solve vehicle routing problems*, CP98, LNCS 1520.
 
+mod candidates;
 mod demand;
 pub mod explain;
 mod gates;
@@ -237,6 +239,7 @@ mod travel;
 
 use pannier_contracts::zone::DispatchAlgorithm;
 
+pub use candidates::candidates;
 pub use demand::Demand;
 pub use gates::Gate;
 pub use kitchen::{Cooking, Kitchen, Kitchens, QUANTILES};

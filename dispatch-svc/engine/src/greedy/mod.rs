@@ -29,13 +29,10 @@ use crate::snapshot::{Snapshot, Trip};
 ///
 /// A route of the plan is the sequence in which a rider gets the deliveries of this plan; accepted trips come before it.
 pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
-    let now_ms = snapshot.now_ms;
-    let riders: Vec<Workload> = snapshot.riders_by_id().into_iter().map(|r| Workload::new(r, snapshot)).collect();
-    let committed: BTreeSet<DeliveryId> =
-        snapshot.riders.iter().flat_map(|r| &r.committed).flat_map(|t| &t.deliveries).copied().collect();
+    let committed = committed(snapshot);
     let wanted = snapshot.deliveries_by_id().into_iter().filter(|d| !committed.contains(&d.id));
     let jobs: Vec<Job> = wanted.map(Job::new).collect();
-    let mut draft = Draft { now_ms, policy, trips: vec![Vec::new(); riders.len()], riders };
+    let mut draft = Draft::new(snapshot, policy);
 
     let mut searches: Vec<Search> = jobs.into_iter().map(|job| draft.open(job)).collect();
     let mut queue: BinaryHeap<Reverse<Head>> = searches.iter().enumerate().filter_map(|(n, s)| s.head(n)).collect();
@@ -48,6 +45,19 @@ pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
     }
     let decisions = searches.into_iter().filter_map(|s| draft.close(s)).collect();
     Plan { decisions, routes: draft.routes(), moves: Vec::new(), report: PlanReport::greedy(policy.seed) }
+}
+
+/// The riders as candidates for one delivery, before a plan gives them anything.
+pub(crate) fn candidates(snapshot: &Snapshot, policy: &Policy, delivery: DeliveryId) -> Vec<Candidate> {
+    let is_committed = committed(snapshot).contains(&delivery);
+    let asked = snapshot.deliveries_by_id().into_iter().find(|d| d.id == delivery && !is_committed);
+    let draft = Draft::new(snapshot, policy);
+    asked.map_or_else(Vec::new, |asked| draft.candidates(&draft.open(Job::new(asked))).0)
+}
+
+/// The deliveries that riders have accepted.
+fn committed(snapshot: &Snapshot) -> BTreeSet<DeliveryId> {
+    snapshot.riders.iter().flat_map(|r| &r.committed).flat_map(|t| &t.deliveries).copied().collect()
 }
 
 /// The cheapest pair of one delivery. Riders and deliveries are numbered in the order of their ids, so ties go by id.
@@ -107,6 +117,12 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
+    /// A plan that gives nobody anything yet.
+    fn new(snapshot: &'a Snapshot, policy: &'a Policy) -> Self {
+        let riders: Vec<Workload> = snapshot.riders_by_id().into_iter().map(|r| Workload::new(r, snapshot)).collect();
+        Self { now_ms: snapshot.now_ms, policy, trips: vec![Vec::new(); riders.len()], riders }
+    }
+
     /// Begins the search of a delivery: decides what needs no rider, and prices every rider otherwise.
     fn open(&self, job: Job<'a>) -> Search<'a> {
         let delivery = job.delivery;

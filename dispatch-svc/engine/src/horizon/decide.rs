@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use pannier_contracts::DeliveryId;
+
 use super::breakdown::terms;
 use super::insertion::Tour;
+use super::job::number_of;
 use super::problem::Problem;
 use super::search::Search;
 use crate::gates::{Gate, standing_gate};
@@ -19,6 +22,14 @@ pub(super) fn decisions(problem: &Problem, search: &Search, routes: &[PlannedRou
     let mut offers = Offers::new();
     let undecided = (0..problem.jobs.len() as u32).filter(|job| !problem.jobs[*job as usize].is_accepted);
     undecided.map(|job| decide(problem, search, routes, job, &mut offers)).collect()
+}
+
+/// The riders as candidates for one delivery; none for one that a rider has accepted.
+pub(super) fn candidates(problem: &Problem, search: &Search, delivery: DeliveryId) -> Vec<Candidate> {
+    match number_of(&problem.jobs, delivery).filter(|job| !problem.jobs[*job].is_accepted) {
+        Some(job) => PricedCandidates::of(problem, search, job as u32).list(problem, job as u32).0,
+        None => Vec::new(),
+    }
 }
 
 fn decide(problem: &Problem, search: &Search, routes: &[PlannedRoute], job: u32, offers: &mut Offers) -> Decision {

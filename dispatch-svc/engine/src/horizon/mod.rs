@@ -20,13 +20,14 @@ mod travel_cache;
 mod trip;
 mod worker;
 
+use pannier_contracts::DeliveryId;
 use pannier_contracts::zone::DispatchAlgorithm;
 
 use self::insertion::Tour;
 use self::problem::Problem;
 use self::search::Search;
 use self::worker::Worker;
-use crate::plan::{Plan, PlanReport};
+use crate::plan::{Candidate, Plan, PlanReport};
 use crate::policy::Policy;
 use crate::reposition::{self, WaitingRider};
 use crate::snapshot::Snapshot;
@@ -52,6 +53,15 @@ pub(crate) fn plan(snapshot: &Snapshot, policy: &Policy) -> Plan {
     let moves = reposition::moves(snapshot, policy, &waiting_riders(&problem, &search));
     let routes = timetable::routes(&problem, &search);
     Plan { decisions: decide::decisions(&problem, &search, &routes), routes, moves, report }
+}
+
+/// The riders as candidates for one delivery, priced by routes that are not improved.
+pub(crate) fn candidates(snapshot: &Snapshot, policy: &Policy, delivery: DeliveryId) -> Vec<Candidate> {
+    let problem = Problem::new(snapshot, policy);
+    let mut search = Search::new(&problem, policy.seed);
+    search.warm_start(&snapshot.previous);
+    search.construct();
+    decide::candidates(&problem, &search, delivery)
 }
 
 /// The riders as they will be at the end of their planned routes.

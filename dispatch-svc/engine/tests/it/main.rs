@@ -1,6 +1,7 @@
 //! The engine through its public interface: examples, properties, and snapshots of its output.
 
 mod arbitrary;
+mod candidates;
 mod city_time;
 mod explain;
 mod greedy;
