@@ -26,6 +26,7 @@ use crate::tasks::city::CityCache;
 use crate::tasks::dispatcher::Dispatcher;
 use crate::tasks::offer_meter::OfferMeter;
 use crate::tasks::planner::Planner;
+use crate::tasks::pricing::Pricing;
 use crate::tasks::sweeper;
 use crate::tasks::timers::DispatchTimers;
 
@@ -50,6 +51,7 @@ pub struct App {
     positions: PositionQueue,
     planner: Arc<Planner>,
     city: Arc<CityCache>,
+    pricing: Pricing,
     timer_nudge: Arc<Notify>,
 }
 
@@ -84,10 +86,11 @@ impl App {
         service.tasks.essential("timers", timers);
         let planner = Arc::new(Planner::new(budget, &service.metrics));
         let city = Arc::new(CityCache::new(db.clone()));
+        let pricing = Pricing::new(db.clone(), fleet.clone(), Arc::clone(&city));
         let dispatcher = Dispatcher::new(db.clone(), fleet, Arc::clone(&planner), Arc::clone(&city));
         service.tasks.essential("dispatcher", dispatcher.run(service.log.clone(), holder.clone(), draining.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, draining));
-        Ok(Self { service, positions, planner, city, timer_nudge })
+        Ok(Self { service, positions, planner, city, pricing, timer_nudge })
     }
 
     /// The address at which it listens.
@@ -134,7 +137,7 @@ impl App {
 
     async fn run_parts(self) -> anyhow::Result<()> {
         let (log, positions) = (Data::new(self.service.log.clone()), Data::new(self.positions));
-        let (planner, city) = (Data::new(self.planner), Data::new(self.city));
+        let (planner, city, pricing) = (Data::new(self.planner), Data::new(self.city), Data::new(self.pricing));
         self.service
             .run("dispatch", "dispatch", move |config| {
                 config
@@ -142,6 +145,7 @@ impl App {
                     .app_data(positions.clone())
                     .app_data(planner.clone())
                     .app_data(city.clone())
+                    .app_data(pricing.clone())
                     .configure(http::routes);
             })
             .await

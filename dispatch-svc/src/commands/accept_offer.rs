@@ -1,5 +1,6 @@
 //! A rider accepts an offer. One rider wins, if the offer has not expired by the database's clock and their capacity allows.
 
+use chrono::{DateTime, Utc};
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::{OfferId, RiderId};
 use pannier_platform::{Cause, Conn, Refusal};
@@ -8,7 +9,7 @@ use super::apply_trigger::{TransitionDetails, apply_trigger};
 use super::refusals::{offer_closed, reassigned};
 use crate::domain::lifecycle::{OfferTrigger, Trigger};
 use crate::store::offers::OfferFilter;
-use crate::store::{self, Delivery};
+use crate::store::{self, Delivery, Offer};
 
 /// Accepts the offer. Accepting again succeeds while the rider still has the delivery.
 ///
@@ -24,18 +25,33 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
         OfferState::Accepted => return Err(reassigned(&delivery)),
         _ => return Err(offer_closed(&offer, OfferTrigger::Accept)),
     }
+    accept(conn, cause, &delivery, now, &offer).await
+}
+
+/// Gives a delivery, which the caller has locked at `now`, to the rider of an open offer of it.
+///
+/// # Errors
+/// [`Refusal::Illegal`] `offer_expired` or `no_capacity`.
+pub(super) async fn accept(
+    conn: &mut Conn,
+    cause: &Cause,
+    delivery: &Delivery,
+    now: DateTime<Utc>,
+    offer: &Offer,
+) -> Result<Delivery, Refusal> {
+    let rider = offer.rider_id;
     let (others, reason) = (OfferFilter::ToOthers(rider), Some("already_assigned"));
-    let revoked = store::offers::close(conn, cause, &delivery, others, OfferTrigger::Revoke, reason).await?;
+    let revoked = store::offers::close(conn, cause, delivery, others, OfferTrigger::Revoke, reason).await?;
     // Riders' rows are written in the order of their ids, so that two acceptances never wait for each other in a circle;
     // and before the offer is accepted, so that this assignment does not overlap with one that has just ended.
     let (before, after): (Vec<RiderId>, Vec<RiderId>) = revoked.iter().map(|o| o.rider_id).partition(|id| *id < rider);
     store::riders::remove_open_offers(conn, &before).await?;
     let carrier = store::riders::add_delivery(conn, cause, rider).await?;
     store::riders::remove_open_offers(conn, &after).await?;
-    let unexpired = OfferFilter::NotExpired(id);
-    let accepted = store::offers::close(conn, cause, &delivery, unexpired, OfferTrigger::Accept, None).await?;
+    let unexpired = OfferFilter::NotExpired(offer.id);
+    let accepted = store::offers::close(conn, cause, delivery, unexpired, OfferTrigger::Accept, None).await?;
     if accepted.is_empty() {
-        return Err(offer_closed(&offer, OfferTrigger::Accept));
+        return Err(offer_closed(offer, OfferTrigger::Accept));
     }
     let Some(carrier) = carrier else {
         // The transaction is rolled back: the offer stays open until it expires.
@@ -47,7 +63,7 @@ pub async fn accept_offer(conn: &mut Conn, cause: &Cause, rider: RiderId, id: Of
         });
     };
     let details = TransitionDetails { rider: Some(rider), from: carrier.last_place, ..TransitionDetails::at(now) };
-    let delivery = apply_trigger(conn, cause, &delivery, Trigger::Accept, details).await?;
+    let delivery = apply_trigger(conn, cause, delivery, Trigger::Accept, details).await?;
     tracing::info!(delivery.id = %delivery.id, rider.id = %rider, "Delivery {} is carried by {rider}", delivery.id);
     Ok(delivery)
 }

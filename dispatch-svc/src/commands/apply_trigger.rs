@@ -18,7 +18,7 @@ pub struct TransitionDetails<'a> {
     pub rider: Option<RiderId>,
     /// With [`Trigger::Accept`]: where the rider starts from.
     pub from: Option<Place>,
-    /// Why the delivery ends, or its offers are revoked.
+    /// Why the delivery does not reach the customer, a code; or why its offers are revoked.
     pub reason: Option<&'a str>,
     /// When it happened, if it is reported later.
     pub occurred_at: Option<DateTime<Utc>>,
@@ -57,7 +57,8 @@ pub async fn apply_trigger(
         Trigger::ArriveAtPickup => d.at_pickup_at = Some(at),
         Trigger::PickUp => d.picked_up_at = Some(at),
         Trigger::ArriveAtDropoff => d.at_dropoff_at = Some(at),
-        Trigger::Deliver => d.delivered_at = Some(at),
+        // Why it was being brought back is in the events before.
+        Trigger::Deliver => (d.delivered_at, d.reason) = (Some(at), None),
         Trigger::Reassign => {
             d.attempt += 1;
             (d.rider_id, d.assigned_at, d.at_pickup_at, d.watched_place) = (None, None, None, None);
@@ -108,17 +109,15 @@ async fn reschedule_timers(
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
     let (id, to) = (delivery.id.0, delivery.state);
-    let (ran, run) = (deadlines::kept(from), deadlines::kept(to));
-    let ended: Vec<&str> = ran.iter().copied().filter(|kind| !run.contains(kind)).collect();
+    let kept = deadlines::kept(to);
+    let ended: Vec<&str> = deadlines::kept(from).into_iter().filter(|kind| !kept.contains(kind)).collect();
     timers::clear(conn, id, &ended).await?;
     if is_unassigned(to) && !is_unassigned(from) {
         return schedule_deadlines(conn, delivery).await.map(drop);
     }
     match deadlines::fixed(to) {
-        Some(deadline) if !ran.contains(&deadline.kind) => {
-            timers::set(conn, "delivery", id, deadline.kind, now + deadline.after).await
-        }
-        _ => Ok(()),
+        Some(deadline) => timers::set(conn, "delivery", id, deadline.kind, now + deadline.after).await,
+        None => Ok(()),
     }
 }
 

@@ -53,8 +53,19 @@ pub async fn expire(conn: &mut Conn, cause: &Cause, delivery: DeliveryId) -> Res
 /// Revokes a rider's offer of a delivery, because they end their shift.
 pub async fn revoke(conn: &mut Conn, cause: &Cause, delivery: DeliveryId, rider: RiderId) -> Result<(), Refusal> {
     let delivery = store::deliveries::lock(conn, delivery).await?;
-    let (theirs, reason) = (OfferFilter::ToRider(rider), Some("rider_offline"));
-    close_and_count(conn, cause, &delivery, theirs, OfferTrigger::Revoke, reason).await?;
+    revoke_locked(conn, cause, delivery, rider, "rider_offline").await
+}
+
+/// [`revoke`] of a delivery that the caller has locked, for this reason.
+pub(super) async fn revoke_locked(
+    conn: &mut Conn,
+    cause: &Cause,
+    delivery: Delivery,
+    rider: RiderId,
+    reason: &str,
+) -> Result<(), Refusal> {
+    let theirs = OfferFilter::ToRider(rider);
+    close_and_count(conn, cause, &delivery, theirs, OfferTrigger::Revoke, Some(reason)).await?;
     search_again(conn, cause, delivery).await?;
     Ok(())
 }

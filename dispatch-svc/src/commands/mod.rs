@@ -9,13 +9,16 @@
 
 pub mod accept_offer;
 pub mod apply_trigger;
+pub mod assign;
 pub mod close_offers;
 pub mod follow_order;
+pub mod off_duty;
 pub mod put_profile;
 pub mod put_zone;
 pub mod reassign;
 mod refusals;
 pub mod report_progress;
 pub mod send_offers;
+pub mod settle;
 pub mod shift;
 pub mod silent_riders;

@@ -4,7 +4,7 @@ use pannier_contracts::{DeliveryId, Lifecycle as _, Version};
 use pannier_platform::{Cause, Conn, Refusal};
 
 use super::apply_trigger::{TransitionDetails, apply_trigger};
-use crate::domain::actions;
+use super::refusals::not_in_this_state;
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
 use crate::store::{self, Delivery};
 
@@ -24,8 +24,9 @@ pub async fn reassign(
     if seen.is_some_and(|seen| seen != delivery.version) {
         return Err(Refusal::Stale { current: delivery.version });
     }
-    DeliveryLifecycle::next(delivery.state, Trigger::Reassign)
-        .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_ops(delivery.state))))?;
+    if DeliveryLifecycle::table(delivery.state, Trigger::Reassign).is_none() {
+        return Err(not_in_this_state(&delivery, Trigger::Reassign));
+    }
     let details = TransitionDetails { reason: Some(reason), ..TransitionDetails::default() };
     let next = apply_trigger(conn, cause, &delivery, Trigger::Reassign, details).await?;
     tracing::info!(delivery.id = %id, reason, "Delivery {id} is searched for again: {reason}");

@@ -1,15 +1,17 @@
 //! Riders report the progress of a delivery. A report that skips states applies the transitions in between; one that is
 //! repeated changes nothing.
+//!
+//! A hand-over is believed also when it is reported late, while the food is on its way back: the PIN proves it.
 
-use chrono::{DateTime, Utc};
-use pannier_contracts::delivery::DeliveryState;
+use chrono::{DateTime, TimeDelta, Utc};
+use pannier_contracts::delivery::{DeliveryState, FailureReason};
 use pannier_contracts::{DeliveryId, IllegalTransition, RiderId, catch_up};
-use pannier_platform::{Cause, Conn, Refusal};
+use pannier_platform::{Cause, Conn, Refusal, alarms};
 
 use super::apply_trigger::{TransitionDetails, apply_trigger};
-use super::refusals::reassigned;
+use super::refusals::{customer_wait_not_over, reassigned};
 use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
-use crate::domain::{actions, pin};
+use crate::domain::{actions, deadlines, pin};
 use crate::store::{self, Delivery};
 
 /// What a rider reports.
@@ -26,6 +28,11 @@ pub enum Progress {
         /// The PIN that the customer told them.
         pin: String,
     },
+    /// They cannot hand it over, and bring it back to the shop.
+    Failed {
+        /// Why.
+        reason: FailureReason,
+    },
     /// They brought the food back to the shop.
     Returned,
 }
@@ -39,15 +46,22 @@ impl Progress {
             Self::PickedUp => &[PickedUp, AtDropoff, Delivered, Returning, Returned],
             Self::AtDropoff => &[AtDropoff, Delivered],
             Self::Delivered { .. } => &[Delivered],
+            Self::Failed { .. } => &[Returning, Returned],
             Self::Returned => &[Returned],
         }
     }
 
-    /// The triggers that it may apply.
+    /// The triggers that it may apply: those up to its own. A report of arrival hands nothing over.
     const fn permitted(&self) -> &'static [Trigger] {
+        const ON_THE_WAY: &[Trigger] =
+            &[Trigger::ArriveAtPickup, Trigger::PickUp, Trigger::ArriveAtDropoff, Trigger::Deliver];
         match self {
+            Self::AtPickup => ON_THE_WAY.split_at(1).0,
+            Self::PickedUp => ON_THE_WAY.split_at(2).0,
+            Self::AtDropoff => ON_THE_WAY.split_at(3).0,
+            Self::Delivered { .. } => ON_THE_WAY,
+            Self::Failed { .. } => &[Trigger::TurnBack],
             Self::Returned => &[Trigger::ArriveBack],
-            _ => &[Trigger::ArriveAtPickup, Trigger::PickUp, Trigger::ArriveAtDropoff, Trigger::Deliver],
         }
     }
 
@@ -57,7 +71,16 @@ impl Progress {
             Self::PickedUp => Trigger::PickUp,
             Self::AtDropoff => Trigger::ArriveAtDropoff,
             Self::Delivered { .. } => Trigger::Deliver,
+            Self::Failed { .. } => Trigger::TurnBack,
             Self::Returned => Trigger::ArriveBack,
+        }
+    }
+
+    /// The code that the delivery keeps.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Failed { reason } => Some(reason.as_str()),
+            _ => None,
         }
     }
 }
@@ -75,7 +98,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Refusal::NotFound`] when the delivery never was theirs; [`Refusal::Illegal`] `reassigned`, `order_cancelled` or
-/// `illegal_transition`; [`Refusal::Invalid`] `wrong_pin`.
+/// `illegal_transition`; [`Refusal::Invalid`] `wrong_pin`; [`Refusal::TooEarly`] `customer_wait_not_over`.
 pub async fn report_progress(
     conn: &mut Conn,
     cause: &Cause,
@@ -103,9 +126,22 @@ pub async fn report_progress(
             pointer: Some("/pin".to_owned()),
         });
     }
+    if !path.is_empty() && *progress == (Progress::Failed { reason: FailureReason::CustomerAbsent }) {
+        let policy = store::zones::policy(conn, &delivery.zone_id).await?;
+        let left = deadlines::customer_wait_left(delivery.at_dropoff_at, &policy, now);
+        if left > TimeDelta::zero() {
+            return Err(customer_wait_not_over(&delivery, left));
+        }
+    }
+    let was = delivery.state;
     for trigger in path {
-        let details = TransitionDetails { occurred_at: *occurred_at, ..TransitionDetails::at(now) };
+        let (occurred_at, reason) = (*occurred_at, progress.reason());
+        let details = TransitionDetails { occurred_at, reason, ..TransitionDetails::at(now) };
         delivery = apply_trigger(conn, cause, &delivery, trigger, details).await?;
+    }
+    if (was, delivery.state) == (DeliveryState::Returning, DeliveryState::Delivered) {
+        let detail = "the food was handed over although it was to go back to the shop; the refund stands";
+        alarms::raise(conn, "delivered_while_returning", "delivery", id.0, detail).await?;
     }
     Ok(delivery)
 }
@@ -140,6 +176,7 @@ mod tests {
             Progress::PickedUp,
             Progress::AtDropoff,
             Progress::Delivered { pin },
+            Progress::Failed { reason: FailureReason::RiderUnable },
             Progress::Returned,
         ];
         let mut out = String::new();

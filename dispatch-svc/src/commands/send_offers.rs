@@ -96,7 +96,7 @@ pub async fn send_offers(conn: &mut Conn, cause: &Cause, decided: &[Decided]) ->
     } else {
         let riders: Vec<RiderId> = new.iter().map(|n| n.rider).collect();
         store::riders::add_open_offers(conn, &riders).await?;
-        store::offers::insert_all(conn, cause, &new, now, now + deadlines::OFFER).await?
+        store::offers::insert_all(conn, cause, &new, now, now + deadlines::answer_time()).await?
     };
     let rounds = rounds.iter().map(|round| LatestRound::new(round, now)).collect();
     Ok(Written { deliveries, offers, rounds })

@@ -5,6 +5,7 @@ use pannier_contracts::{Lifecycle as _, Place, RiderId};
 use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 
 use super::close_offers::revoke;
+use super::off_duty::carrier_is_back;
 use crate::domain::actions;
 use crate::domain::cells;
 use crate::domain::lifecycle::{ShiftLifecycle, ShiftTrigger};
@@ -21,11 +22,13 @@ pub async fn go_online(conn: &mut Conn, cause: &Cause, id: RiderId, place: Place
     let rider = if is_online {
         rider
     } else {
+        carrier_is_back(conn, id).await?;
         let was_off = rider.status == RiderStatus::Offline;
         store::riders::update(conn, cause, "status_changed", &rider, |r| {
             r.status = RiderStatus::Available;
             r.stale = false;
-            if was_off {
+            // Who still has food from the shift before is not idle.
+            if was_off && r.active == 0 {
                 r.idle_since = now;
             }
         })
@@ -77,14 +80,15 @@ pub async fn go_offline(conn: &mut Conn, cause: &Cause, id: RiderId) -> Result<R
     apply_shift_trigger(conn, cause, &rider, ShiftTrigger::GoOffline).await
 }
 
-async fn apply_shift_trigger(
+/// Writes the next status of a rider's shift.
+pub(super) async fn apply_shift_trigger(
     conn: &mut Conn,
     cause: &Cause,
     rider: &Rider,
     trigger: ShiftTrigger,
 ) -> Result<Rider, Refusal> {
     let to = ShiftLifecycle::next(rider.status, trigger)
-        .map_err(|e| Refusal::illegal(&e, actions::owned(&actions::of_shift(rider.status))))?;
+        .map_err(|e| Refusal::illegal(&e, actions::owned(actions::of_shift(rider.status))))?;
     store::riders::update(conn, cause, "status_changed", rider, |r| {
         r.status = to;
         r.stale = r.stale && to != RiderStatus::Offline;

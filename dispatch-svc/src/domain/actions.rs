@@ -1,50 +1,44 @@
-//! What a caller may do next: `allowed_actions` of every resource.
+//! What a caller may do next: `allowed_actions` of every resource, from the tables of the lifecycles.
 
-use pannier_contracts::Lifecycle as _;
 use pannier_contracts::delivery::DeliveryState;
 use pannier_contracts::offer::OfferState;
 use pannier_contracts::rider::RiderStatus;
+use pannier_contracts::{LifecycleTable as _, Role};
 
-use super::lifecycle::{DeliveryLifecycle, ShiftLifecycle, ShiftTrigger, Trigger};
+use super::lifecycle::{DeliveryLifecycle, OfferLifecycle, ShiftLifecycle};
 
 /// What its rider may report about a delivery. Reports may skip states: `delivered` is accepted from `picked_up` on.
 #[must_use]
-pub fn of_carried(state: DeliveryState) -> &'static [&'static str] {
-    use DeliveryState as D;
-    match state {
-        D::Assigned => &["at_pickup", "picked_up"],
-        D::AtPickup => &["picked_up"],
-        D::PickedUp => &["at_dropoff", "delivered"],
-        D::AtDropoff => &["delivered"],
-        D::Returning => &["returned"],
-        _ => &[],
-    }
+pub fn of_carried(state: DeliveryState) -> Vec<&'static str> {
+    DeliveryLifecycle::actions(state, Role::Rider)
 }
 
 /// What operations may do with a delivery.
 #[must_use]
-pub fn of_ops(state: DeliveryState) -> &'static [&'static str] {
-    if DeliveryLifecycle::table(state, Trigger::Reassign).is_some() { &["reassign"] } else { &[] }
+pub fn of_ops(state: DeliveryState) -> Vec<&'static str> {
+    DeliveryLifecycle::actions(state, Role::Ops)
 }
 
 /// What its rider may do with an offer.
 #[must_use]
-pub fn of_offer(state: OfferState) -> &'static [&'static str] {
-    if state == OfferState::Sent { &["accept", "decline"] } else { &[] }
+pub fn of_offer(state: OfferState) -> Vec<&'static str> {
+    OfferLifecycle::actions(state, Role::Rider)
 }
 
 /// What a rider may do with their shift.
 #[must_use]
 pub fn of_shift(status: RiderStatus) -> Vec<&'static str> {
-    [(ShiftTrigger::GoOnline, "online"), (ShiftTrigger::Pause, "pause"), (ShiftTrigger::GoOffline, "offline")]
-        .into_iter()
-        .filter(|(trigger, _)| ShiftLifecycle::table(status, *trigger).is_some())
-        .map(|(_, action)| action)
-        .collect()
+    ShiftLifecycle::actions(status, Role::Rider)
+}
+
+/// What operations may do with a rider's shift.
+#[must_use]
+pub fn of_ops_with_shift(status: RiderStatus) -> Vec<&'static str> {
+    ShiftLifecycle::actions(status, Role::Ops)
 }
 
 /// The actions as [`pannier_platform::Refusal::Illegal`] holds them.
 #[must_use]
-pub fn owned(actions: &[&'static str]) -> Vec<String> {
-    actions.iter().map(|a| (*a).to_owned()).collect()
+pub fn owned(actions: Vec<&'static str>) -> Vec<String> {
+    actions.into_iter().map(str::to_owned).collect()
 }

@@ -4,6 +4,7 @@
 //! documentation does not.
 
 pub mod offers;
+pub mod ops_actions;
 pub mod ops_deliveries;
 pub mod ops_dispatcher;
 pub mod ops_riders;
@@ -34,6 +35,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/rider/deliveries/{id}/picked_up").route(post().to(rider_deliveries::picked_up)))
         .service(web::resource("/v1/rider/deliveries/{id}/at_dropoff").route(post().to(rider_deliveries::at_dropoff)))
         .service(web::resource("/v1/rider/deliveries/{id}/delivered").route(post().to(rider_deliveries::delivered)))
+        .service(web::resource("/v1/rider/deliveries/{id}/failed").route(post().to(rider_deliveries::failed)))
         .service(web::resource("/v1/rider/deliveries/{id}/returned").route(post().to(rider_deliveries::returned)))
         .service(web::resource("/v1/ops/zones").route(get().to(ops_zones::list)))
         .service(web::resource("/v1/ops/zones/{id}").route(put().to(ops_zones::put)).route(get().to(ops_zones::get)))
@@ -43,5 +45,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/ops/deliveries").route(get().to(ops_deliveries::list)))
         .service(web::resource("/v1/ops/deliveries/{id}").route(get().to(ops_deliveries::get)))
         .service(web::resource("/v1/ops/deliveries/{id}/rounds").route(get().to(ops_deliveries::rounds)))
-        .service(web::resource("/v1/ops/deliveries/{id}/reassign").route(post().to(ops_deliveries::reassign)));
+        .service(web::resource("/v1/ops/riders/{id}/off-duty").route(post().to(ops_riders::off_duty)))
+        .service(web::resource("/v1/ops/deliveries/{id}/candidates").route(get().to(ops_actions::candidates)))
+        .service(web::resource("/v1/ops/deliveries/{id}/assign").route(post().to(ops_actions::assign)))
+        .service(web::resource("/v1/ops/deliveries/{id}/reassign").route(post().to(ops_actions::reassign)))
+        .service(web::resource("/v1/ops/deliveries/{id}/return").route(post().to(ops_actions::call_back)))
+        .service(web::resource("/v1/ops/deliveries/{id}/returned").route(post().to(ops_actions::returned)))
+        .service(web::resource("/v1/ops/deliveries/{id}/settle").route(post().to(ops_actions::settle)));
 }

@@ -1,6 +1,5 @@
-//! Deliveries, for operations: their history, the decisions about them, and reassignment.
+//! Deliveries, for operations: their history, and the decisions about them.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query};
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
@@ -12,12 +11,11 @@ use pannier_engine::{Candidate, Gate, Terms, explain};
 use pannier_platform::Db;
 use pannier_platform::event_log::{LoggedEvent, timeline};
 use pannier_platform::http::events::{Events, events_of};
-use pannier_platform::http::{Command, Ops, Page, PageQuery, Problem};
-use serde::{Deserialize, Serialize};
+use pannier_platform::http::{Ops, Page, PageQuery, Problem};
+use serde::Serialize;
 
 use super::requests::OpenQuery;
 use super::views::DeliveryView;
-use crate::commands;
 use crate::store;
 use crate::store::deliveries::ListFilter;
 
@@ -216,29 +214,4 @@ pub async fn rounds(
         let asked = asked(r.id);
         RoundView::of(r, &asked)
     })))
-}
-
-/// The body of `POST /v1/ops/deliveries/{id}/reassign`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reassign {
-    reason: String,
-}
-
-/// Withdraws a delivery from its rider. `If-Match` is required.
-pub async fn reassign(
-    _who: Ops,
-    db: Data<Db>,
-    id: Path<DeliveryId>,
-    cmd: Command<Reassign>,
-) -> Result<HttpResponse, Problem> {
-    let (id, seen) = (id.into_inner(), cmd.version_seen()?);
-    cmd.once(&db, move |conn, cmd| {
-        async move {
-            let delivery = commands::reassign::reassign(conn, &cmd.cause, id, Some(seen), &cmd.body.reason).await?;
-            Ok(DeliveryView::for_ops(&delivery))
-        }
-        .boxed()
-    })
-    .await
 }

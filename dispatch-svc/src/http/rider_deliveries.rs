@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path, Query};
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
+use pannier_contracts::delivery::FailureReason;
 use pannier_contracts::{DeliveryId, RiderId};
 use pannier_platform::http::command::respond;
 use pannier_platform::http::{Command, Page, PageQuery, Problem, Rider};
@@ -66,6 +67,15 @@ pub struct DeliveredBody {
     occurred_at: Option<DateTime<Utc>>,
 }
 
+/// The body of the report `failed`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedBody {
+    reason: FailureReason,
+    #[serde(default)]
+    occurred_at: Option<DateTime<Utc>>,
+}
+
 /// The rider is at the counter.
 pub async fn at_pickup(
     who: Rider,
@@ -105,6 +115,20 @@ pub async fn delivered(
 ) -> Result<HttpResponse, Problem> {
     report(&db, who.id, id.into_inner(), cmd, |body| Report {
         progress: Progress::Delivered { pin: body.pin },
+        occurred_at: body.occurred_at,
+    })
+    .await
+}
+
+/// The rider cannot hand the food over, and brings it back.
+pub async fn failed(
+    who: Rider,
+    db: Data<Db>,
+    id: Path<DeliveryId>,
+    cmd: Command<FailedBody>,
+) -> Result<HttpResponse, Problem> {
+    report(&db, who.id, id.into_inner(), cmd, |body| Report {
+        progress: Progress::Failed { reason: body.reason },
         occurred_at: body.occurred_at,
     })
     .await

@@ -9,12 +9,20 @@ use crate::domain::actions;
 use crate::store::offers::LoggedOffer;
 use crate::store::{Delivery, Offer, Rider};
 
-/// A rider, with what they may do.
+/// A rider, with what the caller may do.
 #[derive(Debug, Clone, Serialize)]
 pub struct RiderView {
     #[serde(flatten)]
     rider: RiderSnapshot,
     allowed_actions: Vec<&'static str>,
+}
+
+impl RiderView {
+    /// As operations see them.
+    #[must_use]
+    pub fn for_ops(rider: &Rider) -> Self {
+        Self { rider: rider.snapshot(), allowed_actions: actions::of_ops_with_shift(rider.status) }
+    }
 }
 
 impl From<&Rider> for RiderView {
@@ -28,7 +36,7 @@ impl From<&Rider> for RiderView {
 pub struct OfferView {
     #[serde(flatten)]
     record: LoggedOffer,
-    allowed_actions: &'static [&'static str],
+    allowed_actions: Vec<&'static str>,
 }
 
 impl OfferView {
@@ -66,7 +74,7 @@ impl DeliveryRecord {
 pub struct DeliveryView {
     #[serde(flatten)]
     record: DeliveryRecord,
-    allowed_actions: &'static [&'static str],
+    allowed_actions: Vec<&'static str>,
 }
 
 impl DeliveryView {

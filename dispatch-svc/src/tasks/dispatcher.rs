@@ -150,14 +150,14 @@ impl Dispatcher {
         }
         memory.quarantined.retain(|_, since| since.elapsed() < QUARANTINE);
         let zone_policy = view.policy(zone);
-        let Some(input) = view.snapshot(&self.fleet, zone, &zone_policy, &memory.recent).await else {
+        let Some(input) = view.snapshot(&self.fleet, zone, &zone_policy, &memory.recent, None).await else {
             return Ok(IDLE);
         };
         let EngineInput { snapshot, has_exact_positions } = input;
         if !has_exact_positions {
             self.city.require_positions();
         }
-        let policy = policy(&zone_policy);
+        let policy = engine_policy(&zone_policy);
         let minute_ms = policy.minute_ms;
         let began = SystemTime::now();
         let answer = self.planner.plan(zone, snapshot, policy, view.now).await;
@@ -252,7 +252,7 @@ fn rank(holder: &str, zone: &ZoneId) -> u64 {
 }
 
 /// What a zone's settings mean to the engine.
-fn policy(zone: &zone::Policy) -> engine::Policy {
+pub(super) fn engine_policy(zone: &zone::Policy) -> engine::Policy {
     let mut policy = engine::Policy::of_zone(zone);
     policy.horizon.offer_lead_ms = ANSWER_MS + policy.minute_ms / 2;
     policy

@@ -8,6 +8,7 @@ mod plan_meter;
 mod planned_round;
 pub mod planner;
 pub mod planning_stats;
+pub mod pricing;
 pub mod recent_orders;
 pub mod sweeper;
 pub mod timers;

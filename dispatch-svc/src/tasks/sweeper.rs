@@ -10,7 +10,7 @@ use pannier_platform::{Cause, Conn, Db, Instance, Refusal, Stop, timers};
 
 use crate::commands::apply_trigger::schedule_deadlines;
 use crate::commands::{close_offers, silent_riders};
-use crate::domain::deadlines;
+use crate::domain::deadlines::{self, kind};
 use crate::domain::lifecycle::is_unassigned;
 use crate::store;
 
@@ -20,8 +20,6 @@ const EVERY: Duration = Duration::from_secs(10);
 const LATE_S: i64 = 2;
 /// A rider who is silent for so long gets no offers, seconds.
 const STALE_S: i64 = 60;
-/// A rider who is silent for so long raises an alarm and loses what they have not picked up, seconds.
-const SILENT_S: i64 = 300;
 
 /// Sweeps whenever this process holds the lease, until `stop`.
 pub async fn run(db: Db, holder: Instance, stop: Stop) {
@@ -74,6 +72,8 @@ enum Finding {
     Silent(RiderId),
     /// A delivery of such a rider.
     Carried(DeliveryId),
+    /// A rider whose shift ends.
+    OffDuty(RiderId),
 }
 
 async fn list(conn: &mut Conn) -> Result<Vec<Finding>, Refusal> {
@@ -85,7 +85,12 @@ async fn list(conn: &mut Conn) -> Result<Vec<Finding>, Refusal> {
 
     let silent = store::riders::silent(conn, STALE_S, None).await?;
     found.extend(silent.into_iter().map(Finding::Stale));
-    for rider in store::riders::silent(conn, SILENT_S, None).await? {
+    let gone = store::riders::silent(conn, deadlines::silence_s(kind::OFF_DUTY), None).await?;
+    for rider in store::riders::silent(conn, deadlines::silence_s(kind::SILENT), None).await? {
+        if gone.contains(&rider) {
+            found.push(Finding::OffDuty(rider));
+            continue;
+        }
         found.push(Finding::Silent(rider));
         let carried = store::deliveries::carried_by(conn, rider).await?;
         found.extend(carried.into_iter().map(|d| Finding::Carried(d.id)));
@@ -99,7 +104,12 @@ async fn settle(conn: &mut Conn, cause: &Cause, finding: Finding) -> Result<(), 
         Finding::Timers(delivery) => set_missing_timers(conn, delivery).await,
         Finding::Stale(rider) => silent_riders::mark_stale(conn, cause, rider, STALE_S).await,
         Finding::Silent(rider) => silent_riders::raise_alarm(conn, rider).await,
-        Finding::Carried(delivery) => silent_riders::reassign_or_alarm(conn, cause, delivery, SILENT_S).await,
+        Finding::Carried(delivery) => {
+            silent_riders::reassign_or_alarm(conn, cause, delivery, deadlines::silence_s(kind::SILENT)).await
+        }
+        Finding::OffDuty(rider) => {
+            silent_riders::end_shift(conn, cause, rider, deadlines::silence_s(kind::OFF_DUTY)).await
+        }
     }
 }
 

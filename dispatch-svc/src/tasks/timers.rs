@@ -1,15 +1,15 @@
-//! What happens when a timer fires. Each checks the state first, so that firing late or twice is harmless.
+//! What happens when a timer fires: what the lifecycle's table says for the present state. Firing late or twice is harmless.
 
 use async_trait::async_trait;
-use pannier_contracts::delivery::DeliveryState;
-use pannier_contracts::{DeliveryId, OfferId};
+use pannier_contracts::lifecycle::Then;
+use pannier_contracts::{DeliveryId, LifecycleTable as _, OfferId};
 use pannier_platform::timers::{Due, OnTimer};
 use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 
 use crate::commands::apply_trigger::{TransitionDetails, apply_trigger};
 use crate::commands::close_offers;
 use crate::domain::deadlines::{self, kind};
-use crate::domain::lifecycle::{Trigger, is_unassigned};
+use crate::domain::lifecycle::{DeliveryLifecycle, Trigger};
 use crate::store::{self, Delivery};
 
 /// A rider who is nearer to the shop than this waits for the food, metres.
@@ -31,32 +31,23 @@ impl OnTimer for DispatchTimers {
             };
         }
         let delivery = store::deliveries::lock(conn, DeliveryId(due.aggregate_id)).await?;
-        match due.kind.as_str() {
-            kind::SEARCH if delivery.state == DeliveryState::Scheduled => {
-                let details = TransitionDetails::default();
-                apply_trigger(conn, cause, &delivery, Trigger::Search, details).await.map(drop)
+        // None: it was set for a state that the delivery has left.
+        let wait = DeliveryLifecycle::wait(delivery.state, &due.kind);
+        match wait.map(|wait| wait.then) {
+            Some(Then::Move(trigger)) => {
+                let reason = (trigger == Trigger::GiveUp).then_some("no_rider");
+                let details = TransitionDetails { reason, ..TransitionDetails::default() };
+                apply_trigger(conn, cause, &delivery, trigger, details).await.map(drop)
             }
-            kind::AT_RISK if is_unassigned(delivery.state) => {
-                alarm(conn, kind::AT_RISK, &delivery, "no rider yet, and the food is ready").await
-            }
-            kind::GIVE_UP if is_unassigned(delivery.state) => {
-                let details = TransitionDetails { reason: Some("no_rider"), ..TransitionDetails::default() };
-                apply_trigger(conn, cause, &delivery, Trigger::GiveUp, details).await.map(drop)
-            }
-            kind::NO_MOVEMENT if delivery.state == DeliveryState::Assigned => check_movement(conn, &delivery).await,
-            kind::RIDE if matches!(delivery.state, DeliveryState::PickedUp | DeliveryState::AtDropoff) => {
-                alarm(conn, kind::RIDE, &delivery, "the food has been on the road for 45 minutes").await
-            }
-            kind::RETURN if delivery.state == DeliveryState::Returning => {
-                alarm(conn, kind::RETURN, &delivery, "the food has been on its way back for 60 minutes").await
-            }
-            _ => Ok(()),
+            Some(Then::Alarm(words)) => alarm(conn, &due.kind, &delivery, words).await,
+            Some(Then::Watch(words)) => check_movement(conn, &delivery, words).await,
+            None => Ok(()),
         }
     }
 }
 
 /// Raises an alarm when the rider has not moved since the last check and is not at the shop, and schedules the next check.
-async fn check_movement(conn: &mut Conn, delivery: &Delivery) -> Result<(), Refusal> {
+async fn check_movement(conn: &mut Conn, delivery: &Delivery, words: &str) -> Result<(), Refusal> {
     let Some(rider) = delivery.rider_id else { return Ok(()) };
     let place = store::riders::load(conn, rider).await?.last_place;
     let before = delivery.watched_place;
@@ -67,10 +58,13 @@ async fn check_movement(conn: &mut Conn, delivery: &Delivery) -> Result<(), Refu
     if is_fine {
         alarms::resolve(conn, delivery.id.0).await?;
     } else {
-        alarm(conn, "no_movement", delivery, "its rider has not moved for five minutes").await?;
+        alarm(conn, kind::NO_MOVEMENT, delivery, words).await?;
     }
     store::deliveries::set_watched_place(conn, delivery.id, place).await?;
-    timers::set_in(conn, "delivery", delivery.id.0, kind::NO_MOVEMENT, deadlines::NO_MOVEMENT).await
+    match deadlines::fixed(delivery.state) {
+        Some(next) => timers::set_in(conn, "delivery", delivery.id.0, next.kind, next.after).await,
+        None => Ok(()),
+    }
 }
 
 async fn alarm(conn: &mut Conn, kind: &str, delivery: &Delivery, detail: &str) -> Result<(), Refusal> {

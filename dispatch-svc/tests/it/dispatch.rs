@@ -9,12 +9,13 @@ use dispatch_svc::app::{App, Settings};
 use dispatch_svc::domain::pin;
 use dispatch_svc::messaging::on_order::OnOrder;
 use dispatch_svc::tasks::city::CityCache;
+use dispatch_svc::tasks::sweeper::sweep;
 use pannier_contracts::order::{OrderSnapshot, OrderState};
-use pannier_contracts::{CustomerId, MerchantId, Money, OrderId, Place, RiderId, Version};
+use pannier_contracts::{CustomerId, DeliveryId, MerchantId, Money, OrderId, Place, RiderId, Version};
 use pannier_platform::auth::Role;
 use pannier_platform::consumer::{Processed, process};
 use pannier_platform::{Db, Namespace, Stop};
-use pannier_testkit::{Caller, Servers, TestDb, event_bytes, eventually, http_client, service};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, event_bytes, eventually, http_client, service};
 use serde_json::{Value, json};
 
 use crate::rider::Rider;
@@ -166,6 +167,59 @@ impl Dispatch {
         let offer = self.offer(rider, &order).await;
         rider.accept(&offer).await.ok();
         (order, id)
+    }
+
+    /// An order whose delivery this rider has picked up.
+    pub async fn picked_up(&self, rider: &Rider) -> (OrderSnapshot, String) {
+        let (order, id) = self.assigned(rider).await;
+        rider.report(&id, "picked_up").await.ok();
+        (order, id)
+    }
+
+    /// A delivery as operations see it.
+    pub async fn delivery(&self, id: &str) -> Value {
+        self.ops().get(&format!("/v1/ops/deliveries/{id}")).await.ok()
+    }
+
+    /// What operations do with a delivery, at its present version.
+    pub async fn act(&self, id: &str, action: &str, body: Value) -> Answer {
+        let version = self.delivery(id).await["version"].clone();
+        self.ops().post_if(&format!("/v1/ops/deliveries/{id}/{action}"), &version, body).await
+    }
+
+    /// A rider as operations see them.
+    pub async fn rider_row(&self, rider: &Rider) -> Value {
+        let all = self.ops().get("/v1/ops/riders?limit=100").await.ok();
+        let row = all["data"].as_array().expect("a list").iter().find(|r| r["id"] == rider.id.as_str());
+        row.cloned().expect("they are listed")
+    }
+
+    /// Ends a rider's shift as operations, at their present version.
+    pub async fn off_duty(&self, rider: &Rider, reason: &str) -> Answer {
+        let version = self.rider_row(rider).await["version"].clone();
+        self.ops().post_if(&format!("/v1/ops/riders/{}/off-duty", rider.id), &version, json!({"reason": reason})).await
+    }
+
+    /// Silences a rider for so many seconds, and sweeps.
+    pub async fn silence(&self, rider: &Rider, seconds: u32) {
+        let (id, since) = (rider.rider_id().0, format!("clock_timestamp() - interval '{seconds} s'"));
+        self.db.execute(&format!("UPDATE dispatch.riders SET last_seen_at = {since} WHERE id = '{id}'")).await;
+        sweep(&self.pool).await.expect("it sweeps");
+    }
+
+    /// The kinds of a delivery's timers.
+    pub async fn timers_of(&self, id: &str) -> Vec<String> {
+        use diesel_async::RunQueryDsl as _;
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            kind: String,
+        }
+        let id = id.parse::<DeliveryId>().expect("an id").0;
+        let sql = format!("SELECT kind FROM dispatch.timers WHERE aggregate_id = '{id}' ORDER BY kind");
+        let mut conn = self.db.connect().await;
+        let rows: Vec<Row> = diesel::sql_query(sql).load(&mut conn).await.expect("timers can be read");
+        rows.into_iter().map(|row| row.kind).collect()
     }
 
     /// Moves the time in the database, and wakes the timers.

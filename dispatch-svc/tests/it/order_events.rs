@@ -53,7 +53,8 @@ async fn after_a_cancellation_after_pickup_the_food_is_returned() {
     let (order, id) = dispatch.assigned(&rider).await;
     rider.report(&id, "picked_up").await.ok();
     dispatch.consume(&later(&order, OrderState::Cancelled)).await;
-    rider.deliver(&id, PIN).await.problem(409, "illegal_transition");
+    let refused = rider.report(&id, "at_dropoff").await.problem(409, "illegal_transition");
+    assert_eq!((&refused["state"], &refused["allowed_actions"]), (&json!("returning"), &json!(["returned"])));
     rider.post("/v1/rider/offline", json!({})).await.problem(409, "carrying");
     assert_eq!(rider.report(&id, "returned").await.ok()["state"], "returned");
     assert_eq!(rider.post("/v1/rider/offline", json!({})).await.ok()["status"], "offline");

@@ -1,7 +1,6 @@
 //! After a decline, the silence of a rider or a later ready time the next plan changes, and its round has the reason.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dispatch_svc::tasks::sweeper::sweep;
 use pannier_contracts::order::{OrderSnapshot, OrderState};
 use pannier_testkit::eventually;
 use serde_json::{Value, json};
@@ -61,13 +60,6 @@ async fn after_a_decline_the_next_plan_offers_to_another_rider() {
     dispatch.end().await;
 }
 
-/// Makes the rider silent for `seconds` and runs the sweeper.
-async fn silence(dispatch: &Dispatch, rider: &Rider, seconds: u32) {
-    let (id, since) = (rider.rider_id().0, format!("clock_timestamp() - interval '{seconds} s'"));
-    dispatch.db.execute(&format!("UPDATE dispatch.riders SET last_seen_at = {since} WHERE id = '{id}'")).await;
-    sweep(&dispatch.pool).await.expect("it sweeps");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_rider_is_not_planned_for() {
     let dispatch = Dispatch::start(json!({})).await;
@@ -76,7 +68,7 @@ async fn a_silent_rider_is_not_planned_for() {
     let is_planned = |rider: &&Rider| first["planned_rider_id"] == rider.id.as_str();
     let planned = riders.iter().find(is_planned).expect("one of the two");
     let other = riders.iter().find(|r| r.id != planned.id).expect("the other");
-    silence(&dispatch, planned, 61).await;
+    dispatch.silence(planned, 61).await;
     let again = round(&dispatch, &id, "it is planned anew", |r| gate(r, planned) == Some(&json!("stale"))).await;
     assert_eq!((&again["outcome"], &again["planned_rider_id"]), (&json!("hold"), &json!(other.id)));
     dispatch.end().await;
@@ -87,7 +79,7 @@ async fn a_delivery_of_a_silent_rider_is_offered_to_another() {
     let dispatch = Dispatch::start(json!({})).await;
     let (near, far) = (dispatch.rider(2, 100.0).await, dispatch.rider(2, 2_000.0).await);
     let (order, id) = dispatch.assigned(&near).await;
-    silence(&dispatch, &near, 301).await;
+    dispatch.silence(&near, 301).await;
     dispatch.offer(&far, &order).await;
     let told = rounds(&dispatch, &id).await;
     let outcomes: Vec<_> = told.iter().map(|r| r["outcome"].as_str().expect("a word")).collect();

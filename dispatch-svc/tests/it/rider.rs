@@ -54,6 +54,11 @@ impl Rider {
         self.post(&format!("/v1/rider/deliveries/{delivery}/{progress}"), json!({})).await
     }
 
+    /// Reports that the food cannot be handed over.
+    pub async fn fail(&self, delivery: &str, reason: &str) -> Answer {
+        self.post(&format!("/v1/rider/deliveries/{delivery}/failed"), json!({"reason": reason})).await
+    }
+
     pub async fn deliver(&self, delivery: &str, pin: &str) -> Answer {
         self.post(&format!("/v1/rider/deliveries/{delivery}/delivered"), json!({"pin": pin})).await
     }

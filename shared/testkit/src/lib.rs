@@ -8,6 +8,7 @@ pub mod caller;
 pub mod certificates;
 pub mod event;
 pub mod eventually;
+pub mod page;
 pub mod servers;
 pub mod service;
 pub mod stream;

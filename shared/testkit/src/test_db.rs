@@ -87,7 +87,8 @@ impl TestDb {
         AsyncPgConnection::establish(&self.admin_url).await.expect("the test's database answers")
     }
 
-    /// Moves all deadlines closer by `d`: timers, the expiry of quotes and open offers, the next tries of payments.
+    /// Moves all deadlines closer by `d`: timers, the expiry of quotes and open offers, the next tries of payments, and the
+    /// wait of riders at doors.
     ///
     /// # Panics
     /// When the server cannot be reached.
@@ -102,6 +103,7 @@ impl TestDb {
             "UPDATE orders.payments SET next_attempt_at = next_attempt_at {earlier} WHERE next_attempt_at IS NOT NULL;"
         ));
         sql.push_str(&format!("UPDATE dispatch.offers SET expires_at = expires_at {earlier} WHERE state = 'sent';"));
+        sql.push_str(&format!("UPDATE dispatch.deliveries SET at_dropoff_at = at_dropoff_at {earlier};"));
         self.connect().await.batch_execute(&sql).await.expect("the deadlines can be changed");
     }
 

@@ -60,6 +60,7 @@ impl Scene {
             "order" => text(&self.order["id"]).to_owned(),
             "ticket" => text(&self.ticket["id"]).to_owned(),
             "delivery" => text(&self.delivery["id"]).to_owned(),
+            "rider" => self.rider.id.clone(),
             "offer" => text(&self.offer["id"]).to_owned(),
             "merchant" => self.shop.id.clone(),
             "zone" => "test".to_owned(),
@@ -209,6 +210,7 @@ fn never(name: &str) -> String {
     let prefix = match name {
         "order" => "ord",
         "delivery" => "dlv",
+        "rider" => "rdr",
         "zone" => return "never".to_owned(),
         _ => return uuid::Uuid::now_v7().to_string(),
     };

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use pannier_contracts::{DeliveryId, OfferId, OrderId, RiderId};
+use pannier_contracts::{DeliveryId, OfferId, OrderId, RiderId, Version};
 use pannier_platform::db::functions::clock_timestamp;
 use pannier_platform::{Conn, Refusal};
 
@@ -32,6 +32,18 @@ pub async fn lock_with_now(conn: &mut Conn, id: DeliveryId) -> Result<(Delivery,
         .await
         .optional()?
         .ok_or(Refusal::NotFound("delivery"))
+}
+
+/// [`lock_with_now`] for a caller who has looked at the version `seen`.
+///
+/// # Errors
+/// [`Refusal::NotFound`]; [`Refusal::Stale`] when it is at another version.
+pub async fn lock_seen(conn: &mut Conn, id: DeliveryId, seen: Version) -> Result<(Delivery, DateTime<Utc>), Refusal> {
+    let (delivery, now) = lock_with_now(conn, id).await?;
+    if delivery.version != seen {
+        return Err(Refusal::Stale { current: delivery.version });
+    }
+    Ok((delivery, now))
 }
 
 /// Locks the delivery of a rider's offer, and reads the database's clock. The offer cannot change until the lock is released.

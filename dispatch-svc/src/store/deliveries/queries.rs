@@ -90,7 +90,8 @@ pub async fn without_timers(conn: &mut Conn) -> Result<Vec<DeliveryId>, Refusal>
     struct Found {
         id: DeliveryId,
     }
-    let rule = DeliveryState::ALL.iter().flat_map(|state| deadlines::kept(*state).iter().map(|kind| (*state, *kind)));
+    let rule =
+        DeliveryState::ALL.iter().flat_map(|state| deadlines::kept(*state).into_iter().map(|kind| (*state, kind)));
     let (states, kinds): (Vec<DeliveryState>, Vec<&str>) = rule.unzip();
     let alarming: Vec<bool> = kinds.iter().map(|kind| deadlines::raises_alarm(kind)).collect();
     // Raw: joins the rule, which is an array, with tables of the platform.

@@ -42,13 +42,15 @@ pub struct EngineInput {
 
 impl CityView {
     /// One zone as the engine gets it: its deliveries before pickup, the riders around them, and the deliveries of other
-    /// zones that those riders fetch or have offers of. None when no delivery of the zone is without a rider.
+    /// zones that those riders fetch or have offers of; and the rider `also`, wherever they are. None when no delivery of the
+    /// zone is without a rider.
     pub async fn snapshot(
         &self,
         fleet: &Fleet,
         zone: &ZoneId,
         policy: &Policy,
         recent: &RecentOrders,
+        also: Option<RiderId>,
     ) -> Option<EngineInput> {
         let here: Vec<&Delivery> = self.deliveries.values().filter(|d| d.zone_id == *zone).collect();
         // The plane may lie around any place of the zone.
@@ -58,8 +60,9 @@ impl CityView {
 
         let offered = here.iter().flat_map(|d| self.open_offers(d)).map(|o| o.rider_id);
         let busy = self.carried.values().filter(|d| d.zone_id == *zone).filter_map(|d| d.rider_id);
+        let others = offered.chain(busy).chain(also);
         let (shops, radius_m) = (here.iter().map(|d| d.pickup), f64::from(policy.radius_m));
-        let Positions { of: positions, are_exact } = self.positions(fleet, shops, radius_m, offered.chain(busy)).await;
+        let Positions { of: positions, are_exact } = self.positions(fleet, shops, radius_m, others).await;
 
         let carried = self.carried_by_rider();
         let riders: Vec<engine::Rider> = positions

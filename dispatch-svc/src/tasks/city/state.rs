@@ -162,6 +162,12 @@ impl CityState {
         self.deliveries.get(&id)
     }
 
+    /// Is this rider on shift?
+    #[must_use]
+    pub fn is_on_shift(&self, id: RiderId) -> bool {
+        self.riders.contains_key(&id)
+    }
+
     /// The newest round of a delivery without a rider.
     #[must_use]
     pub fn latest_round(&self, id: DeliveryId) -> Option<&LatestRound> {

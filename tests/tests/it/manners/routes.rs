@@ -152,9 +152,12 @@ pub fn routes() -> Vec<Route> {
             (post(), "/v1/rider/deliveries/{delivery}/picked_up", nothing(), ""),
             (post(), "/v1/rider/deliveries/{delivery}/at_dropoff", nothing(), ""),
             (post(), "/v1/rider/deliveries/{delivery}/delivered", Some(json!({"pin": "0000"})), ""),
+            (post(), "/v1/rider/deliveries/{delivery}/failed", Some(json!({"reason": "rider_unable"})), ""),
             (post(), "/v1/rider/deliveries/{delivery}/returned", nothing(), ""),
         ],
     );
+    let given = json!({"rider_id": "rdr_0192f3c27b2e7d1a8f4e5a6b7c8d9e0f"});
+    let lost = json!({"outcome": "lost", "reason": "food_lost"});
     let corner = |lat: f64, lng: f64| json!({"lat": lat, "lng": lng});
     let zone = json!({"name": "Z", "polygon": [corner(1.0, 1.0), corner(1.0, 2.0), corner(2.0, 1.0)], "policy": {}});
     at(
@@ -170,7 +173,13 @@ pub fn routes() -> Vec<Route> {
             (get(), "/v1/ops/deliveries", None, "paged"),
             (get(), "/v1/ops/deliveries/{delivery}", None, ""),
             (get(), "/v1/ops/deliveries/{delivery}/rounds", None, "paged"),
+            (post(), "/v1/ops/riders/{rider}/off-duty", because(), "guarded"),
+            (get(), "/v1/ops/deliveries/{delivery}/candidates", None, ""),
+            (post(), "/v1/ops/deliveries/{delivery}/assign", Some(given), "guarded"),
             (post(), "/v1/ops/deliveries/{delivery}/reassign", because(), "guarded"),
+            (post(), "/v1/ops/deliveries/{delivery}/return", because(), "guarded"),
+            (post(), "/v1/ops/deliveries/{delivery}/returned", nothing(), "guarded"),
+            (post(), "/v1/ops/deliveries/{delivery}/settle", Some(lost), "guarded"),
         ],
     );
     for service in [Service::Order, Service::Merchant, Service::Dispatch] {
