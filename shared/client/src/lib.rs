@@ -26,7 +26,7 @@ pub use self::answers::{DeliveryView, MerchantView, OrderView, Page, QuoteView, 
 pub use self::api::{Api, Caller};
 pub use self::call::Call;
 pub use self::customer::Customer;
-pub use self::ops::Ops;
+pub use self::ops::{CandidateView, Ops, Settlement};
 pub use self::problem::{CallError, Problem};
 pub use self::rider::{Rider, Tap};
 pub use self::service::Service;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use pannier_contracts::delivery::FailureReason;
 use pannier_contracts::offer::OfferSnapshot;
 use pannier_contracts::rider::RiderSnapshot;
 use pannier_contracts::{DeliveryId, OfferId, Place, Role};
@@ -22,6 +23,8 @@ pub enum Tap<'p> {
     AtDropoff,
     /// Handed over, with the customer's PIN.
     Delivered(&'p str),
+    /// Could not hand it over, and brings it back.
+    Failed(FailureReason),
     /// Brought the food back to the shop.
     Returned,
 }
@@ -127,7 +130,7 @@ impl Rider {
     /// Confirms a step of a delivery.
     ///
     /// # Errors
-    /// As [`Caller::send`]; 409 when the delivery's state does not allow the step.
+    /// As [`Caller::send`]; 409 when the delivery's state does not allow the step, or `customer_wait_not_over`.
     pub async fn tap(&self, id: DeliveryId, tap: Tap<'_>) -> Result<DeliveryView, CallError> {
         let at = Utc::now();
         let (action, body) = match tap {
@@ -135,6 +138,7 @@ impl Rider {
             Tap::PickedUp => ("picked_up", json!({ "occurred_at": at })),
             Tap::AtDropoff => ("at_dropoff", json!({ "occurred_at": at })),
             Tap::Delivered(pin) => ("delivered", json!({ "occurred_at": at, "pin": pin })),
+            Tap::Failed(reason) => ("failed", json!({ "occurred_at": at, "reason": reason })),
             Tap::Returned => ("returned", json!({ "occurred_at": at })),
         };
         let call = Call::post(Service::Dispatch, format!("/v1/rider/deliveries/{id}/{action}"));
