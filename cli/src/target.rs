@@ -12,9 +12,11 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use pannier_client::{Minter, Service, Target};
 use pannier_devenv::data_dir::DataDir;
+use pannier_devenv::platform::GATEWAY_API_SECRET;
 use pannier_devenv::process::ProcessId;
 use pannier_platform::auth::Signer;
 use pannier_platform::tls::{Files, Tls};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
@@ -83,6 +85,8 @@ impl TargetArgs {
 pub struct Addresses {
     urls: Map<String, Value>,
     data_dir: Option<PathBuf>,
+    /// `GATEWAY_API_KEY`, for a platform whose data folder may be elsewhere.
+    gateway_key: Option<SecretString>,
 }
 
 impl Addresses {
@@ -96,7 +100,8 @@ impl Addresses {
             .with_context(|| format!("{} is not what `pannier status --output json` prints", file.display()))?;
         let urls = status["urls"].as_object().cloned();
         let urls = urls.with_context(|| format!("{} has no urls", file.display()))?;
-        Ok(Self { urls, data_dir: status["data_dir"].as_str().map(PathBuf::from) })
+        let gateway_key = std::env::var("GATEWAY_API_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from);
+        Ok(Self { urls, data_dir: status["data_dir"].as_str().map(PathBuf::from), gateway_key })
     }
 
     /// The platform that runs in a data folder.
@@ -110,7 +115,7 @@ impl Addresses {
             return Err(Failure::unreachable(format!("nothing runs in {root}: start it with `./pannier up`")));
         }
         let urls = state.urls.into_iter().map(|(name, url)| (name, url.into())).collect();
-        Ok(Self { urls, data_dir: Some(data.root().to_owned()) })
+        Ok(Self { urls, data_dir: Some(data.root().to_owned()), gateway_key: None })
     }
 
     /// The base URL of a process by its name in `status`.
@@ -120,6 +125,18 @@ impl Addresses {
     pub fn url(&self, name: &str) -> Result<String> {
         let url = self.urls.get(name).and_then(Value::as_str).map(|url| url.trim_end_matches('/').to_owned());
         url.ok_or_else(|| Failure::unreachable(format!("{name} is not running there, or still starting")))
+    }
+
+    /// The key of the payment gateway: for a platform in a file `GATEWAY_API_KEY`, else that of the data folder.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn gateway_key(&self) -> Result<SecretString> {
+        let own = || DataDir::at(self.data_dir.as_deref()?).known_secret(GATEWAY_API_SECRET).map(SecretString::from);
+        self.gateway_key
+            .clone()
+            .or_else(own)
+            .ok_or_else(|| Failure::usage("the payment gateway's key is needed, to read its ledger: GATEWAY_API_KEY"))
     }
 
     /// The APIs, called with the given token, else with tokens signed by the key in the data folder.
@@ -165,13 +182,14 @@ fn urls(text: &str) -> Result<Addresses> {
     let missing = Service::ALL.into_iter().find(|service| !urls.contains_key(service.name()));
     match missing {
         Some(service) => Err(Failure::usage(format!("--target: the URL of {} is missing", service.name()))),
-        None => Ok(Addresses { urls, data_dir: None }),
+        None => Ok(Addresses { urls, data_dir: None, gateway_key: None }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use pannier_client::Role;
+    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -185,6 +203,17 @@ mod tests {
         );
         assert_eq!((target.minter)(Role::Ops, "cli"), "token");
         assert!(addresses.target(None, None).is_err_and(|e| e.to_string().contains("PANNIER_TOKEN")));
+    }
+
+    #[test]
+    fn the_gateways_key_is_the_data_folders() {
+        let elsewhere = urls("order=http://a,merchant=http://b,dispatch=http://c").unwrap();
+        assert!(elsewhere.gateway_key().is_err_and(|e| e.to_string().contains("GATEWAY_API_KEY")));
+        let path = std::env::temp_dir().join(format!("pannier-target-{}", std::process::id()));
+        let secret = DataDir::lock(&path).unwrap().secret(GATEWAY_API_SECRET).unwrap();
+        let here = Addresses { data_dir: Some(path.clone()), ..elsewhere };
+        assert_eq!(here.gateway_key().unwrap().expose_secret(), secret);
+        fs::remove_dir_all(path).unwrap();
     }
 
     #[test]

@@ -13,9 +13,11 @@ use pannier_platform::retention::RetentionRules;
 use pannier_platform::stop::Ending;
 use pannier_platform::telemetry::stages::LogMeter;
 use pannier_platform::{Service, Stop, service, timers};
+use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
+use crate::payments::callback::CallbackVerifier;
 use crate::payments::gateway::HttpGateway;
 use crate::payments::reconciler::Reconciler;
 use crate::store::zones::ZoneCache;
@@ -33,12 +35,17 @@ pub struct Settings {
     pub service: service::Settings,
     /// Base URL of the payment gateway, `http://…` or `https://…`.
     pub gateway_url: String,
+    /// The key that the gateway knows this service by.
+    pub gateway_key: SecretString,
+    /// Signs the gateway's callbacks.
+    pub gateway_callback_secret: SecretString,
 }
 
 /// order-svc, built and not yet running.
 #[derive(Debug)]
 pub struct App {
     service: Service,
+    callbacks: CallbackVerifier,
     timer_nudge: Arc<Notify>,
 }
 
@@ -69,10 +76,13 @@ impl App {
         let timer_nudge = Arc::new(Notify::new());
         let timers = timers::run(db.clone(), Arc::new(OrderTimers), Arc::clone(&timer_nudge), draining.clone());
         service.tasks.essential("timers", timers);
-        let gateway = Arc::new(HttpGateway::new(&settings.gateway_url, &service.tls, service.metrics.clone())?);
+        let metrics = service.metrics.clone();
+        let gateway = HttpGateway::new(&settings.gateway_url, settings.gateway_key, &service.tls, metrics)?;
+        let gateway = Arc::new(gateway);
         service.tasks.essential("payments", Reconciler::new(db.clone(), gateway).run(draining.clone()));
         service.tasks.essential("sweeper", sweeper::run(db, holder, draining));
-        Ok(Self { service, timer_nudge })
+        let callbacks = CallbackVerifier::new(settings.gateway_callback_secret);
+        Ok(Self { service, callbacks, timer_nudge })
     }
 
     /// The address it listens at.
@@ -113,9 +123,11 @@ impl App {
 
     async fn run_parts(self) -> anyhow::Result<()> {
         let (log, zones) = (Data::new(self.service.log.clone()), Data::new(ZoneCache::default()));
+        let callbacks = Data::new(self.callbacks);
         self.service
             .run("order", "order", move |config| {
-                config.app_data(log.clone()).app_data(zones.clone()).configure(http::routes);
+                config.app_data(log.clone()).app_data(zones.clone()).app_data(callbacks.clone());
+                config.configure(http::routes);
             })
             .await
     }

@@ -9,9 +9,10 @@ use pannier_platform::auth::Role;
 use pannier_platform::broker::Broker;
 use pannier_platform::{Namespace, Stop, Tls};
 use pannier_testkit::service::token;
-use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually};
+use pannier_testkit::{Answer, Caller, Servers, TestDb, eventually, http_client};
 use serde_json::{Value, json};
 
+use crate::gateway;
 pub use crate::services::Wiring;
 use crate::services::{Ground, Services, as_processes, in_this_process};
 
@@ -94,19 +95,15 @@ impl TestCity {
         let stop = Stop::new();
         let dir = std::env::temp_dir().join(format!("pannier-{}", db.name));
         std::fs::create_dir_all(&dir).expect("a folder for the gateway");
-        let mut running = Vec::new();
 
+        // It has an address before the services start, and answers when they have theirs, because it calls order-svc back.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let gateway_url = format!("http://{}", listener.local_addr().expect("an address"));
-        let (ending, gateway_dir) = (stop.clone(), dir.clone());
-        running.push(tokio::spawn(async move {
-            pannier_gateway::run(listener, &gateway_dir, async move { ending.cancelled().await }).await
-        }));
-
         let ground = Ground { servers, db, namespace, gateway_url, stop, dir };
         let (services, more) = start(&ground).await;
         let Ground { servers, db, namespace, gateway_url, stop, dir } = ground;
         let Services { urls: [order_url, merchant_url, dispatch_url], admin_urls, running: started } = services;
+        let mut running = vec![gateway::start(listener, &dir, &order_url, callers, stop.clone())];
         running.extend(started);
 
         let broker = Broker { url: servers.amqp_url.clone(), tls: Tls::default(), namespace };
@@ -145,6 +142,18 @@ impl TestCity {
     #[must_use]
     pub fn token(&self, role: Role, subject: &str) -> String {
         token(role, subject, Duration::from_secs(3600))
+    }
+
+    /// A caller of the payment gateway's API.
+    #[must_use]
+    pub fn gateway(&self) -> Caller {
+        Caller::new(http_client(), &self.gateway_url, gateway::API_KEY.to_owned(), "gateway".to_owned())
+    }
+
+    /// Makes the payment gateway misbehave, as `docs/payment-gateway.md` describes:
+    /// `{"on": "capture", "do": "late", "times": 1}`.
+    pub async fn gateway_misbehaves(&self, rule: Value) {
+        self.gateway().with_token(gateway::CONTROL_KEY.to_owned()).post("/v1/control/misbehaviours", rule).await.ok();
     }
 
     fn caller(&self, base: &str, role: Role, id: String) -> Caller {

@@ -3,6 +3,7 @@
 
 pub mod balanced;
 pub mod city;
+pub mod gateway;
 mod processes;
 mod services;
 

@@ -11,31 +11,39 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
-/// A service's program, the prefix of its settings, and the one that only it has.
+use crate::gateway;
+
+/// A service's program, the prefix of its settings, and those that only it has.
 #[derive(Clone)]
 pub(crate) struct Program {
     pub name: &'static str,
     /// Also the name of its log.
     pub instance: String,
     pub prefix: &'static str,
-    pub own: (&'static str, String),
+    pub own: Vec<(&'static str, String)>,
 }
 
 impl Program {
-    fn new(name: &'static str, prefix: &'static str, setting: &'static str, value: &str) -> Self {
-        Self { name, instance: name.to_owned(), prefix, own: (setting, value.to_owned()) }
+    fn new(name: &'static str, prefix: &'static str, own: &[(&'static str, &str)]) -> Self {
+        let own = own.iter().map(|(setting, value)| (*setting, (*value).to_owned())).collect();
+        Self { name, instance: name.to_owned(), prefix, own }
     }
 
     pub fn order(gateway_url: &str) -> Self {
-        Self::new("order-svc", "ORDER", "GATEWAY_URL", gateway_url)
+        let own = [
+            ("GATEWAY_URL", gateway_url),
+            ("GATEWAY_KEY", gateway::API_KEY),
+            ("GATEWAY_CALLBACK_SECRET", gateway::CALLBACK_SECRET),
+        ];
+        Self::new("order-svc", "ORDER", &own)
     }
 
     pub fn merchant(order_url: &str) -> Self {
-        Self::new("merchant-svc", "MERCHANT", "ORDER_URL", order_url)
+        Self::new("merchant-svc", "MERCHANT", &[("ORDER_URL", order_url)])
     }
 
     pub fn dispatch(redis_url: &str) -> Self {
-        Self::new("dispatch-svc", "DISPATCH", "REDIS_URL", redis_url)
+        Self::new("dispatch-svc", "DISPATCH", &[("REDIS_URL", redis_url)])
     }
 }
 
@@ -73,7 +81,9 @@ pub(crate) async fn start(
     set("NAMESPACE", settings.namespace.as_str());
     set("AUTH_JWKS", &settings.auth_jwks);
     set("INSTANCE", &program.instance);
-    set(program.own.0, &program.own.1);
+    for (setting, value) in &program.own {
+        set(setting, value);
+    }
     let child = command.envs(env.iter().cloned()).stdin(Stdio::null()).stdout(stdout).stderr(stderr).kill_on_drop(true);
     let mut child = child.spawn().expect("the service starts");
     let (url, admin_url) = eventually(&format!("{} listens", program.instance), || async {

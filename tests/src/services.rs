@@ -8,6 +8,7 @@ use pannier_testkit::service::settings;
 use pannier_testkit::{Servers, TestDb};
 use secrecy::SecretString;
 
+use crate::gateway;
 use crate::processes::{self, Program};
 
 /// How the services of a city reach their servers, and are reached: plainly by default.
@@ -65,7 +66,12 @@ pub(crate) async fn in_this_process(on: &Ground, wiring: &Wiring) -> Services {
         service::Settings { tls: wiring.tls.clone(), ..plain }
     };
     let admin = |address: anyhow::Result<SocketAddr>| format!("http://{}", address.expect("an address"));
-    let own = order_svc::app::Settings { service: of(&on.db.urls.order), gateway_url: through(&on.gateway_url) };
+    let own = order_svc::app::Settings {
+        service: of(&on.db.urls.order),
+        gateway_url: through(&on.gateway_url),
+        gateway_key: gateway::API_KEY.into(),
+        gateway_callback_secret: gateway::CALLBACK_SECRET.into(),
+    };
     let order = order_svc::app::App::build(own, on.stop.clone()).await.expect("order-svc builds");
     let order_url = wiring.url(order.address().expect("an address"));
     let own = merchant_svc::app::Settings { service: of(&on.db.urls.merchant), order_url: order_url.clone() };

@@ -129,6 +129,12 @@ impl DataDir {
         Ok(secret)
     }
 
+    /// A secret that was made before.
+    pub fn known_secret(&self, name: &str) -> Option<String> {
+        let mut secrets: BTreeMap<String, String> = read_json(&self.path("secrets.json"))?;
+        secrets.remove(name)
+    }
+
     /// What the last or present `up` wrote down.
     pub fn state(&self) -> State {
         read_json(&self.path("state.json")).unwrap_or_default()
@@ -217,6 +223,8 @@ mod tests {
         let data = DataDir::lock(&path).expect("opens");
         assert_eq!(data.secret("a").expect("made"), data.secret("a").expect("kept"));
         assert_ne!(data.secret("a").expect("kept"), data.secret("b").expect("made"));
+        assert_eq!(DataDir::at(&path).known_secret("a"), data.secret("a").ok());
+        assert_eq!(DataDir::at(&path).known_secret("c"), None);
         let mode = fs::metadata(data.path("secrets.json")).expect("exists").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         fs::remove_dir_all(path).expect("removed");

@@ -28,6 +28,8 @@ const READY: Duration = Duration::from_secs(60);
 /// The process of the demo city, in `status`.
 pub const DEMO: &str = "demo";
 const GATEWAY: &str = "gateway";
+/// The secret of a data folder that is the key of the gateway's payment API.
+pub const GATEWAY_API_SECRET: &str = "gateway-api";
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -162,12 +164,14 @@ impl Platform {
     ) -> Result<Vec<Watch>> {
         let programs = own_folder()?;
         let root = self.data.root();
-        let gateway = Spec::new(GATEWAY, programs.join("pannier-gateway"), root).args([
-            "--bind".into(),
-            places.bind(GATEWAY).into(),
-            "--data".into(),
-            root.join(GATEWAY).into_os_string(),
-        ]);
+        let secrets = GatewaySecrets::of(&self.data)?;
+        let callbacks = format!("{}/v1/gateway/callbacks", places.url(Service::Order.name()));
+        let gateway = Spec::new(GATEWAY, programs.join("pannier-gateway"), root)
+            .args(["--bind".into(), places.bind(GATEWAY).into(), "--data".into(), root.join(GATEWAY).into_os_string()])
+            .env("GATEWAY_API_KEY", &secrets.api)
+            .env("GATEWAY_CONTROL_KEY", &secrets.control)
+            .env("GATEWAY_CALLBACK_URL", callbacks)
+            .env("GATEWAY_CALLBACK_SECRET", &secrets.callback);
         let mut specs = vec![gateway];
         for service in Service::ALL {
             let prefix = env_prefix(service);
@@ -193,12 +197,35 @@ impl Platform {
                     .env(&format!("{prefix}_AUTH_JWKS"), self.data.path("keys/jwks.json"))
                     .env(&format!("{prefix}_INSTANCE"), &name)
                     .env(own.0, &own.1);
+                if service == Service::Order {
+                    spec = spec
+                        .env("ORDER_GATEWAY_KEY", &secrets.api)
+                        .env("ORDER_GATEWAY_CALLBACK_SECRET", &secrets.callback);
+                }
                 // It drains, then requests have five seconds and tasks four.
                 spec.stop = vec![(Signal::TERM, Duration::from_secs(12))];
                 specs.push(spec);
             }
         }
         specs.into_iter().map(|spec| self.supervisor.keep(spec)).collect()
+    }
+}
+
+/// The secrets between order-svc and the payment gateway, kept in the data folder.
+struct GatewaySecrets {
+    /// The key of the payment API.
+    api: String,
+    /// The key that commands misbehaviour; no service has it.
+    control: String,
+    /// Signs callbacks.
+    callback: String,
+}
+
+impl GatewaySecrets {
+    fn of(data: &DataDir) -> Result<Self> {
+        let [api, control, callback] =
+            [GATEWAY_API_SECRET, "gateway-control", "gateway-callback"].map(|s| data.secret(s));
+        Ok(Self { api: api?, control: control?, callback: callback? })
     }
 }
 

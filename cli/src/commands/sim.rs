@@ -44,6 +44,7 @@ pub enum Sim {
         #[arg(long, value_name = "KIND:WHAT@AFTER+SECONDS", conflicts_with = "target")]
         fault: Vec<Fault>,
         /// A running platform, as a file with what `status --output json` prints. Without it, a private one is started.
+        /// GATEWAY_API_KEY is the key of its payment gateway, unless its data folder is on this machine.
         #[arg(long)]
         target: Option<PathBuf>,
     },
@@ -75,7 +76,11 @@ pub async fn run(data: &Path, what: Sim) -> Result<()> {
                     dispatch: policy,
                     report_dir: report,
                     target: on.target(None, None)?,
-                    proof: ProofSource { database_url: on.url("postgres")?, gateway_url: on.url("gateway")? },
+                    proof: ProofSource {
+                        database_url: on.url("postgres")?,
+                        gateway_url: on.url("gateway")?,
+                        gateway_key: on.gateway_key()?,
+                    },
                 })
             };
             match target {

@@ -1,5 +1,6 @@
 //! The API of customers, of shops (through merchant-svc), and of operations.
 
+pub mod callbacks;
 pub mod ops;
 pub mod orders;
 pub mod quotes;
@@ -28,5 +29,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/ops/orders/{id}").route(get().to(ops::show)))
         .service(web::resource("/v1/ops/orders/{id}/events").route(get().to(ops::events)))
         .service(web::resource("/v1/ops/orders/{id}/cancel").route(post().to(ops::cancel)))
+        .service(web::resource("/v1/gateway/callbacks").route(post().to(callbacks::wake)))
         .service(web::resource("/v1/ops/payments/{id}").route(get().to(ops::payment)));
 }

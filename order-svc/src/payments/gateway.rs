@@ -9,6 +9,7 @@ use pannier_platform::cause::Trace;
 use pannier_platform::telemetry::calls;
 use pannier_platform::{Metrics, Tls};
 use reqwest::{RequestBuilder, Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use crate::domain::settlement::Operation;
@@ -57,6 +58,7 @@ pub trait Gateway: Send + Sync + 'static {
 pub struct HttpGateway {
     http: reqwest::Client,
     url: String,
+    key: SecretString,
     metrics: Metrics,
 }
 
@@ -77,18 +79,20 @@ struct Recorded {
 }
 
 impl HttpGateway {
-    /// A client of the gateway at `url`.
+    /// A client of the gateway at `url`, which knows us by `key`.
     ///
     /// # Errors
-    /// The URL is not `http://…` or `https://…`.
-    pub fn new(url: &str, tls: &Tls, metrics: Metrics) -> anyhow::Result<Self> {
+    /// The URL is not `http://…` or `https://…`, or the key is empty.
+    pub fn new(url: &str, key: SecretString, tls: &Tls, metrics: Metrics) -> anyhow::Result<Self> {
         let is_http = url.starts_with("http://") || url.starts_with("https://");
         anyhow::ensure!(is_http, "gateway_url is {url:?}; it begins with http:// or https://");
+        anyhow::ensure!(!key.expose_secret().is_empty(), "gateway_key is empty");
         let http = tls.http().timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), metrics })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), key, metrics })
     }
 
     async fn send(&self, what: &str, trace: &Trace, request: RequestBuilder) -> Result<Response, NoAnswer> {
+        let request = request.bearer_auth(self.key.expose_secret());
         let sent = calls::send(&self.metrics, "gateway", what, trace, request).await;
         // With its causes: by itself the error says only that sending failed.
         sent.map_err(|e| NoAnswer(format!("{:#}", anyhow::Error::new(e))))

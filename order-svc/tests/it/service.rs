@@ -27,6 +27,9 @@ use tokio::sync::Notify;
 
 use crate::scripted_gateway::ScriptedGateway;
 
+/// Signs the gateway's callbacks.
+pub const CALLBACK_SECRET: &str = "secret";
+
 /// The shop; the zone ends two tenths of a degree around it.
 pub const SHOP: (f64, f64) = (52.52, 13.40);
 
@@ -53,7 +56,12 @@ impl OrderService {
         let namespace = Namespace::try_from(db.name.clone()).unwrap();
         let service = settings(&db.urls.order, "amqp://127.0.0.1:1/%2f", &namespace);
         let stop = Stop::new();
-        let settings = Settings { service, gateway_url: gateway.url.clone() };
+        let settings = Settings {
+            service,
+            gateway_url: gateway.url.clone(),
+            gateway_key: "key".into(),
+            gateway_callback_secret: CALLBACK_SECRET.into(),
+        };
         let app = App::build(settings, stop.clone()).await.unwrap();
         let url = format!("http://{}", app.address().unwrap());
         let timers = app.timer_nudge();

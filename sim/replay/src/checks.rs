@@ -12,11 +12,12 @@ use diesel::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use pannier_contracts::topology::ROUTES;
-use pannier_tls::Tls;
+use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::evidence::{Evidence, GatewayEntry};
+use super::evidence::Evidence;
+use super::gateway::{self, GatewayEntry};
 use pannier_client::journal::Journal;
 
 /// All checks: the name in the summary and the statement.
@@ -69,6 +70,8 @@ pub struct ProofSource {
     pub database_url: String,
     /// URL of the payment gateway, whose ledger is compared with order-svc's.
     pub gateway_url: String,
+    /// The key of its API.
+    pub gateway_key: SecretString,
 }
 
 /// Runs all checks. The platform should be at rest: an open order counts as stuck.
@@ -76,7 +79,7 @@ pub struct ProofSource {
 /// # Errors
 /// When the database or the gateway cannot be read, or a statement is invalid.
 pub async fn run(source: &ProofSource, journal: &Path) -> anyhow::Result<Vec<Finding>> {
-    let ledger = read_ledger(&source.gateway_url).await.context("the gateway's ledger cannot be read")?;
+    let ledger = gateway::read_ledger(&source.gateway_url, &source.gateway_key).await?;
     let evidence = Evidence { ledger, ..Evidence::of(&Journal::read(journal)?)? };
     let mut db = connect(source).await?;
     load(&mut db, &evidence).await?;
@@ -176,15 +179,4 @@ pub async fn check(db: &mut AsyncPgConnection, name: &'static str, sql: &str) ->
     let text = |r: &Row| r.row["detail"].as_str().map_or_else(|| r.row.to_string(), str::to_owned);
     let details = rows.iter().filter(|r| weight(&r.row) != 0).take(DETAILS_MAX).map(text).collect();
     Ok(Finding { name, count, details })
-}
-
-async fn read_ledger(gateway_url: &str) -> anyhow::Result<Vec<GatewayEntry>> {
-    #[derive(serde::Deserialize)]
-    struct Ledger {
-        data: Vec<GatewayEntry>,
-    }
-    let url = format!("{}/v1/ledger", gateway_url.trim_end_matches('/'));
-    let http = Tls::default().http().build()?;
-    let ledger: Ledger = http.get(url).send().await?.error_for_status()?.json().await?;
-    Ok(ledger.data)
 }

@@ -2,25 +2,10 @@
 
 use anyhow::Context;
 use pannier_contracts::{DeliveryId, OfferId, OrderId, TicketId};
-use serde::Deserialize;
 use uuid::Uuid;
 
+use super::gateway::GatewayEntry;
 use pannier_client::journal::Acknowledged;
-
-/// One entry of the gateway's ledger.
-#[derive(Debug, Clone, Deserialize)]
-pub struct GatewayEntry {
-    /// The payment's `pay_…` id.
-    pub reference: String,
-    /// `authorise`, `capture`, `void` or `refund`.
-    pub kind: String,
-    /// Minor units.
-    pub amount: i64,
-    /// ISO 4217.
-    pub currency: String,
-    /// The Idempotency-Key of order-svc's call.
-    pub operation_key: String,
-}
 
 /// A state that the platform acknowledged: the aggregate's log must contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 pub mod checks;
 mod day;
 pub mod evidence;
+pub mod gateway;
 mod outcome;
 mod participants;
 mod progress;

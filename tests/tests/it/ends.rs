@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use pannier_replay::checks::{CHECKS, check, load};
-use pannier_replay::evidence::{Evidence, GatewayEntry};
-use pannier_testkit::{eventually, http_client};
+use pannier_replay::evidence::Evidence;
+use pannier_replay::gateway::read_ledger;
+use pannier_testkit::eventually;
 use pannier_tests::city::text;
+use pannier_tests::gateway::API_KEY;
 use pannier_tests::{Answer, Caller, TestCity};
 use serde_json::{Value, json};
 
@@ -99,9 +101,7 @@ async fn cancelled_by_ops(ops: &Caller, order: &Value) -> Answer {
 /// Runs all checks, with the ledger of the gateway. Repeats each until it finds nothing, because the last events may
 /// not be applied yet.
 async fn nothing_is_wrong(city: &TestCity) {
-    let ledger: Value =
-        http_client().get(format!("{}/v1/ledger", city.gateway_url)).send().await.unwrap().json().await.unwrap();
-    let ledger: Vec<GatewayEntry> = serde_json::from_value(ledger["data"].clone()).unwrap();
+    let ledger = read_ledger(&city.gateway_url, &API_KEY.into()).await.unwrap();
     assert!(ledger.len() > 8, "{ledger:?}");
     let db = tokio::sync::Mutex::new(city.db.connect().await);
     load(&mut *db.lock().await, &Evidence { ledger, ..Evidence::default() }).await.unwrap();

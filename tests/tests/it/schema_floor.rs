@@ -35,6 +35,8 @@ fn of_order_svc(servers: &Servers, db: &TestDb) -> Settings {
     Settings {
         service: service::Settings { admin_bind: admin.to_string(), ..service },
         gateway_url: "http://127.0.0.1:9".to_owned(),
+        gateway_key: "key".into(),
+        gateway_callback_secret: "secret".into(),
     }
 }
 

@@ -132,6 +132,17 @@ pub async fn make_due(conn: &mut Conn, payment: &Payment, operation: Option<Oper
     Ok(())
 }
 
+/// Has the reconciler look at a payment that is not at rest: the gateway says that something happened to it. Nothing happens
+/// when there is no such payment.
+pub async fn wake(conn: &mut Conn, id: PaymentId) -> Result<(), Refusal> {
+    let waiting = payments::table.find(id).filter(payments::next_attempt_at.gt(clock_timestamp().nullable()));
+    let woken = diesel::update(waiting).set(payments::next_attempt_at.eq(clock_timestamp().nullable()));
+    if woken.prepared().execute(conn).await? > 0 {
+        wake_after_commit(Wakeup::Payments);
+    }
+    Ok(())
+}
+
 /// Writes the next version of a payment, and its event. The noted operation is over; `then` is the next one, noted and
 /// due at once. Without one the payment is not due any more, unless it was made due since it was read.
 ///
