@@ -5,8 +5,8 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Utc;
 use futures::FutureExt as _;
-use pannier_platform::http::Problem;
 use pannier_platform::Db;
+use pannier_platform::http::Problem;
 
 use crate::payments::callback::{Callback, CallbackVerifier, SIGNATURE};
 use crate::store;

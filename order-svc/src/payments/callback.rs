@@ -57,8 +57,8 @@ impl CallbackVerifier {
         let (at, v1) = part("t").zip(part("v1")).map(|((_, at), (_, v1))| (at, v1)).ok_or(NotOurs::Unsigned)?;
         let seconds: i64 = at.parse().map_err(|_| NotOurs::Unsigned)?;
         let signed = hex::decode(v1).map_err(|_| NotOurs::Unsigned)?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret().as_bytes())
-            .map_err(|_| NotOurs::Forged)?;
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.secret.expose_secret().as_bytes()).map_err(|_| NotOurs::Forged)?;
         mac.update(at.as_bytes());
         mac.update(b".");
         mac.update(body);
@@ -78,8 +78,9 @@ mod tests {
     #[test]
     fn only_a_fresh_signature_of_this_body_counts() {
         let verifier = CallbackVerifier::new("secret".into());
-        let at = |seconds| DateTime::from_timestamp(1_764_264_000 + seconds, 0).unwrap();
-        let verify = |signature: &str, body: &str, seconds| verifier.verify(Some(signature), body.as_bytes(), at(seconds));
+        let at = |seconds: i64| DateTime::from_timestamp(1_764_264_000 + seconds, 0).unwrap();
+        let verify =
+            |signature: &str, body: &str, seconds| verifier.verify(Some(signature), body.as_bytes(), at(seconds));
         assert_eq!(verify(SIGNED, "{}", 0), Ok(()));
         assert_eq!(verify(SIGNED, "{}", 300), Ok(()));
         assert_eq!(verify(SIGNED, "{}", 301), Err(NotOurs::Expired));

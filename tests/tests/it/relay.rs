@@ -53,7 +53,12 @@ impl Publishers {
 
     async fn start_order_svc(&mut self) {
         let service = settings(&self.db.urls.order, &self.servers.amqp_url, &self.broker.namespace);
-        let settings = order_svc::app::Settings { service, gateway_url: "http://127.0.0.1:9".to_owned(), gateway_key: "key".into(), gateway_callback_secret: "secret".into() };
+        let settings = order_svc::app::Settings {
+            service,
+            gateway_url: "http://127.0.0.1:9".to_owned(),
+            gateway_key: "key".into(),
+            gateway_callback_secret: "secret".into(),
+        };
         let app = order_svc::app::App::build(settings, self.stop.clone()).await.unwrap();
         self.url = format!("http://{}", app.address().unwrap());
         self.running.push(tokio::spawn(app.run()));
