@@ -5,9 +5,10 @@
 //! There are no down migrations.
 
 use anyhow::Context as _;
+use diesel::QueryableByName;
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use pannier_platform::Tls;
 use pannier_platform::db::connect_once;
@@ -26,20 +27,6 @@ struct Schema {
 const ORDER: Schema = Schema { name: "orders", migrations: embed_migrations!("order") };
 const MERCHANT: Schema = Schema { name: "merchant", migrations: embed_migrations!("merchant") };
 const DISPATCH: Schema = Schema { name: "dispatch", migrations: embed_migrations!("dispatch") };
-
-/// Each schema with the newest migration that this version has for it.
-#[must_use]
-pub fn newest() -> Vec<(&'static str, String)> {
-    let versions = |of: &EmbeddedMigrations| -> Vec<String> {
-        let migrations = MigrationSource::<Pg>::migrations(of).unwrap_or_default();
-        migrations.iter().map(|migration| migration.name().version().to_string()).collect()
-    };
-    let of_schema = |schema: Schema| {
-        let all = versions(&PLATFORM).into_iter().chain(versions(&schema.migrations));
-        (schema.name, all.max().unwrap_or_default())
-    };
-    [ORDER, MERCHANT, DISPATCH].into_iter().map(of_schema).collect()
-}
 
 /// The database URL of each service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +95,67 @@ pub async fn migrate_telling(
     mut tell: impl FnMut(&'static str, String) + Send,
 ) -> anyhow::Result<ServiceUrls> {
     migrate(admin_url, tls, None, &mut tell).await
+}
+
+/// What [`migrate_all`] would do to one schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The schema.
+    pub schema: &'static str,
+    /// The versions of migrations that it has, oldest first. None where it does not exist or was never migrated.
+    pub applied: Option<Vec<String>>,
+    /// The versions that would be applied, oldest first.
+    pub pending: Vec<String>,
+    /// Applied versions that this program does not know: a newer one has applied them.
+    pub unknown: Vec<String>,
+}
+
+/// What [`migrate_all`] would do to each schema. Changes nothing.
+///
+/// # Errors
+/// When the database is away, or the user may not read the schemas.
+pub async fn plan(admin_url: &str, tls: &Tls) -> anyhow::Result<Vec<Plan>> {
+    let mut admin = connect_once(admin_url, tls).await.context("cannot reach the database to look at it")?;
+    let mut plans = Vec::new();
+    for schema in [ORDER, MERCHANT, DISPATCH] {
+        let applied = applied(&mut admin, schema.name).await.with_context(|| format!("schema {}", schema.name))?;
+        let known = known(&schema);
+        let has = applied.clone().unwrap_or_default();
+        let pending = known.iter().filter(|version| !has.contains(version)).cloned().collect();
+        let unknown = has.into_iter().filter(|version| !known.contains(version)).collect();
+        plans.push(Plan { schema: schema.name, applied, pending, unknown });
+    }
+    Ok(plans)
+}
+
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    version: String,
+}
+
+async fn applied(admin: &mut AsyncPgConnection, schema: &str) -> diesel::QueryResult<Option<Vec<String>>> {
+    // Raw: the table is diesel's own, in a schema of which only the name is known.
+    let table = format!("{schema}.__diesel_schema_migrations");
+    let exists = format!("SELECT '' AS version WHERE to_regclass({}) IS NOT NULL", literal(&table));
+    if diesel::sql_query(exists).load::<Applied>(admin).await?.is_empty() {
+        return Ok(None);
+    }
+    let all = diesel::sql_query(format!("SELECT version FROM {table} ORDER BY version")).load::<Applied>(admin).await?;
+    Ok(Some(all.into_iter().map(|applied| applied.version).collect()))
+}
+
+/// The versions of all migrations of a schema, oldest first.
+fn known(schema: &Schema) -> Vec<String> {
+    let mut known: Vec<String> = versions(&PLATFORM).into_iter().chain(versions(&schema.migrations)).collect();
+    known.sort();
+    known
+}
+
+/// The versions of embedded migrations.
+fn versions(of: &EmbeddedMigrations) -> Vec<String> {
+    let migrations = MigrationSource::<Pg>::migrations(of).unwrap_or_default();
+    migrations.iter().map(|migration| migration.name().version().to_string()).collect()
 }
 
 async fn migrate(
@@ -191,9 +239,6 @@ fn literal(text: &str) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use diesel::migration::MigrationSource;
-    use diesel::pg::Pg;
-
     use super::*;
 
     #[tokio::test]
@@ -211,13 +256,33 @@ mod tests {
         login.map(drop).unwrap();
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plan_says_what_is_pending_and_changes_nothing() {
+        let server = std::env::var("PANNIER_TEST_DATABASE_URL").expect("run the tests with ./pannier test");
+        let mut admin = connect_once(&server, &Tls::default()).await.unwrap();
+        let name = format!("plan_{}", std::process::id());
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let mut url = Url::parse(&server).unwrap();
+        url.set_path(&name);
+
+        let (url, tls) = (url.as_str(), Tls::default());
+        let before = plan(url, &tls).await.unwrap();
+        assert!(before.iter().all(|plan| plan.applied.is_none() && plan.pending.len() > 3), "{before:?}");
+        let first = before[0].pending[0].clone();
+        assert_eq!(plan(url, &tls).await.unwrap(), before, "nothing was changed");
+        migrate_until(url, &tls, Some(&first)).await.unwrap();
+        let part = plan(url, &tls).await.unwrap();
+        assert_eq!(part[0].applied.as_deref(), Some(&[first][..]));
+        assert_eq!(part[0].pending, before[0].pending[1..]);
+        migrate_all(url, &tls).await.unwrap();
+        assert!(plan(url, &tls).await.unwrap().iter().all(|plan| plan.pending.is_empty()));
+        admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    }
+
     /// A schema has one list of applied versions, also for the platform's migrations: the second of a pair would be skipped.
     #[test]
     fn no_two_migrations_of_a_schema_have_the_same_version() {
-        let versions = |migrations: &EmbeddedMigrations| {
-            let all = MigrationSource::<Pg>::migrations(migrations).unwrap();
-            all.iter().map(|migration| migration.name().version().to_string()).collect::<BTreeSet<_>>()
-        };
+        let versions = |migrations: &EmbeddedMigrations| versions(migrations).into_iter().collect::<BTreeSet<_>>();
         for schema in [ORDER, MERCHANT, DISPATCH] {
             let twice = &versions(&PLATFORM) & &versions(&schema.migrations);
             assert!(twice.is_empty(), "{twice:?} in {} and in platform", schema.name);

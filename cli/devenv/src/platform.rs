@@ -107,6 +107,9 @@ impl Platform {
     }
 
     async fn bring_up(&self, options: &Options, ui: &Ui) -> Result<()> {
+        let places = Places::new(&self.data, options.instances)?;
+        // Published before anything runs, so that `doctor` can look at what does not come up.
+        self.supervisor.publish(|state| state.urls.extend(places.urls()))?;
         ui.doing("starting PostgreSQL, Redis and RabbitMQ");
         let mut urls = servers::start(&self.supervisor, &self.data, &options.external, options.durability, ui).await?;
         if options.external.database.is_none() {
@@ -117,7 +120,6 @@ impl Platform {
             .await
             .context("the database cannot be migrated")?;
         ui.doing("starting the services");
-        let places = Places::new(&self.data, options.instances)?;
         let processes = self.start_services(options, &places, &urls, &databases)?;
         for service in Service::ALL.into_iter().filter(|_| options.instances > 1) {
             let balancer = Balancer::start(places.port(service.name()), places.instances(service)).await?;
@@ -136,10 +138,8 @@ impl Platform {
         let observed = if options.observe { Some(self.observe(&places, ui).await?) } else { None };
         self.supervisor.publish(|state| {
             state.urls.extend(observed.map(|url| (prometheus::NAME.to_owned(), url)));
-            let servers = [("postgres", &urls.database), ("rabbitmq", &urls.amqp), ("redis", &urls.redis)];
-            let servers = servers.into_iter().map(|(name, url)| (name.to_owned(), url.clone()));
-            let ours = places.ports.keys().map(|name| (name.clone(), places.url(name)));
-            state.urls.extend(servers.chain(ours));
+            // Now with the name of our own database.
+            state.urls.extend(urls.named());
             state.ready = true;
         })
     }
@@ -280,6 +280,10 @@ impl Places {
 
     fn url(&self, name: &str) -> String {
         format!("http://{}", self.bind(name))
+    }
+
+    fn urls(&self) -> impl Iterator<Item = (String, String)> {
+        self.ports.keys().map(|name| (name.clone(), self.url(name)))
     }
 
     fn instances(&self, service: Service) -> Vec<SocketAddr> {

@@ -2,6 +2,7 @@
 //! half of it is down: every look has a time limit, and one that fails is a verdict.
 
 mod exposition;
+mod ports;
 mod servers;
 mod services;
 
@@ -90,6 +91,11 @@ pub async fn run(data: &Path, target: &TargetArgs, output: Output) -> Result<()>
         findings.push(Finding::unknown("machine", here));
     } else {
         let data = DataDir::at(data);
+        if !state.ready {
+            let seen = "`up` is still starting, and says what it waits for";
+            findings.push(Finding::warning("platform", seen, "look again when it is up"));
+        }
+        findings.push(ports::look(&data, &state));
         let admin = state.urls.iter().filter(|(name, _)| name.ends_with("-admin"));
         let looks = admin.map(|(name, url)| exposition::look(&http, name.trim_end_matches("-admin"), url));
         findings.extend(join_all(looks).await.into_iter().flatten());

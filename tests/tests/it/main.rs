@@ -7,6 +7,7 @@ mod blocked;
 mod canaries;
 mod checks;
 mod collector;
+mod doctor;
 mod ends;
 mod event_log;
 mod faults;

@@ -147,10 +147,19 @@ fn advice(missing: &[Server]) -> String {
     } else {
         format!("sudo apt-get install {}", missing.iter().map(|server| server.apt()).collect::<Vec<_>>().join(" "))
     };
-    format!(
-        "{} not found: run `{line}` (or what your system has instead), or point DATABASE_URL, REDIS_URL or AMQP_URL to running ones",
-        names.join(", ")
-    )
+    let instead: Vec<String> = missing.iter().map(|server| instead(*server)).collect();
+    format!("{} not found: run `{line}` (or what your system has instead), or {}", names.join(", "), instead.join(", "))
+}
+
+/// What can be done without installing a server.
+fn instead(server: Server) -> String {
+    let running = match server {
+        Server::Postgres => "DATABASE_URL",
+        Server::Redis => "REDIS_URL",
+        Server::RabbitMq => "AMQP_URL",
+        Server::Prometheus | Server::HaProxy => return format!("set {} to its folder", server.variable()),
+    };
+    format!("point {running} to one that runs")
 }
 
 #[cfg(test)]
@@ -162,5 +171,12 @@ mod tests {
         let advice = advice(&[Server::Redis, Server::RabbitMq]);
         assert!(advice.starts_with("Redis, RabbitMQ not found: run `"), "{advice}");
         assert!(advice.contains("install redis"), "{advice}");
+        assert!(advice.ends_with("point REDIS_URL to one that runs, point AMQP_URL to one that runs"), "{advice}");
+    }
+
+    #[test]
+    fn a_missing_tool_names_the_variable_of_its_folder() {
+        let advice = advice(&[Server::Prometheus]);
+        assert!(advice.ends_with("set PANNIER_PROMETHEUS_BIN to its folder"), "{advice}");
     }
 }

@@ -35,6 +35,14 @@ pub struct ServerUrls {
     pub redis: String,
 }
 
+impl ServerUrls {
+    /// The URLs by the names of `status`.
+    pub fn named(&self) -> [(String, String); 3] {
+        [("postgres", &self.database), ("rabbitmq", &self.amqp), ("redis", &self.redis)]
+            .map(|(name, url)| (name.to_owned(), url.clone()))
+    }
+}
+
 /// URLs of servers that run already. Those servers are not started.
 #[derive(Debug, Clone, Default)]
 pub struct ExternalServers {
@@ -95,6 +103,14 @@ pub async fn start(
     let postgres =
         tool(Server::Postgres).map(|tool| postgres::start(supervisor, data, tool, durability)).transpose()?;
 
+    let places = [
+        ("postgres", url_of(postgres.as_ref(), &external.database)),
+        ("redis", url_of(redis.as_ref(), &external.redis)),
+        ("rabbitmq", url_of(rabbitmq.as_ref(), &external.amqp)),
+    ];
+    supervisor.publish(|state| {
+        state.urls.extend(places.into_iter().filter_map(|(name, url)| Some((name.to_owned(), url?))));
+    })?;
     let (database, redis, amqp) = tokio::try_join!(
         settled(postgres, &external.database, "PostgreSQL", postgres::answers),
         settled(redis, &external.redis, "Redis", redis::answers),
@@ -110,6 +126,10 @@ pub struct Started {
     pub url: String,
     /// Its process.
     pub watch: Watch,
+}
+
+fn url_of(started: Option<&Started>, external: &Option<String>) -> Option<String> {
+    started.map(|started| started.url.clone()).or_else(|| external.clone())
 }
 
 async fn settled<F>(started: Option<Started>, external: &Option<String>, name: &str, answers: F) -> Result<String>

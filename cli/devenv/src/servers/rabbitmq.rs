@@ -17,6 +17,8 @@ use crate::supervisor::{Spec, Supervisor};
 const USER: &str = "pannier";
 /// With less free disk than this the node blocks publishers.
 const DISK_FREE_LIMIT: &str = "100MB";
+/// [`DISK_FREE_LIMIT`], bytes.
+pub const DISK_FREE_LIMIT_BYTES: u64 = 100_000_000;
 
 /// Starts epmd and RabbitMQ of a data folder.
 ///
@@ -85,16 +87,37 @@ pub async fn delivered_messages(tool: &Tool, node: u32) -> Option<u64> {
     control(tool, node, &["eval", COUNT]).await?.trim().parse().ok()
 }
 
-/// What a running node says about its policies and about queues that are no quorum queues; none where it cannot be asked.
+/// What a running node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeState {
+    /// `4.1.2`.
+    pub version: String,
+    /// Policies, and queues that are no quorum queues.
+    pub oddities: Vec<String>,
+}
+
+/// Asks a running node about its version, policies and queues; none where it cannot be asked.
 ///
 /// `node` is the pid of the node.
-pub async fn oddities(tool: &Tool, node: u32) -> Option<Vec<String>> {
-    let policies = control(tool, node, &["list_policies", "--silent"]).await?;
-    let queues = control(tool, node, &["list_queues", "--silent", "name", "type"]).await?;
-    let policies =
-        policies.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("policy {}", words(line)));
-    let queues = queues.lines().filter(|line| !line.trim().is_empty() && !line.contains("quorum"));
-    Some(policies.chain(queues.map(|line| format!("queue {}", words(line)))).collect())
+pub async fn node_state(tool: &Tool, node: u32) -> Option<NodeState> {
+    // Each starts an Erlang virtual machine.
+    let (version, policies, queues) = tokio::join!(
+        control(tool, node, &["eval", "rabbit_misc:version()."]),
+        control(tool, node, &["list_policies", "--silent"]),
+        control(tool, node, &["list_queues", "--silent", "name", "type"]),
+    );
+    let version = version?.trim().trim_matches('"').to_owned();
+    Some(NodeState { version, oddities: oddities(&policies?, &queues?) })
+}
+
+fn oddities(policies: &str, queues: &str) -> Vec<String> {
+    let lines = |text: &'static str, of: &str| -> Vec<String> {
+        let filled = of.lines().filter(|line| !line.trim().is_empty());
+        filled.map(|line| format!("{text} {}", words(line))).collect()
+    };
+    let is_quorum = |line: &str| line.rsplit(' ').next() == Some("quorum");
+    let queues = lines("queue", queues).into_iter().filter(|line| !is_quorum(line));
+    lines("policy", policies).into_iter().chain(queues).collect()
 }
 
 fn words(line: &str) -> String {
@@ -177,4 +200,21 @@ fn environment(
         set(name, value.into());
     }
     env
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_and_a_queue_of_another_type_are_odd() {
+        let found = oddities("/\tall\t.*\tall\t{}\t0\n", "orders\tquorum\nquorum.looks-like\tclassic\n");
+        assert_eq!(found, ["policy / all .* all {} 0", "queue quorum.looks-like classic"]);
+        assert!(oddities("", "orders\tquorum\n\n").is_empty());
+    }
+
+    #[test]
+    fn the_disk_limit_is_the_same_twice() {
+        assert_eq!(DISK_FREE_LIMIT, format!("{}MB", DISK_FREE_LIMIT_BYTES / 1_000_000));
+    }
 }

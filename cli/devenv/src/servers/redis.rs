@@ -44,10 +44,24 @@ pub fn start(supervisor: &Supervisor, data: &DataDir, tool: &Tool) -> Result<Sta
 
 /// Whether Redis answers a PING. Two lines of its protocol need no client library.
 pub async fn answers(url: &str) -> bool {
-    ping(url).await.unwrap_or(false)
+    // An error means that it is still loading its file, or that the password is wrong.
+    ask(url, "PING", |text| text.contains("+PONG").then_some(true).or(text.contains("\n-").then_some(false)))
+        .await
+        .unwrap_or(false)
 }
 
-async fn ping(url: &str) -> Result<bool> {
+/// The version that a running Redis or Valkey reports; none where it does not answer.
+pub async fn version(url: &str) -> Option<String> {
+    let version_in = |text: &str| {
+        let (_, rest) = text.split_once("valkey_version:").or_else(|| text.split_once("redis_version:"))?;
+        // The end of the line: before it, only a part has arrived.
+        rest.split_once('\r').map(|(version, _)| version.to_owned())
+    };
+    ask(url, "INFO server", version_in).await.ok()
+}
+
+/// Sends a command and reads until `found` finds the answer in what was sent so far, which begins with a line break.
+async fn ask<T>(url: &str, command: &str, found: impl Fn(&str) -> Option<T>) -> Result<T> {
     let rest = url.split_once("://").context("no scheme")?.1;
     let rest = rest.split(['/', '?']).next().unwrap_or(rest);
     let (login, address) = rest.rsplit_once('@').unwrap_or(("", rest));
@@ -57,19 +71,15 @@ async fn ping(url: &str) -> Result<bool> {
         let user = if user.is_empty() { "default" } else { user };
         stream.write_all(format!("AUTH {user} {password}\r\n").as_bytes()).await?;
     }
-    stream.write_all(b"PING\r\n").await?;
-    let mut answer = Vec::new();
-    let mut buffer = [0; 512];
+    stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+    let mut answer = vec![b'\n'];
+    let mut buffer = [0; 4096];
     loop {
         let read = stream.read(&mut buffer).await?;
+        anyhow::ensure!(read > 0, "the connection was closed");
         answer.extend_from_slice(&buffer[..read]);
-        let text = String::from_utf8_lossy(&answer);
-        if text.contains("+PONG") {
-            return Ok(true);
-        }
-        // It is still loading its file, or the password is wrong.
-        if read == 0 || text.contains('-') {
-            return Ok(false);
+        if let Some(found) = found(&String::from_utf8_lossy(&answer)) {
+            return Ok(found);
         }
     }
 }

@@ -77,6 +77,15 @@ pub async fn connect_once(url: &str, tls: &Tls) -> anyhow::Result<Conn> {
     Ok(AsyncPgConnection::try_from(client).await?)
 }
 
+/// Whether a database was reached and refused the login: the password, the user or the database is wrong, and trying again
+/// does not help.
+#[must_use]
+pub fn is_login_refused(error: &anyhow::Error) -> bool {
+    let code = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()?.code().cloned());
+    // Invalid authorisation, and invalid catalog name: PostgreSQL's appendix A.
+    code.is_some_and(|code| code.code().starts_with("28") || code.code() == "3D000")
+}
+
 /// Reads a database URL, and whether it asks for TLS. `require` verifies the server as `verify-full` does: TLS with a server
 /// that could be anybody would protect nothing.
 fn parse(url: &str) -> anyhow::Result<(Config, bool)> {

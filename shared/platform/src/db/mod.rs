@@ -25,7 +25,7 @@ use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-pub use self::connect::{Conn, connect_once};
+pub use self::connect::{Conn, connect_once, is_login_refused};
 pub use self::connections::Connections;
 pub(crate) use self::error::away;
 pub use self::json::Json;
