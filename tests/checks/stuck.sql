@@ -12,10 +12,10 @@ UNION ALL
 SELECT 'offer ' || id || ' is ' || state || CASE state WHEN 'accepted' THEN ' and has not ended' ELSE '' END, 1
 FROM dispatch.offers WHERE state = 'sent' OR (state = 'accepted' AND ended_at IS NULL)
 UNION ALL
-SELECT 'payment of order ' || order_id || ' is ' || state || coalesce(' with ' || operation || ' unanswered', '')
-           || coalesce(', to be looked at ' || next_attempt_at, ''), 1
-FROM orders.payments
-WHERE state IN ('initiated', 'authorised', 'partially_refunded', 'unknown') OR operation IS NOT NULL OR next_attempt_at IS NOT NULL
+SELECT 'payment of order ' || p.order_id || ' is ' || p.state || coalesce(' with ' || o.kind || ' unanswered', '')
+           || coalesce(', to be looked at ' || p.next_attempt_at, ''), 1
+FROM orders.payments p LEFT JOIN orders.payment_operations o ON o.payment_id = p.id AND o.answer IS NULL
+WHERE p.state IN ('initiated', 'authorised', 'unknown') OR o.key IS NOT NULL OR p.next_attempt_at IS NOT NULL
 UNION ALL
 SELECT 'event ' || seq || ' (' || type || ') was not published' || coalesce(': ' || last_error, ''), 1
 FROM (SELECT e.seq, type, NULL AS last_error FROM orders.events e, orders.relay_cursor WHERE NOT pg_visible_in_snapshot(tx, done)

@@ -8,7 +8,7 @@ use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
 
 use crate::domain::deadlines::{self, KITCHEN_LATE, KITCHEN_LATE_AFTER};
 use crate::domain::lifecycle::{OrderLifecycle, Trigger};
-use crate::domain::settlement::{Target, next_operation};
+use crate::domain::settlement::{Target, first_operation};
 use crate::store::{self, Order};
 
 /// What is known about a transition beside its trigger.
@@ -49,9 +49,9 @@ pub async fn apply_trigger(
     let after = store::orders::update(conn, cause, order, after).await?;
     clear_deadline(conn, order).await?;
     schedule_deadline(conn, &after).await?;
-    if Target::of(order.state) != Target::of(after.state) {
-        let operation = next_operation(after.payment.state, after.state);
-        store::payments::make_due(conn, &after.payment, operation).await?;
+    let target = Target::of(after.state, after.refund_share);
+    if Target::of(order.state, order.refund_share) != target {
+        store::payments::make_due(conn, &after.payment, first_operation(after.payment.state, target)).await?;
     }
     tracing::info!(order.id = %after.id, state = %after.state, reason = after.reason, "Order {} is {}", after.id, after.state);
     Ok(after)

@@ -2,10 +2,10 @@
 
 use pannier_contracts::order::OrderState;
 use pannier_contracts::payment::PaymentState;
-use pannier_contracts::{CustomerId, Lifecycle as _, OrderId};
+use pannier_contracts::{CustomerId, OrderId};
 use pannier_platform::{Cause, Conn, Refusal};
 
-use crate::domain::lifecycle::{PaymentLifecycle, PaymentTrigger, customer_actions};
+use crate::domain::lifecycle::customer_actions;
 use crate::domain::text;
 use crate::store::orders::VisibleTo;
 use crate::store::{self, Order};
@@ -36,9 +36,6 @@ pub async fn pay_again(
     if order.payment.state != PaymentState::Failed {
         return Err(illegal("payment_in_progress", "the last payment is not decided yet"));
     }
-    let to = PaymentLifecycle::next(order.payment.state, PaymentTrigger::TryAgain)
-        .map_err(|e| Refusal::illegal(&e, Vec::new()))?;
-    store::payments::update(conn, cause, &order.payment, to, None).await?;
-    store::payments::begin_attempt(conn, order.payment.id, method).await?;
+    store::payments::begin_attempt(conn, cause, &order.payment, method).await?;
     Ok(order)
 }

@@ -65,6 +65,7 @@ pub async fn place_order(
         pin,
         reason: None,
         placed_at: now,
+        refund_share: 100,
         payment: Payment::new(id, &request.payment_method, Money::new(quote.total, quote.currency), now),
         progress: None,
     };

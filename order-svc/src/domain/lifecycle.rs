@@ -152,12 +152,24 @@ state_machine! {
         Capture => Captured,
         Void => Voided,
         Refund => Refunded,
+        RefundPart => PartiallyRefunded,
         Refuse => Failed,
         RetryAuthorise => Initiated,
         RetrySettle => Authorised,
         RetryRefund => Captured,
     },
-    Failed(TryAgain) => Initiated
+    Failed => {
+        TryAgain => Initiated,
+        // A capture was refused: another attempt takes it, or the hold is released because the order has ended.
+        Capture => Captured,
+        Void => Voided,
+        BecomeUnknown => Unknown,
+    },
+    // The gateway had nothing to void, and an authorisation or a capture arrived long after. It is released again.
+    Voided => {
+        Authorise => Authorised,
+        Capture => Captured,
+    }
 }
 
 /// A payment's lifecycle.

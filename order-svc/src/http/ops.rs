@@ -132,9 +132,19 @@ pub(super) async fn payment(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Resul
                             "gateway_ref": e.operation_key, "at": e.at})
                     })
                     .collect();
+                let operations: Vec<_> = store::payments::operations::of_payment(conn, payment.id)
+                    .await?
+                    .into_iter()
+                    .map(|o| {
+                        serde_json::json!({"key": o.key, "kind": o.kind, "asked_at": o.asked_at, "answer": o.answer,
+                            "amount": {"amount": o.amount, "currency": payment.currency}, "answered_at": o.answered_at,
+                            "detail": o.detail})
+                    })
+                    .collect();
                 Ok(serde_json::json!({
                     "id": payment.id, "version": payment.version, "state": payment.state, "amount": payment.money(),
-                    "attempt": payment.attempt, "last_error": payment.last_error, "ledger": ledger,
+                    "attempt": payment.attempt, "last_error": payment.last_error, "ledger": ledger, "operations": operations,
+                    "captured": payment.captured, "refunded": payment.refunded,
                 }))
             }
             .boxed()

@@ -10,17 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use pannier_contracts::{Money, PaymentId};
+use pannier_platform::cause::Trace;
 use pannier_platform::db::Wakeup;
-use pannier_platform::{Cause, Db, Refusal, Stop};
+use pannier_platform::{Cause, Db, Refusal, Stop, timers};
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
-use super::gateway::Gateway;
-use super::outcome::{Asked, next_state, record, record_no_answer};
-use crate::domain::lifecycle::PaymentTrigger;
-use crate::domain::settlement::{NextAction, Operation, next_action};
+use super::gateway::{Answer, Gateway, Holding, NoAnswer, Request};
+use super::outcome::{Asked, Report, record};
+use crate::domain::settlement::{NextAction, Operation, is_wanted, next_action, standing};
 use crate::store;
-use crate::store::payments::operations::{self, ClaimedPayment};
+use crate::store::payments::operations::{self, By, ClaimedPayment, OpenOperation, steps};
+use crate::store::payments::{Claim, Schedule, settle};
 
 /// How often due payments are looked for when no commit woke the reconciler: retries, and payments of a killed worker.
 const POLL: Duration = Duration::from_secs(1);
@@ -87,53 +89,92 @@ impl<G: Gateway> Reconciler<G> {
     }
 
     async fn try_reconcile(&self, cause: Cause, claimed: ClaimedPayment) -> Result<(), Refusal> {
-        let was_asked = claimed.was_asked;
-        let pending = match claimed.payment.pending() {
-            Some(pending) => Some(pending),
-            None => self.decide(&cause, &claimed).await?,
+        let operation = match claimed.open() {
+            Some(open) => open,
+            None => match self.decide(&cause, &claimed).await? {
+                Some(intended) => intended,
+                None => return Ok(()),
+            },
         };
-        let Some((operation, key)) = pending else { return Ok(()) };
-        let asked = Asked { cause, payment: claimed.payment, operation, key };
-        let answer = if was_asked {
-            self.gateway.query(&asked.key, &asked.cause.trace).await
-        } else {
-            self.gateway.perform(operation, &asked.key, &asked.payment, &asked.cause.trace).await
+        let is_wanted = is_wanted(operation.kind, claimed.target());
+        let asked = Asked { cause, payment: claimed.payment, operation };
+        let report = match (claimed.was_asked, is_wanted) {
+            (false, false) => Report::Withdrawn,
+            (was_asked, is_wanted) => match self.ask(&asked, was_asked, is_wanted).await {
+                Ok((answer, holding)) => Report::Answered(answer, holding),
+                Err(NoAnswer(why)) => Report::NoAnswer(why),
+            },
         };
-        let answer = answer.map_err(|e| e.to_string());
         self.db
             .transaction(move |conn| {
-                let (asked, answer) = (asked.clone(), answer.clone());
-                async move {
-                    match answer {
-                        Ok(answer) => record(conn, &asked, answer).await,
-                        Err(why) => record_no_answer(conn, &asked, &why).await,
-                    }
-                }
-                .boxed()
+                let (asked, report) = (asked.clone(), report.clone());
+                async move { record(conn, &asked, &report).await }.boxed()
             })
             .await
     }
 
-    /// No operation is noted: decides on one and notes it. `None` when nothing is to be asked for, or another worker has
+    /// Asks for an operation; or, if it was asked for before, what became of it, and for it again if the gateway does not
+    /// know it and it is still wanted. A refusal comes with what the gateway knows about the payment.
+    async fn ask(
+        &self,
+        asked: &Asked,
+        was_asked: bool,
+        is_wanted: bool,
+    ) -> Result<(Answer, Option<Holding>), NoAnswer> {
+        let (payment, trace) = (&asked.payment, &asked.cause.trace);
+        let OpenOperation { key, kind, amount } = asked.operation.clone();
+        let request = Request {
+            operation: kind,
+            key,
+            payment: payment.id,
+            amount: Money::new(amount, payment.currency),
+            method: payment.method.clone(),
+        };
+        if was_asked {
+            match self.gateway.query(&request.key, trace).await? {
+                Answer::NotFound if !is_wanted => return Ok((Answer::NotFound, None)),
+                Answer::NotFound => {}
+                answer => return Ok(self.explained(answer, payment.id, trace).await),
+            }
+        }
+        let answer = match self.gateway.perform(&request, trace).await? {
+            // What is to be released may arrive later. What is to be taken or given back must be there.
+            Answer::NotFound if kind != Operation::Void => Answer::Refused("unknown_reference".to_owned()),
+            answer => answer,
+        };
+        Ok(self.explained(answer, payment.id, trace).await)
+    }
+
+    async fn explained(&self, answer: Answer, payment: PaymentId, trace: &Trace) -> (Answer, Option<Holding>) {
+        // Without an answer the refusal stands as it is.
+        let holding = match answer {
+            Answer::Refused(_) => self.gateway.look_up(payment, trace).await.unwrap_or_default(),
+            Answer::Done | Answer::NotFound => None,
+        };
+        (answer, holding)
+    }
+
+    /// No operation is open: decides on one and intends it. `None` when nothing is to be asked for, or another worker has
     /// claimed the payment.
-    async fn decide(&self, cause: &Cause, claimed: &ClaimedPayment) -> Result<Option<(Operation, String)>, Refusal> {
+    async fn decide(&self, cause: &Cause, claimed: &ClaimedPayment) -> Result<Option<OpenOperation>, Refusal> {
         let (cause, claimed) = (cause.clone(), claimed.clone());
         self.db
             .transaction(move |conn| {
-                let (cause, payment, order) = (cause.clone(), claimed.payment.clone(), claimed.order_state);
+                let (cause, claimed) = (cause.clone(), claimed.clone());
                 async move {
-                    match next_action(payment.state, order) {
-                        NextAction::Perform(operation) => {
-                            let key = payment.key_of(operation);
-                            let is_noted = operations::begin(conn, &payment, operation, &key).await?;
-                            return Ok(is_noted.then_some((operation, key)));
+                    let payment = store::payments::of_order(conn, claimed.payment.order_id).await?;
+                    let steps = steps(&operations::of_payment(conn, payment.id).await?);
+                    let now = timers::now(conn).await?;
+                    let schedule = match next_action(&steps, claimed.target(), payment.amount, now) {
+                        NextAction::Perform(kind, amount) => {
+                            let key = operations::intend(conn, &claimed.payment, kind, amount, By::Worker).await?;
+                            return Ok(key.map(|key| OpenOperation { key, kind, amount }));
                         }
-                        NextAction::Close => {
-                            let to = next_state(payment.state, PaymentTrigger::Void)?;
-                            store::payments::update(conn, &cause, &payment, to, None).await?;
-                        }
-                        NextAction::Wait => operations::release(conn, &payment).await?,
-                    }
+                        NextAction::Rest => Schedule::Rest,
+                        NextAction::LookAgain(at) => Schedule::At(at),
+                    };
+                    let (claim, after) = (Claim::of(&claimed.payment), standing(&steps));
+                    settle(conn, &cause, &payment, claim, after, schedule, None).await?;
                     Ok(None)
                 }
                 .boxed()

@@ -1,4 +1,4 @@
-//! The ledger: money that moved, one entry for each order and kind.
+//! The ledger: money that moved, one entry for each operation; and debts.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -9,8 +9,10 @@ use pannier_platform::{Conn, Prepare as _, Refusal};
 use super::payments::Payment;
 use super::schema::ledger;
 
-/// The kind of an entry for money that is owed to us: a capture was refused for good. All other kinds are operations.
+/// The kind of an entry for money that is owed to us: a capture was refused. Negative when it came later.
 pub const RECEIVABLE: &str = "receivable";
+/// The kind of an entry that gives a debt up; negative. All other kinds are operations.
+pub const WRITE_OFF: &str = "write_off";
 
 /// An entry.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -24,18 +26,24 @@ pub struct Entry {
     pub at: DateTime<Utc>,
 }
 
-/// Books the amount of a payment. Nothing happens when the order has an entry of this kind.
-pub async fn insert(conn: &mut Conn, payment: &Payment, kind: &str, operation_key: &str) -> Result<(), Refusal> {
+/// Books an amount, minor units, for the order of a payment. Nothing happens when there is an entry with this key.
+pub async fn insert(
+    conn: &mut Conn,
+    payment: &Payment,
+    kind: &str,
+    amount: i64,
+    operation_key: &str,
+) -> Result<(), Refusal> {
     diesel::insert_into(ledger::table)
         .values((
             ledger::order_id.eq(payment.order_id),
             ledger::kind.eq(kind),
             ledger::payment_id.eq(payment.id),
-            ledger::amount.eq(payment.amount),
+            ledger::amount.eq(amount),
             ledger::currency.eq(payment.currency),
             ledger::operation_key.eq(operation_key),
         ))
-        .on_conflict((ledger::order_id, ledger::kind))
+        .on_conflict(ledger::operation_key)
         .do_nothing()
         .prepared()
         .execute(conn)
@@ -43,10 +51,11 @@ pub async fn insert(conn: &mut Conn, payment: &Payment, kind: &str, operation_ke
     Ok(())
 }
 
-/// Whether there is an entry of this operation.
-pub async fn contains(conn: &mut Conn, operation_key: &str) -> Result<bool, Refusal> {
-    let entry = ledger::table.filter(ledger::operation_key.eq(operation_key));
-    Ok(diesel::select(diesel::dsl::exists(entry)).get_result(conn).await?)
+/// Whether somebody owes us for this order: a capture was refused, and neither came later nor was written off.
+pub async fn is_owed(conn: &mut Conn, order: OrderId) -> Result<bool, Refusal> {
+    let debts = ledger::table.filter(ledger::order_id.eq(order)).filter(ledger::kind.eq_any([RECEIVABLE, WRITE_OFF]));
+    let amounts: Vec<i64> = debts.select(ledger::amount).load(conn).await?;
+    Ok(amounts.iter().sum::<i64>() > 0)
 }
 
 /// The entries of an order, oldest first.

@@ -22,11 +22,11 @@ pub use orders::Order;
 pub use payments::Payment;
 
 /// The newest migration in `migrations/order`; a test compares.
-pub const MIGRATION: &str = "20261126100001";
+pub const MIGRATION: &str = "20261128100001";
 
 /// SQL that says whether an event `p` belongs to an order that has not ended, or to a payment that is not settled. Raw:
 /// retention puts it into a statement of its own.
 pub const IS_OPEN: &str = "
     EXISTS (SELECT 1 FROM orders o WHERE o.id = p.aggregate_id AND o.is_open)
     OR EXISTS (SELECT 1 FROM payments y JOIN orders o ON o.id = y.order_id WHERE (y.id = p.aggregate_id OR o.id = p.aggregate_id)
-                   AND (o.is_open OR y.operation IS NOT NULL OR y.next_attempt_at IS NOT NULL))";
+                   AND (o.is_open OR y.next_attempt_at IS NOT NULL))";

@@ -49,6 +49,7 @@ pub struct Order {
     pub pin_hash: String,
     pub reason: Option<String>,
     pub placed_at: DateTime<Utc>,
+    pub refund_share: i16,
     #[diesel(embed, skip_insertion)]
     pub payment: Payment,
     /// `None` until the first event of its ticket or delivery.
@@ -123,7 +124,8 @@ fn already_used(e: DieselError) -> Refusal {
     Refusal::Illegal { code, detail: detail.to_owned(), state: "used".to_owned(), allowed: Vec::new() }
 }
 
-/// Writes the next version of an order, and its event. Of `after`, the state, the ready time and the reason are written.
+/// Writes the next version of an order, and its event. Of `after`, the state, the ready time, the reason and the share that
+/// is refunded are written.
 ///
 /// # Errors
 /// [`Refusal::Conflict`] when a concurrent update won.
@@ -135,6 +137,7 @@ pub async fn update(conn: &mut Conn, cause: &Cause, before: &Order, after: Order
             orders::state.eq(after.state),
             orders::ready_at.eq(after.ready_at),
             orders::reason.eq(&after.reason),
+            orders::refund_share.eq(after.refund_share),
         ))
         .prepared()
         .execute(conn)

@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "the migrations document the tables")]
 
 diesel::table! {
-    ledger (order_id, kind) {
+    ledger (operation_key) {
         order_id -> Uuid,
         kind -> Text,
         payment_id -> Uuid,
@@ -55,6 +55,22 @@ diesel::table! {
         placed_at -> Timestamptz,
         is_open -> Bool,
         has_ended_early -> Bool,
+        refund_share -> SmallInt,
+    }
+}
+
+diesel::table! {
+    payment_operations (key) {
+        key -> Text,
+        payment_id -> Uuid,
+        attempt -> Integer,
+        kind -> Text,
+        amount -> BigInt,
+        fence -> Nullable<BigInt>,
+        asked_at -> Nullable<Timestamptz>,
+        answer -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        answered_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -68,14 +84,13 @@ diesel::table! {
         currency -> Text,
         amount -> BigInt,
         attempt -> Integer,
-        operation -> Nullable<Text>,
-        operation_key -> Nullable<Text>,
         locked_until -> Nullable<Timestamptz>,
         next_attempt_at -> Nullable<Timestamptz>,
         failures -> Integer,
         last_error -> Nullable<Text>,
-        asked_at -> Nullable<Timestamptz>,
         fence -> BigInt,
+        captured -> BigInt,
+        refunded -> BigInt,
     }
 }
 
@@ -118,5 +133,15 @@ diesel::table! {
 }
 
 diesel::joinable!(ledger -> orders (order_id));
+diesel::joinable!(payment_operations -> payments (payment_id));
 diesel::joinable!(payments -> orders (order_id));
-diesel::allow_tables_to_appear_in_same_query!(ledger, merchants, orders, payments, progress, quotes, zones);
+diesel::allow_tables_to_appear_in_same_query!(
+    ledger,
+    merchants,
+    orders,
+    payment_operations,
+    payments,
+    progress,
+    quotes,
+    zones
+);

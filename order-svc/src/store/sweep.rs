@@ -11,7 +11,7 @@ use pannier_contracts::payment::PaymentState;
 use pannier_platform::{Conn, Prepare as _, Refusal};
 
 use crate::domain::deadlines::expiry;
-use crate::domain::settlement::{NextAction, is_open, next_action};
+use crate::domain::settlement::{is_open, needs_work};
 
 /// Orders that were placed longer ago and ended early have got their money back.
 const SETTLED_AFTER: TimeDelta = TimeDelta::days(2);
@@ -37,8 +37,8 @@ pub async fn restore_expiry_timers(conn: &mut Conn) -> Result<usize, Refusal> {
     .await?)
 }
 
-/// Makes each payment due that is not, although an operation is noted or its order needs one ([`next_action`]). Returns
-/// how many there were.
+/// Makes each payment due that is not, although an operation is open or its order needs one ([`needs_work`]). Returns how
+/// many there were.
 pub async fn make_idle_payments_due(conn: &mut Conn) -> Result<usize, Refusal> {
     // Open payments by the index `payments_open`, which only a condition with the same states in its text can use, and
     // orders that have ended early by `orders_ended_early`: ids grow with time.
@@ -49,18 +49,20 @@ pub async fn make_idle_payments_due(conn: &mut Conn) -> Result<usize, Refusal> {
             "UPDATE payments p SET next_attempt_at = clock_timestamp()
              FROM (SELECT p.id FROM payments p JOIN orders o ON o.id = p.order_id
                    WHERE p.next_attempt_at IS NULL AND p.state IN ({open})
-                       AND (p.operation IS NOT NULL OR (p.state, o.state) IN (SELECT * FROM unnest($2, $3)))
+                       AND ((p.state, o.state) IN (SELECT * FROM unnest($2, $3))
+                            OR EXISTS (SELECT FROM payment_operations y WHERE y.payment_id = p.id AND y.answer IS NULL))
                    UNION
                    SELECT p.id FROM orders o JOIN payments p ON p.order_id = o.id
                    WHERE o.has_ended_early AND o.id > $1 AND p.next_attempt_at IS NULL
-                       AND (p.state, o.state) IN (SELECT * FROM unnest($2, $3))) AS idle
+                       AND (p.state, o.state) IN (SELECT * FROM unnest($2, $3))
+                       AND (p.captured = 0 OR p.refunded < p.captured * o.refund_share / 100)) AS idle
              WHERE p.id = idle.id"
         )
     });
     let pairs =
         PaymentState::ALL.iter().flat_map(|payment| OrderState::ALL.iter().map(move |order| (*payment, *order)));
     let (payments, orders): (Vec<PaymentState>, Vec<OrderState>) =
-        pairs.filter(|(payment, order)| next_action(*payment, *order) != NextAction::Wait).unzip();
+        pairs.filter(|(payment, order)| needs_work(*payment, *order)).unzip();
     // Raw: UPDATE … FROM a union, with `unnest` for pairs of states.
     Ok(diesel::sql_query(&*TEXT)
         .bind::<SqlUuid, _>(lowest_id_at(Utc::now() - SETTLED_AFTER))

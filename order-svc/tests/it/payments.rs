@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use order_svc::domain::settlement::Operation;
-use order_svc::payments::gateway::{Answer, Gateway, NoAnswer};
+use order_svc::payments::gateway::{Answer, Gateway, Holding, NoAnswer, Request};
 use order_svc::payments::reconciler::Reconciler;
-use order_svc::store::Payment;
+use pannier_contracts::PaymentId;
 use pannier_platform::cause::Trace;
 use pannier_platform::{Db, Stop};
 use pannier_testkit::{Servers, TestDb, eventually};
@@ -37,13 +36,7 @@ impl Slow {
 
 #[async_trait]
 impl Gateway for Slow {
-    async fn perform(
-        &self,
-        _operation: Operation,
-        _key: &str,
-        _payment: &Payment,
-        _trace: &Trace,
-    ) -> Result<Answer, NoAnswer> {
+    async fn perform(&self, _request: &Request, _trace: &Trace) -> Result<Answer, NoAnswer> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         self.answers.acquire().await.expect("open").forget();
         Ok(Answer::Done)
@@ -52,14 +45,21 @@ impl Gateway for Slow {
     async fn query(&self, _key: &str, _trace: &Trace) -> Result<Answer, NoAnswer> {
         Ok(Answer::NotFound)
     }
+
+    async fn look_up(&self, _payment: PaymentId, _trace: &Trace) -> Result<Option<Holding>, NoAnswer> {
+        Ok(None)
+    }
 }
 
-const ORDER: &str = "INSERT INTO orders.orders (id, version, state, quote_id, customer_id, merchant_id, merchant_name, zone_id, lines, fees,
+/// An order whose payment is due, 15.00 €.
+pub const ORDER: &str = "INSERT INTO orders.orders (id, version, state, quote_id, customer_id, merchant_id, merchant_name, zone_id, lines, fees,
          currency, total, pickup_lat, pickup_lng, dropoff_lat, dropoff_lng, promise_at, pin, pin_hash, placed_at)
      VALUES ('00000000-0000-7000-8000-000000000001', 1, 'pending_payment', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),
          'Shop', 'test', '[]', '[]', 'EUR', 1500, 52.5, 13.4, 52.5, 13.5, now(), '1234', 'hash', now());
      INSERT INTO orders.payments (id, version, state, order_id, method, currency, amount, next_attempt_at)
-     VALUES ('00000000-0000-7000-8000-000000000002', 1, 'initiated', '00000000-0000-7000-8000-000000000001', 'tok_ok', 'EUR', 1500, now())";
+     VALUES ('00000000-0000-7000-8000-000000000002', 1, 'initiated', '00000000-0000-7000-8000-000000000001', 'tok_ok', 'EUR', 1500, now());
+     INSERT INTO orders.payment_operations (key, payment_id, attempt, kind, amount)
+     VALUES ('pay_1.authorise.1', '00000000-0000-7000-8000-000000000002', 1, 'authorise', 1500)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_comes_after_its_claim_ran_out_is_booked_once() {
@@ -83,7 +83,7 @@ async fn an_answer_that_comes_after_its_claim_ran_out_is_booked_once() {
     eventually("the authorisation is in the ledger", || async { (db.count(booked).await == 1).then_some(()) }).await;
     // The second answer is the same.
     second.answers.add_permits(1);
-    let rests = "SELECT count(*) AS n FROM orders.payments WHERE state = 'authorised' AND operation IS NULL AND next_attempt_at IS NULL";
+    let rests = "SELECT count(*) AS n FROM orders.payments WHERE state = 'authorised' AND next_attempt_at IS NULL AND locked_until IS NULL";
     eventually("no attempt is due", || async { (db.count(rests).await == 1).then_some(()) }).await;
     stop.cancel();
     one.await.unwrap();

@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl as _;
 use futures::FutureExt as _;
 use order_svc::domain::deadlines::expiry;
 use order_svc::domain::lifecycle::{OrderLifecycle, has_ended_early};
-use order_svc::domain::settlement::{NextAction, Operation, is_open, next_action};
+use order_svc::domain::settlement::{is_open, needs_work};
 use order_svc::store::schema::orders;
 use order_svc::store::{self, Order, Payment};
 use order_svc::tasks::sweeper::sweep;
@@ -82,7 +82,8 @@ fn order(state: OrderState, payment: PaymentState) -> Order {
         pin_hash: "hash".to_owned(),
         reason: None,
         placed_at: now,
-        payment: Payment { state: payment, operation: None, operation_key: None, next_attempt_at: None, ..new },
+        refund_share: 100,
+        payment: Payment { state: payment, next_attempt_at: None, ..new },
         progress: None,
     }
 }
@@ -92,17 +93,27 @@ async fn the_sweeper_makes_a_payment_due_exactly_when_it_needs_something() {
     let tables = Tables::create().await;
     let pairs = PaymentState::ALL.iter().flat_map(|payment| OrderState::ALL.iter().map(|order| (*order, *payment)));
     let orders: Vec<Order> = pairs.map(|(state, payment)| order(state, payment)).collect();
-    let mut noted = order(OrderState::Paid, PaymentState::Authorised);
-    noted.payment.operation = Some(Operation::Capture);
-    noted.payment.operation_key = Some("key".to_owned());
-    let ids: Vec<OrderId> = orders.iter().chain([&noted]).map(|order| order.id).collect();
-    let noted_id = noted.id;
-    tables.insert(orders.into_iter().chain([noted]).collect()).await;
+    let with_operation = order(OrderState::Paid, PaymentState::Authorised);
+    // Nothing is left to give back of it.
+    let refunded_in_part = order(OrderState::Cancelled, PaymentState::PartiallyRefunded);
+    let ids: Vec<OrderId> = orders.iter().chain([&with_operation, &refunded_in_part]).map(|order| order.id).collect();
+    let (with_operation_id, in_part_id) = (with_operation.id, refunded_in_part.id);
+    tables.insert(orders.into_iter().chain([with_operation, refunded_in_part]).collect()).await;
+    let of = |order: OrderId| format!("(SELECT id FROM orders.payments WHERE order_id = '{}')", order.0);
+    // Each was inserted with its authorisation open.
+    let (keep, share) = (of(with_operation_id), of(in_part_id));
+    (&tables.db).execute(&format!("DELETE FROM orders.payment_operations WHERE payment_id <> {keep}")).await;
+    (&tables.db)
+        .execute(&format!("UPDATE orders.payments SET captured = 1000, refunded = 400 WHERE id = {share}"))
+        .await;
+    let kept = format!("UPDATE orders.orders SET refund_share = 40 WHERE id = '{}'", in_part_id.0);
+    (&tables.db).execute(&kept).await;
     tables.sweep().await;
     let swept = tables.pool.read(move |conn| async move { store::orders::load_many(conn, &ids).await }.boxed());
     for order in swept.await.unwrap() {
         let (is_due, payment) = (order.payment.next_attempt_at.is_some(), order.payment.state);
-        let needs_something = next_action(payment, order.state) != NextAction::Wait || order.id == noted_id;
+        let needs_something =
+            (needs_work(payment, order.state) || order.id == with_operation_id) && order.id != in_part_id;
         assert_eq!(is_due, needs_something, "{payment} × {}", order.state);
     }
     tables.end().await;

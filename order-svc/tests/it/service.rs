@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::scripted_gateway::ScriptedGateway;
+use crate::test_gateway::{self, TestGateway};
 
 /// Signs the gateway's callbacks.
 pub const CALLBACK_SECRET: &str = "secret";
@@ -48,18 +49,27 @@ pub struct OrderService {
 }
 
 impl OrderService {
-    /// A service that knows a zone and an open shop with soup for 6.50 €.
+    /// A service that knows a zone and an open shop with soup for 6.50 €. Its gateway is scripted.
     pub async fn start() -> Self {
+        let gateway = ScriptedGateway::start();
+        Self::start_with(&gateway.url.clone(), gateway).await
+    }
+
+    /// The same with another gateway.
+    pub async fn start_at(gateway: &TestGateway) -> Self {
+        Self::start_with(&gateway.url, ScriptedGateway::start()).await
+    }
+
+    async fn start_with(gateway_url: &str, gateway: ScriptedGateway) -> Self {
         let servers = Servers::from_env();
         let db = TestDb::create(&servers).await;
-        let gateway = ScriptedGateway::start();
         let namespace = Namespace::try_from(db.name.clone()).unwrap();
         let service = settings(&db.urls.order, "amqp://127.0.0.1:1/%2f", &namespace);
         let stop = Stop::new();
         let settings = Settings {
             service,
-            gateway_url: gateway.url.clone(),
-            gateway_key: "key".into(),
+            gateway_url: gateway_url.to_owned(),
+            gateway_key: test_gateway::API_KEY.into(),
             gateway_callback_secret: CALLBACK_SECRET.into(),
         };
         let app = App::build(settings, stop.clone()).await.unwrap();
@@ -128,7 +138,13 @@ impl OrderService {
 
     /// An order that the shop has accepted, and whose money was taken.
     pub async fn accepted(&self) -> Order {
-        let order = self.paid().await;
+        self.accepted_with("tok_ok").await
+    }
+
+    /// The same with another payment method.
+    pub async fn accepted_with(&self, payment_method: &str) -> Order {
+        let order = self.placed(payment_method).await;
+        self.order_is(&order, "paid", "authorised").await;
         self.accept(&order).await.ok();
         self.order_is(&order, "accepted", "captured").await;
         order
@@ -148,7 +164,7 @@ impl OrderService {
     /// Waits until an order and its payment are in these states and no payment operation is pending.
     pub async fn order_is(&self, order: &Order, state: &str, payment: &str) -> Value {
         let rests = format!(
-            "SELECT count(*) AS n FROM orders.payments WHERE order_id = '{}' AND state = '{payment}' AND operation IS NULL
+            "SELECT count(*) AS n FROM orders.payments WHERE order_id = '{}' AND state = '{payment}'
                  AND next_attempt_at IS NULL",
             order.id.0
         );
@@ -159,6 +175,23 @@ impl OrderService {
             (is_at_rest && seen["state"] == state).then_some(seen)
         })
         .await
+    }
+
+    /// The entries of the ledger that are operations, by key: kind and amount.
+    pub async fn operations_in_ledger(&self) -> Vec<(String, String, i64)> {
+        use pannier_platform::Refusal;
+        let entries = self.pool.read(|conn| {
+            Box::pin(async move {
+                use diesel::{ExpressionMethods as _, QueryDsl as _};
+                use diesel_async::RunQueryDsl as _;
+                use order_svc::store::schema::ledger;
+                let entries = ledger::table.filter(ledger::kind.ne_all(["receivable", "write_off"]));
+                let entries = entries.order(ledger::operation_key);
+                let entries = entries.select((ledger::operation_key, ledger::kind, ledger::amount));
+                Ok::<_, Refusal>(entries.load::<(String, String, i64)>(conn).await?)
+            })
+        });
+        entries.await.unwrap()
     }
 
     /// Handles an event of another service.

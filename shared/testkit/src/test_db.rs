@@ -102,6 +102,7 @@ impl TestDb {
         sql.push_str(&format!(
             "UPDATE orders.payments SET next_attempt_at = next_attempt_at {earlier} WHERE next_attempt_at IS NOT NULL;"
         ));
+        sql.push_str(&format!("UPDATE orders.payment_operations SET answered_at = answered_at {earlier};"));
         sql.push_str(&format!("UPDATE dispatch.offers SET expires_at = expires_at {earlier} WHERE state = 'sent';"));
         sql.push_str(&format!("UPDATE dispatch.deliveries SET at_dropoff_at = at_dropoff_at {earlier};"));
         self.connect().await.batch_execute(&sql).await.expect("the deadlines can be changed");

@@ -26,7 +26,7 @@ pub const PLANTS: &[Plant] = &[
     plant("stuck", 1, "an assignment without an end", "UPDATE dispatch.offers SET ended_at = NULL"),
     plant("stuck", 1, "money held for an order that is over", "UPDATE orders.payments SET state = 'authorised'"),
     plant("stuck", 1, "a payment with an unknown result", "UPDATE orders.payments SET state = 'unknown'"),
-    plant("stuck", 1, "an unanswered operation", "UPDATE orders.payments SET operation = 'refund', operation_key = 'k'"),
+    plant("stuck", 1, "an unanswered operation", "INSERT INTO orders.payment_operations (key, payment_id, attempt, kind, amount) SELECT 'k', id, 99, 'refund', 1 FROM orders.payments LIMIT 1"),
     plant("stuck", 1, "a payment with a next attempt", "UPDATE orders.payments SET next_attempt_at = now() + interval '1 h'"),
     plant("stuck", 0, "a payment that was refused", "UPDATE orders.payments SET state = 'failed'"),
     plant(
