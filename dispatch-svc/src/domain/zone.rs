@@ -37,6 +37,9 @@ pub fn check(name: &str, polygon: &[Place], policy: &Policy) -> Result<(), Refus
     if !(1..=600_000).contains(&policy.minute_ms) {
         return wrong("/policy/minute_ms", "a minute of the city takes 1 to 600000 milliseconds");
     }
+    if policy.max_total < 1 {
+        return wrong("/policy/max_total", "an order may cost something: at least 1 minor unit");
+    }
     if !(1..=5).contains(&policy.offers_per_delivery) {
         return wrong("/policy/offers_per_delivery", "1 to 5 riders are asked at once");
     }

@@ -65,7 +65,10 @@ ALTER TABLE ledger DROP CONSTRAINT ledger_kind_check,
     ADD CHECK (kind IN ('authorise', 'capture', 'void', 'refund', 'receivable', 'write_off'));
 
 -- How much of what was taken the customer gets back when the order ends without being delivered, percent.
-ALTER TABLE orders ADD COLUMN refund_share smallint NOT NULL DEFAULT 100 CHECK (refund_share BETWEEN 0 AND 100);
+-- Why it did, and what that means for each party, as it was decided then.
+ALTER TABLE orders
+    ADD COLUMN refund_share smallint NOT NULL DEFAULT 100 CHECK (refund_share BETWEEN 0 AND 100),
+    ADD COLUMN who_pays jsonb;
 
 -- Programs before this would write operations into columns that are gone.
 UPDATE schema_floor SET version = greatest(version, '20261128100001');

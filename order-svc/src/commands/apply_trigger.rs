@@ -4,11 +4,12 @@
 use chrono::{DateTime, Utc};
 use pannier_contracts::Lifecycle as _;
 use pannier_contracts::order::OrderState;
-use pannier_platform::{Cause, Conn, Refusal, alarms, timers};
+use pannier_platform::{Cause, Conn, Json, Refusal, alarms, timers};
 
 use crate::domain::deadlines::{self, KITCHEN_LATE, KITCHEN_LATE_AFTER};
 use crate::domain::lifecycle::{OrderLifecycle, Trigger};
 use crate::domain::settlement::{Target, first_operation};
+use crate::domain::who_pays::who_pays;
 use crate::store::{self, Order};
 
 /// What is known about a transition beside its trigger.
@@ -40,8 +41,11 @@ pub async fn apply_trigger(
     details: TransitionDetails,
 ) -> Result<Order, Refusal> {
     let state = OrderLifecycle::next(order.state, trigger).map_err(|e| Refusal::illegal(&e, Vec::new()))?;
+    let pays = who_pays(trigger, order.state == OrderState::Delivering, details.reason.as_deref());
     let after = Order {
         state,
+        refund_share: pays.map_or(order.refund_share, |pays| pays.shares.refund),
+        who_pays: pays.map(Json).or_else(|| order.who_pays.clone()),
         ready_at: details.ready_at.or(order.ready_at),
         reason: details.reason.or_else(|| order.reason.clone()),
         ..order.clone()

@@ -2,6 +2,7 @@
 
 pub mod apply_trigger;
 pub mod cancel_order;
+pub mod correct_payment;
 pub mod follow;
 pub mod pay_again;
 pub mod place_order;

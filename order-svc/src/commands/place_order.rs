@@ -6,7 +6,10 @@ use pannier_contracts::{CustomerId, Money, OrderId, QuoteId, Version};
 use pannier_platform::{Cause, Conn, Refusal};
 
 use super::apply_trigger::schedule_deadline;
+use super::quote::{invalid, serving_zone};
+use crate::domain::pricing::{PricingError, check_orderable};
 use crate::domain::{pin, text};
+use crate::store::zones::ZoneCache;
 use crate::store::{self, Order, Payment};
 
 /// The body of the request.
@@ -22,14 +25,24 @@ pub struct PlaceOrder {
     pub external_id: Option<String>,
 }
 
+/// The body has no lines that a pointer could name: those of the quote are meant.
+fn without_pointer(e: &PricingError) -> Refusal {
+    match invalid(e) {
+        Refusal::Invalid { code, detail, .. } => Refusal::Invalid { code, detail, pointer: None },
+        refusal => refusal,
+    }
+}
+
 /// Places an order under an id that the caller generated.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] when this customer has no such quote, [`Refusal::Invalid`] when it has expired or a text is bad,
+/// [`Refusal::NotFound`] when this customer has no such quote, [`Refusal::Invalid`] when it has expired, its shop does not
+/// take it any more, or a text is bad,
 /// [`Refusal::Illegal`] when the quote or the external id has an order already.
 pub async fn place_order(
     conn: &mut Conn,
     cause: &Cause,
+    zones: &ZoneCache,
     customer: CustomerId,
     id: OrderId,
     request: &PlaceOrder,
@@ -42,6 +55,11 @@ pub async fn place_order(
     if quote.expires_at <= now {
         return Err(Refusal::invalid("quote_expired", "a quote is good for ten minutes; ask for a new one"));
     }
+    // The quote promises its price and time. Whether there is food is asked again.
+    let shop = store::merchants::find(conn, quote.merchant_id).await?.ok_or(Refusal::NotFound("merchant"))?;
+    let zone = serving_zone(conn, zones, &quote.pickup, &quote.dropoff).await?;
+    let (skus, total) = (quote.lines.0.iter().map(|line| line.sku.as_str()), Money::new(quote.total, quote.currency));
+    check_orderable(&shop, skus, total, &zone.policy).map_err(|e| without_pointer(&e))?;
     let pin = pin::generate();
     let order = Order {
         id,
@@ -66,6 +84,7 @@ pub async fn place_order(
         reason: None,
         placed_at: now,
         refund_share: 100,
+        who_pays: None,
         payment: Payment::new(id, &request.payment_method, Money::new(quote.total, quote.currency), now),
         progress: None,
     };

@@ -1,11 +1,13 @@
 //! A customer asks what a basket costs and when it would arrive.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pannier_contracts::{CustomerId, MerchantId, Place, QuoteId};
 use pannier_platform::{Conn, Json, Refusal, timers};
 
 use crate::domain::pricing::{self, BasketLine, PricingError};
+use crate::domain::zones::Zone;
 use crate::store;
 use crate::store::quotes::Quote;
 use crate::store::zones::ZoneCache;
@@ -36,14 +38,7 @@ pub async fn quote(
     basket: &Basket,
 ) -> Result<Quote, Refusal> {
     let shop = store::merchants::find(conn, basket.merchant_id).await?.ok_or(Refusal::NotFound("merchant"))?;
-    let zone =
-        zones.at(conn, &basket.dropoff).await?.filter(|zone| zone.area.contains(&shop.place)).ok_or_else(|| {
-            Refusal::Invalid {
-                code: "outside_zone",
-                detail: "we do not deliver from this shop to this place".to_owned(),
-                pointer: Some("/dropoff".to_owned()),
-            }
-        })?;
+    let zone = serving_zone(conn, zones, &shop.place, &basket.dropoff).await?;
     let priced = pricing::price(&shop, &basket.lines, basket.dropoff, &zone.policy).map_err(|e| invalid(&e))?;
     let now = timers::now(conn).await?;
     let quote = Quote {
@@ -65,12 +60,30 @@ pub async fn quote(
     Ok(quote)
 }
 
-fn invalid(e: &PricingError) -> Refusal {
+/// The zone of a door, if it has the shop, too.
+///
+/// # Errors
+/// [`Refusal::Invalid`] `outside_zone`.
+pub(super) async fn serving_zone(
+    conn: &mut Conn,
+    zones: &ZoneCache,
+    shop: &Place,
+    dropoff: &Place,
+) -> Result<Arc<Zone>, Refusal> {
+    zones.at(conn, dropoff).await?.filter(|zone| zone.area.contains(shop)).ok_or_else(|| Refusal::Invalid {
+        code: "outside_zone",
+        detail: "we do not deliver from this shop to this place".to_owned(),
+        pointer: Some("/dropoff".to_owned()),
+    })
+}
+
+pub(super) fn invalid(e: &PricingError) -> Refusal {
     let (code, pointer) = match e {
         PricingError::ShopClosed => ("shop_closed", "/merchant_id".to_owned()),
         PricingError::LineCount => ("lines_invalid", "/lines".to_owned()),
         PricingError::Quantity(i) => ("quantity_invalid", format!("/lines/{i}/quantity")),
         PricingError::Unavailable(i, _) => ("item_unavailable", format!("/lines/{i}/sku")),
+        PricingError::TooExpensive(_) => ("total_too_high", "/lines".to_owned()),
     };
     Refusal::Invalid { code, detail: e.to_string(), pointer: Some(pointer) }
 }

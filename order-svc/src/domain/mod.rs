@@ -7,4 +7,5 @@ pub mod pin;
 pub mod pricing;
 pub mod settlement;
 pub mod text;
+pub mod who_pays;
 pub mod zones;

@@ -55,6 +55,9 @@ pub enum PricingError {
     /// The article of this line is not on the menu, or sold out.
     #[error("line {0}: {1:?} cannot be ordered at the moment")]
     Unavailable(usize, String),
+    /// It costs more than the zone permits.
+    #[error("an order costs at most {} minor units of {} here", .0.amount, .0.currency)]
+    TooExpensive(Money),
 }
 
 /// The delivery fee of every order, minor units.
@@ -74,9 +77,6 @@ pub fn price(
     dropoff: Place,
     policy: &Policy,
 ) -> Result<PricedBasket, PricingError> {
-    if shop.status != MerchantStatus::Open {
-        return Err(PricingError::ShopClosed);
-    }
     if !(1..=50).contains(&basket.len()) {
         return Err(PricingError::LineCount);
     }
@@ -97,14 +97,41 @@ pub fn price(
     let started_km = (distance_m / 1000.0).ceil() as i64;
     let delivery = Money::new(DELIVERY_BASE + DELIVERY_PER_KM * started_km, shop.currency);
     let goods: i64 = lines.iter().map(|l| l.unit_price.amount * i64::from(l.quantity)).sum();
+    let total = Money::new(goods + delivery.amount, shop.currency);
+    check_orderable(shop, basket.iter().map(|line| line.sku.as_str()), total, policy)?;
     let travel_ms = (distance_m / f64::from(policy.courier_mps.max(1)) * 1000.0) as i64;
     let promise_ms = shop.prep_ms + travel_ms + policy.promise_margin_ms;
     Ok(PricedBasket {
-        total: Money::new(goods + delivery.amount, shop.currency),
+        total,
         lines,
         fees: vec![Fee { code: "delivery".to_owned(), amount: delivery }],
         promise_in: Duration::from_millis(u64::try_from(promise_ms).unwrap_or(0)),
     })
+}
+
+/// Whether a shop takes an order of these articles now: when it is quoted, and again when it is placed, because a quote
+/// promises prices and a time, but not that there will be food.
+///
+/// # Errors
+/// [`PricingError`], but for the basket itself.
+pub fn check_orderable<'a>(
+    shop: &MerchantSnapshot,
+    skus: impl Iterator<Item = &'a str>,
+    total: Money,
+    policy: &Policy,
+) -> Result<(), PricingError> {
+    if shop.status != MerchantStatus::Open {
+        return Err(PricingError::ShopClosed);
+    }
+    for (i, sku) in skus.enumerate() {
+        if on_menu(shop, sku).is_none() {
+            return Err(PricingError::Unavailable(i, sku.to_owned()));
+        }
+    }
+    if total.amount > policy.max_total {
+        return Err(PricingError::TooExpensive(Money::new(policy.max_total, total.currency)));
+    }
+    Ok(())
 }
 
 fn on_menu<'a>(shop: &'a MerchantSnapshot, sku: &str) -> Option<&'a MenuItem> {
@@ -152,6 +179,10 @@ mod tests {
         check(&[("soup", 3)], Ok(1950 + 199 + 50));
         check(&[("soup", 0)], Err(PricingError::Quantity(0)));
         check(&[("soup", 100)], Err(PricingError::Quantity(0)));
+        check(
+            &[("soup", 99), ("soup", 99)],
+            Err(PricingError::TooExpensive(Money::new(100_000, "EUR".parse().unwrap()))),
+        );
         check(&[], Err(PricingError::LineCount));
         check(&[("soup", 1), ("cake", 1)], Err(PricingError::Unavailable(1, "cake".into())));
         check(&[("pizza", 1)], Err(PricingError::Unavailable(0, "pizza".into())));

@@ -2,6 +2,7 @@
 
 pub mod callbacks;
 pub mod ops;
+pub mod ops_payments;
 pub mod orders;
 pub mod quotes;
 pub mod shop;
@@ -30,5 +31,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/ops/orders/{id}/events").route(get().to(ops::events)))
         .service(web::resource("/v1/ops/orders/{id}/cancel").route(post().to(ops::cancel)))
         .service(web::resource("/v1/gateway/callbacks").route(post().to(callbacks::wake)))
-        .service(web::resource("/v1/ops/payments/{id}").route(get().to(ops::payment)));
+        .service(web::resource("/v1/ops/payments/{id}").route(get().to(ops_payments::show)))
+        .service(web::resource("/v1/ops/payments/{id}/retry").route(post().to(ops_payments::retry)))
+        .service(web::resource("/v1/ops/payments/{id}/refund").route(post().to(ops_payments::refund)))
+        .service(web::resource("/v1/ops/payments/{id}/write-off").route(post().to(ops_payments::write_off)));
 }

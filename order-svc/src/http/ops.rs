@@ -86,14 +86,27 @@ pub(super) struct CancelOrder {
     reason: String,
 }
 
-/// Cancels an order that no rider has picked up.
+#[derive(Debug, Deserialize)]
+pub(super) struct CancelQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Cancels an order that no rider has picked up; with `?dry_run=true` only says what that would lead to.
 pub(super) async fn cancel(
     _who: Ops,
     db: Data<Db>,
     id: Path<OrderId>,
+    query: Query<CancelQuery>,
     cmd: Command<CancelOrder>,
 ) -> Result<HttpResponse, Problem> {
     let (id, seen) = (id.into_inner(), cmd.version_seen()?);
+    if query.dry_run {
+        let reason = cmd.body.reason;
+        let preview =
+            db.read(move |conn| async move { cancel_order::preview_by_ops(conn, id, seen, &reason).await }.boxed());
+        return Ok(HttpResponse::Ok().json(preview.await?));
+    }
     cmd.once(&db, move |conn, cmd| {
         async move {
             let order = cancel_order::by_ops(conn, &cmd.cause, id, seen, cmd.body.reason).await?;
@@ -115,40 +128,4 @@ pub(super) async fn events(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result
         .boxed()
     });
     Ok(Json(read.await?))
-}
-
-/// Shows the payment of an order with its ledger entries.
-pub(super) async fn payment(_who: Ops, db: Data<Db>, id: Path<OrderId>) -> Result<Json<serde_json::Value>, Problem> {
-    let id = id.into_inner();
-    let payment = db
-        .read(move |conn| {
-            async move {
-                let payment = store::payments::of_order(conn, id).await?;
-                let ledger: Vec<_> = store::ledger::of_order(conn, id)
-                    .await?
-                    .into_iter()
-                    .map(|e| {
-                        serde_json::json!({"kind": e.kind, "amount": {"amount": e.amount, "currency": e.currency},
-                            "gateway_ref": e.operation_key, "at": e.at})
-                    })
-                    .collect();
-                let operations: Vec<_> = store::payments::operations::of_payment(conn, payment.id)
-                    .await?
-                    .into_iter()
-                    .map(|o| {
-                        serde_json::json!({"key": o.key, "kind": o.kind, "asked_at": o.asked_at, "answer": o.answer,
-                            "amount": {"amount": o.amount, "currency": payment.currency}, "answered_at": o.answered_at,
-                            "detail": o.detail})
-                    })
-                    .collect();
-                Ok(serde_json::json!({
-                    "id": payment.id, "version": payment.version, "state": payment.state, "amount": payment.money(),
-                    "attempt": payment.attempt, "last_error": payment.last_error, "ledger": ledger, "operations": operations,
-                    "captured": payment.captured, "refunded": payment.refunded,
-                }))
-            }
-            .boxed()
-        })
-        .await?;
-    Ok(Json(payment))
 }

@@ -20,6 +20,7 @@ use super::view::{OrderView, Reader};
 use crate::commands::place_order::{PlaceOrder, place_order};
 use crate::commands::{cancel_order, pay_again};
 use crate::store::orders::{self, Filter, VisibleTo};
+use crate::store::zones::ZoneCache;
 
 /// Places an order. With `Prefer: wait=N` the answer waits until the payment is decided, for N seconds at most.
 pub(super) async fn place(
@@ -27,6 +28,7 @@ pub(super) async fn place(
     who: Customer,
     db: Data<Db>,
     log: Data<EventLog>,
+    zones: Data<ZoneCache>,
     cmd: Command<PlaceOrder>,
 ) -> Result<HttpResponse, Problem> {
     let wait = preferred_wait(&request);
@@ -35,8 +37,9 @@ pub(super) async fn place(
     let events = wait.map(|_| log.subscribe(id.0.to_string()));
     let mut answer = cmd
         .answer(StatusCode::CREATED, &db, move |conn, cmd| {
+            let zones = zones.clone();
             async move {
-                let order = place_order(conn, &cmd.cause, customer, id, &cmd.body).await?;
+                let order = place_order(conn, &cmd.cause, &zones, customer, id, &cmd.body).await?;
                 Ok(OrderView::of(&order, Reader::Customer))
             }
             .boxed()

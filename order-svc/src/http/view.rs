@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::domain::lifecycle::{customer_actions, ops_actions, shop_actions};
 use crate::domain::pricing::Fee;
+use crate::domain::who_pays::WhoPays;
 use crate::store::Order;
 
 /// Who reads an order.
@@ -46,6 +47,9 @@ pub struct OrderView {
     promise_at: DateTime<Utc>,
     ready_at: Option<DateTime<Utc>>,
     reason: Option<String>,
+    /// Only for operations, when it has ended early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who_pays: Option<WhoPays>,
     payment: PaymentView,
     /// The version of `ticket` and `delivery`, which the order's own version does not count.
     progress: Version,
@@ -84,6 +88,7 @@ impl OrderView {
             promise_at: order.promise_at,
             ready_at: order.ready_at,
             reason: order.reason.clone(),
+            who_pays: order.who_pays.as_ref().map(|pays| pays.0).filter(|_| reader == Reader::Ops),
             payment: PaymentView { state: order.payment.state },
             progress: order.progress_version(),
             ticket: progress.and_then(|progress| progress.ticket.clone()),

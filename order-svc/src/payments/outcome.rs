@@ -56,7 +56,7 @@ pub async fn record(conn: &mut Conn, asked: &Asked, report: &Report) -> Result<(
 
 /// The operation stays open. The gateway is asked about it again later.
 async fn record_no_answer(conn: &mut Conn, asked: &Asked, order: &Order, why: &str) -> Result<(), Refusal> {
-    operations::note_no_answer(conn, &asked.operation.key, why).await?;
+    operations::note_no_answer(conn, asked.payment.id, &asked.operation.key, why).await?;
     let all = operations::of_payment(conn, asked.payment.id).await?;
     let after = standing(&steps(&all));
     settle(conn, &asked.cause, &order.payment, Claim::of(&asked.payment), after, Schedule::Retry, Some(why)).await

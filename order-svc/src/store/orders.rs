@@ -17,6 +17,7 @@ use super::progress::Progress;
 use super::schema::{orders, payments, progress};
 use crate::domain::lifecycle::{OrderLifecycle, has_ended_early};
 use crate::domain::pricing::Fee;
+use crate::domain::who_pays::WhoPays;
 
 // Without a foreign key, so the generated schema does not have it.
 diesel::joinable!(progress -> orders (order_id));
@@ -50,6 +51,7 @@ pub struct Order {
     pub reason: Option<String>,
     pub placed_at: DateTime<Utc>,
     pub refund_share: i16,
+    pub who_pays: Option<Json<WhoPays>>,
     #[diesel(embed, skip_insertion)]
     pub payment: Payment,
     /// `None` until the first event of its ticket or delivery.
@@ -62,6 +64,12 @@ impl Order {
     #[must_use]
     pub fn total(&self) -> Money {
         Money::new(self.total, self.currency)
+    }
+
+    /// What the customer gets back if `share` percent of the total is refunded, rounded down.
+    #[must_use]
+    pub fn refund_of(&self, share: i16) -> Money {
+        Money::new(self.total * i64::from(share) / 100, self.currency)
     }
 
     /// The version of its progress; 0 while there is none.
@@ -124,8 +132,8 @@ fn already_used(e: DieselError) -> Refusal {
     Refusal::Illegal { code, detail: detail.to_owned(), state: "used".to_owned(), allowed: Vec::new() }
 }
 
-/// Writes the next version of an order, and its event. Of `after`, the state, the ready time, the reason and the share that
-/// is refunded are written.
+/// Writes the next version of an order, and its event. Of `after`, the state, the ready time, the reason and who pays are
+/// written.
 ///
 /// # Errors
 /// [`Refusal::Conflict`] when a concurrent update won.
@@ -138,6 +146,7 @@ pub async fn update(conn: &mut Conn, cause: &Cause, before: &Order, after: Order
             orders::ready_at.eq(after.ready_at),
             orders::reason.eq(&after.reason),
             orders::refund_share.eq(after.refund_share),
+            orders::who_pays.eq(&after.who_pays),
         ))
         .prepared()
         .execute(conn)

@@ -56,6 +56,7 @@ diesel::table! {
         is_open -> Bool,
         has_ended_early -> Bool,
         refund_share -> SmallInt,
+        who_pays -> Nullable<Jsonb>,
     }
 }
 

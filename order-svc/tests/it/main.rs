@@ -1,5 +1,7 @@
 //! order-svc on a real database, with a scripted payment gateway and without a broker: events are handed over as bytes.
 
+mod corrections;
+mod docs;
 mod money;
 mod news;
 mod orders;

@@ -18,9 +18,6 @@ use crate::payments::ORDER;
 use crate::service::OrderService;
 use crate::test_gateway::TestGateway;
 
-/// As long as a retry waits after its first failures.
-const RETRY: Duration = Duration::from_secs(40);
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorisation_that_lands_after_the_order_ended_is_released() {
     let gateway = TestGateway::start("late");
@@ -30,7 +27,7 @@ async fn an_authorisation_that_lands_after_the_order_ended_is_released() {
     service.customer.post(&format!("{}/cancel", order.path), json!({})).await.ok();
     let looks = "SELECT count(*) AS n FROM orders.payment_operations WHERE kind = 'void' AND answer = 'not_found'";
     eventually("there is nothing to release yet", || async {
-        service.let_time_pass(Duration::from_secs(3)).await;
+        service.retry_now().await;
         (service.db.count(looks).await == 1).then_some(())
     })
     .await;
@@ -75,7 +72,7 @@ async fn a_refused_refund_is_tried_again_with_another_key() {
     service.ops.post_if(&cancel, &version, json!({"reason": "the kitchen burns"})).await.ok();
     eventually("a person is told", || async { (service.alarms().await == ["release_refused"]).then_some(()) }).await;
     eventually("the third attempt succeeds", || async {
-        service.let_time_pass(RETRY).await;
+        service.retry_now().await;
         (service.payment(&order).await["state"] == "refunded").then_some(())
     })
     .await;
@@ -96,7 +93,7 @@ async fn whatever_fails_after_success_is_done_once() {
     let order = service.placed("tok_ok-authorise-error_after.capture-no_answer.refund-error_after").await;
     let settled = async |state: &str, payment: &str| {
         eventually(&format!("{state}, {payment}"), || async {
-            service.let_time_pass(RETRY).await;
+            service.retry_now().await;
             let seen = service.seen(&order).await;
             (seen["state"] == state && seen["payment"]["state"] == payment).then_some(seen)
         })

@@ -83,6 +83,7 @@ fn order(state: OrderState, payment: PaymentState) -> Order {
         reason: None,
         placed_at: now,
         refund_share: 100,
+        who_pays: None,
         payment: Payment { state: payment, next_attempt_at: None, ..new },
         progress: None,
     }

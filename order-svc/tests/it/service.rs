@@ -86,17 +86,26 @@ impl OrderService {
     }
 
     async fn publish_zone_and_shop(&self) {
+        self.receive(OnZone, &self.zone()).await.unwrap();
+        self.receive(OnMerchant, &self.shop_snapshot()).await.unwrap();
+    }
+
+    /// The zone at its first version.
+    pub fn zone(&self) -> ZoneSnapshot {
         let corners = [(-0.2, -0.2), (-0.2, 0.2), (0.2, 0.2), (0.2, -0.2)];
-        let zone = ZoneSnapshot {
+        ZoneSnapshot {
             id: "test".parse().unwrap(),
             version: Version::FIRST,
             name: "Test".to_owned(),
             polygon: corners.map(|(dy, dx)| Place::new(SHOP.0 + dy, SHOP.1 + dx).unwrap()).to_vec(),
             policy: Policy::default(),
-        };
-        self.receive(OnZone, &zone).await.unwrap();
+        }
+    }
+
+    /// The shop at its first version.
+    pub fn shop_snapshot(&self) -> MerchantSnapshot {
         let price = Money::new(650, "EUR".parse().unwrap());
-        let shop = MerchantSnapshot {
+        MerchantSnapshot {
             id: self.shop.id.parse().unwrap(),
             version: Version::FIRST,
             name: "Noodles".to_owned(),
@@ -105,8 +114,27 @@ impl OrderService {
             prep_ms: 600_000,
             status: MerchantStatus::Open,
             menu: vec![MenuItem { sku: "soup".to_owned(), name: "Soup".to_owned(), price, available: true }],
+        }
+    }
+
+    /// A callback of the gateway with this signature.
+    pub async fn callback(&self, body: &Value, signature: Option<&str>) -> Answer {
+        let request = http_client().post(format!("{}/v1/gateway/callbacks", self.url)).body(body.to_string());
+        let request = match signature {
+            Some(signature) => request.header("Gateway-Signature", signature),
+            None => request,
         };
-        self.receive(OnMerchant, &shop).await.unwrap();
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// A callback that the gateway has signed.
+    pub async fn signed_callback(&self, body: &Value) -> Answer {
+        let signed = pannier_gateway::signature::sign(
+            CALLBACK_SECRET.as_bytes(),
+            body.to_string().as_bytes(),
+            Utc::now().timestamp(),
+        );
+        self.callback(body, Some(&signed)).await
     }
 
     /// Another customer.
@@ -116,10 +144,15 @@ impl OrderService {
 
     /// A quote of one soup.
     pub async fn quote(&self, customer: &Caller) -> Value {
+        self.try_quote(customer).await.ok()
+    }
+
+    /// The answer to a request for it.
+    pub async fn try_quote(&self, customer: &Caller) -> Answer {
         let dropoff = json!({"lat": SHOP.0 + 0.01, "lng": SHOP.1});
         let basket =
             json!({"merchant_id": self.shop.id, "lines": [{"sku": "soup", "quantity": 1}], "dropoff": dropoff});
-        customer.post("/v1/quotes", basket).await.ok()
+        customer.post("/v1/quotes", basket).await
     }
 
     /// An order whose payment is under way.
@@ -226,7 +259,7 @@ impl OrderService {
         }
     }
 
-    fn delivery(&self, order: &Order, version: i64, state: DeliveryState) -> DeliverySnapshot {
+    pub fn delivery(&self, order: &Order, version: i64, state: DeliveryState) -> DeliverySnapshot {
         DeliverySnapshot {
             id: DeliveryId(order.id.0),
             version: Version(version),
@@ -281,6 +314,12 @@ impl OrderService {
     pub async fn let_time_pass(&self, d: Duration) {
         self.db.let_time_pass(d).await;
         self.timers.notify_waiters();
+    }
+
+    /// Makes payments due that wait to be tried again. No other time passes: the order must not expire.
+    pub async fn retry_now(&self) {
+        let due = "UPDATE orders.payments SET next_attempt_at = now() WHERE next_attempt_at > now()";
+        self.db.execute(due).await;
     }
 
     /// Stops the service within ten seconds and removes the database.

@@ -89,6 +89,8 @@ pub struct Policy {
     pub customer_wait_ms: i64,
     /// Added to preparation and travel when the customer is promised a time. Default 10 min.
     pub promise_margin_ms: i64,
+    /// The highest total of an order, minor units of its shop's currency. Default 100,000.
+    pub max_total: i64,
     /// How many riders may have an offer of the same delivery at once. Default 1, at most 5.
     pub offers_per_delivery: u32,
     /// Riders further from the shop than this are not considered, metres. Default 5,000.
@@ -130,6 +132,7 @@ impl Default for Policy {
             at_risk_ms: 10 * MINUTE,
             customer_wait_ms: 5 * MINUTE,
             promise_margin_ms: 10 * MINUTE,
+            max_total: 100_000,
             offers_per_delivery: 1,
             radius_m: 5_000,
             courier_mps: 5,

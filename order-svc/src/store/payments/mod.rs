@@ -104,11 +104,11 @@ pub async fn of_order(conn: &mut Conn, order: OrderId) -> Result<Payment, Refusa
 /// Has the reconciler look at a payment right after the commit. `operation` is intended for it, with the whole amount,
 /// unless another one is open or the payment has changed since it was read: then the reconciler decides.
 pub async fn make_due(conn: &mut Conn, payment: &Payment, operation: Option<Operation>) -> Result<(), Refusal> {
+    let due = (payments::next_attempt_at.eq(clock_timestamp().nullable()), payments::failures.eq(0));
+    diesel::update(payments::table.find(payment.id)).set(due).prepared().execute(conn).await?;
     if let Some(operation) = operation {
         operations::intend(conn, payment, operation, payment.amount, By::Command).await?;
     }
-    let due = (payments::next_attempt_at.eq(clock_timestamp().nullable()), payments::failures.eq(0));
-    diesel::update(payments::table.find(payment.id)).set(due).prepared().execute(conn).await?;
     wake_after_commit(Wakeup::Payments);
     Ok(())
 }

@@ -14,7 +14,7 @@ use pannier_platform::{Conn, Prepare as _, Refusal};
 
 use super::Payment;
 use crate::domain::settlement::{Ending, Operation, Step, Target};
-use crate::store::schema::payment_operations;
+use crate::store::schema::{payment_operations, payments};
 
 stored_as_text!(Operation, Ending);
 
@@ -222,11 +222,12 @@ pub async fn answer(
         #[diesel(sql_type = Bool)]
         is_news: bool,
     }
-    // Raw: an UPDATE whose result stands for its row among the others of the payment, in one statement.
+    // Raw: an UPDATE whose result stands for its row among the others of the payment, in one statement. The payment is
+    // locked before its operations, as by a claim.
     let rows: Vec<Row> = diesel::sql_query(
-        "WITH answered AS (
+        "WITH locked AS (SELECT id FROM payments WHERE id = $1 FOR NO KEY UPDATE), answered AS (
              UPDATE payment_operations SET answer = $3, detail = $4, answered_at = clock_timestamp()
-             WHERE key = $2 AND (answer IS NULL OR answer <> 'done' AND $3 = 'done')
+             FROM locked WHERE payment_id = locked.id AND key = $2 AND (answer IS NULL OR answer <> 'done' AND $3 = 'done')
              RETURNING key, attempt, kind, amount, asked_at, answer, detail, answered_at
          )
          SELECT *, true AS is_news FROM answered
@@ -247,7 +248,9 @@ pub async fn answer(
 }
 
 /// Notes why an open operation has no answer.
-pub async fn note_no_answer(conn: &mut Conn, key: &str, why: &str) -> Result<(), Refusal> {
+pub async fn note_no_answer(conn: &mut Conn, payment: PaymentId, key: &str, why: &str) -> Result<(), Refusal> {
+    // Before its operations, as by a claim.
+    payments::table.find(payment).select(payments::fence).for_no_key_update().first::<i64>(conn).await?;
     let open = payment_operations::table.find(key).filter(payment_operations::answer.is_null());
     diesel::update(open).set(payment_operations::detail.eq(why)).prepared().execute(conn).await?;
     Ok(())

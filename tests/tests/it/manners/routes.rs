@@ -100,6 +100,9 @@ pub fn routes() -> Vec<Route> {
             (get(), "/v1/ops/orders/{order}/events", None, ""),
             (post(), "/v1/ops/orders/{order}/cancel", because(), "guarded"),
             (get(), "/v1/ops/payments/{order}", None, ""),
+            (post(), "/v1/ops/payments/{order}/retry", because(), "guarded"),
+            (post(), "/v1/ops/payments/{order}/refund", Some(json!({"amount": 1, "reason": "r"})), "guarded"),
+            (post(), "/v1/ops/payments/{order}/write-off", because(), "guarded"),
         ],
     );
     let profile = json!({"name": "Other", "place": place, "currency": "EUR", "prep_ms": 1000});
