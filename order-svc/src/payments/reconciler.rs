@@ -1,10 +1,10 @@
 //! Moves each payment to where its order wants it: held while the order waits for the shop, taken once the shop has
 //! accepted, released when the order ends early. It needs no input: what wakes it tells only that something is due.
 //!
-//! For each payment that is due: claim it (one worker at a time, fenced), ask the gateway outside any transaction,
-//! record the answer together with the next operation. An operation is noted before it is asked for, usually by the
-//! transaction that made it necessary. So a crash at any point leaves a noted operation; one that was asked for and has
-//! no recorded answer is queried before anything else.
+//! For each payment that is due: claim it (one worker at a time, fenced), ask the gateway outside any transaction, record
+//! the answer together with the next operation. An operation is intended before it is asked for, usually by the transaction
+//! that made it necessary. So a crash at any point leaves an open operation; one that was asked for and has no answer is
+//! queried before anything else.
 
 use std::sync::Arc;
 use std::time::Duration;
