@@ -52,7 +52,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&self, service: Service, path: &str) -> Result<Value> {
-        self.send(service, Call::post(service, path).body(json!({}))).await
+        self.post_with(service, path, &json!({})).await
+    }
+
+    /// `POST` of this body, with a new idempotency key.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post_with(&self, service: Service, path: &str, body: &Value) -> Result<Value> {
+        self.send(service, Call::post(service, path).body(body.clone())).await
     }
 
     /// `GET` of the same path from all services at once.

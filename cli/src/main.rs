@@ -8,7 +8,8 @@ use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use pannier_cli::client::Client;
 use pannier_cli::commands::{
-    self, bench::Bench, dlq::Dlq, migrate::Migrate, orders::Orders, outbox::Outbox, sim::Sim, token::RoleArg,
+    self, alarms::Alarms, audit::Audit, bench::Bench, dlq::Dlq, migrate::Migrate, orders::Orders, outbox::Outbox,
+    sim::Sim, token::RoleArg,
 };
 use pannier_cli::failure::Failure;
 use pannier_cli::table::Output;
@@ -94,6 +95,24 @@ enum Command {
         #[command(flatten)]
         list: List,
     },
+    /// Lists, acknowledges, puts off and resolves alarms of all services.
+    Alarms {
+        #[command(subcommand)]
+        what: Alarms,
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        list: List,
+    },
+    /// Who of operations did what, when, why, from where, and what it changed.
+    Audit {
+        #[command(flatten)]
+        what: Audit,
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        list: List,
+    },
     /// How far the event relays are behind.
     Outbox {
         #[command(subcommand)]
@@ -160,6 +179,8 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Sim(what) => commands::sim::run(&data, what).await,
         Command::Orders { what, target, list } => commands::orders::run(&client(&target)?, what, list.output).await,
         Command::Dlq { what, target, list } => commands::dlq::run(&client(&target)?, what, list.output).await,
+        Command::Alarms { what, target, list } => commands::alarms::run(&client(&target)?, what, list.output).await,
+        Command::Audit { what, target, list } => commands::audit::run(&client(&target)?, what, list.output).await,
         Command::Outbox { what, target, list } => commands::outbox::run(&client(&target)?, what, list.output).await,
         Command::Trace { id, target, list } => commands::trace::run(&client(&target)?, &id, list.output).await,
         Command::Doctor { target, list } => commands::doctor::run(&data, &target, list.output).await,

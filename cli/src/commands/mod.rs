@@ -1,5 +1,7 @@
 //! One file per command.
 
+pub mod alarms;
+pub mod audit;
 pub mod bench;
 pub mod bench_orders;
 pub mod dev_servers;

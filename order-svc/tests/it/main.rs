@@ -1,5 +1,6 @@
 //! order-svc on a real database, with a scripted payment gateway and without a broker: events are handed over as bytes.
 
+mod alarms;
 mod corrections;
 mod docs;
 mod money;

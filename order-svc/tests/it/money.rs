@@ -15,8 +15,17 @@ use pannier_testkit::{Servers, TestDb, eventually};
 use serde_json::json;
 
 use crate::payments::ORDER;
-use crate::service::OrderService;
+use crate::service::{Order, OrderService};
 use crate::test_gateway::TestGateway;
+
+/// The customer cancels while the gateway is asked. An order that is cancelled before has nothing to be released.
+async fn cancel_once_asked(service: &OrderService, order: &Order) {
+    eventually("the gateway is asked", || async {
+        service.payment(order).await["operations"][0]["asked_at"].is_string().then_some(())
+    })
+    .await;
+    service.customer.post(&format!("{}/cancel", order.path), json!({})).await.ok();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authorisation_that_lands_after_the_order_ended_is_released() {
@@ -24,7 +33,7 @@ async fn an_authorisation_that_lands_after_the_order_ended_is_released() {
     let service = OrderService::start_at(&gateway).await;
     // It is done a second after our deadline; until then the gateway does not know it.
     let order = service.placed("tok_ok-authorise-late").await;
-    service.customer.post(&format!("{}/cancel", order.path), json!({})).await.ok();
+    cancel_once_asked(&service, &order).await;
     let looks = "SELECT count(*) AS n FROM orders.payment_operations WHERE kind = 'void' AND answer = 'not_found'";
     eventually("there is nothing to release yet", || async {
         service.retry_now().await;
@@ -47,7 +56,7 @@ async fn an_authorisation_that_never_lands_is_looked_for_twice() {
     let gateway = TestGateway::start("hang");
     let service = OrderService::start_at(&gateway).await;
     let order = service.placed("tok_ok-authorise-hang").await;
-    service.customer.post(&format!("{}/cancel", order.path), json!({})).await.ok();
+    cancel_once_asked(&service, &order).await;
     eventually("it is voided after the second look", || async {
         service.let_time_pass(Duration::from_secs(120)).await;
         (service.payment(&order).await["state"] == "voided").then_some(())

@@ -5,6 +5,7 @@
 //! in which they are stored, published, consumed and served.
 
 pub mod alarms;
+pub mod audit;
 pub mod auth;
 pub mod broker;
 pub mod cause;

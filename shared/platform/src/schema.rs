@@ -10,6 +10,14 @@ diesel::table! {
         detail -> Text,
         raised_at -> Timestamptz,
         resolved_at -> Nullable<Timestamptz>,
+        id -> Uuid,
+        raised -> Integer,
+        last_raised_at -> Timestamptz,
+        acknowledged_at -> Nullable<Timestamptz>,
+        acknowledged_by -> Nullable<Text>,
+        snoozed_until -> Nullable<Timestamptz>,
+        note -> Nullable<Text>,
+        resolved_by -> Nullable<Text>,
     }
 }
 
@@ -20,6 +28,21 @@ diesel::table! {
         aggregate_id -> Uuid,
         version -> BigInt,
         at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> Uuid,
+        at -> Timestamptz,
+        actor -> Text,
+        action -> Text,
+        aggregate_id -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        address -> Nullable<Text>,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+        traceparent -> Text,
     }
 }
 
@@ -143,6 +166,7 @@ diesel::table! {
 diesel::allow_tables_to_appear_in_same_query!(
     alarms,
     applied,
+    audit,
     dead_letters,
     events,
     forgotten_events,

@@ -15,7 +15,7 @@ use crate::http::health::Startup;
 use crate::{Db, Refusal, Stop};
 
 /// The newest migration in `migrations/platform`; a test compares.
-pub const PLATFORM: &str = "20261127200001";
+pub const PLATFORM: &str = "20261128000001";
 
 /// How often a schema that is not ready is looked at again.
 const RETRY: Duration = Duration::from_secs(1);

@@ -152,7 +152,7 @@ async fn control(tool: &Tool, node: u32, args: &[&str]) -> Option<String> {
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();
-    let out = tokio::time::timeout(Duration::from_secs(20), out).await.ok()?.ok()?;
+    let out = tokio::time::timeout(Duration::from_secs(60), out).await.ok()?.ok()?;
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
 }
 

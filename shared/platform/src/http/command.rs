@@ -9,12 +9,13 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use pannier_contracts::Version;
+use pannier_contracts::{Role, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::{Problem, Token};
+use crate::audit::{self, Action};
 use crate::cause::Trace;
 use crate::idempotency::{self, Answer, Claim};
 use crate::{Cause, Conn, Db, Refusal};
@@ -30,6 +31,8 @@ pub struct Command<T> {
     pub claim: Claim,
     /// The version in `If-Match`.
     pub if_match: Option<Version>,
+    /// For the audit trail, if the caller has the role `ops`.
+    action: Option<Action>,
 }
 
 impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
@@ -60,13 +63,21 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
             };
             let bytes = bytes.await.map_err(|e| unreadable_body(&e))?;
             let body = parse(&bytes)?;
+            let cause = cause_of(&request, token.principal());
+            let action = (token.claims.role == Role::Ops).then(|| Action {
+                actor: token.principal(),
+                action: format!("{} {}", request.method(), request.path()),
+                reason: reason_in(&bytes),
+                address: request.peer_addr().map(|peer| peer.ip().to_string()),
+                trace: cause.trace.clone(),
+            });
             let claim = Claim {
                 principal: token.principal(),
                 route: format!("{} {}", request.method(), request.path()),
                 key,
                 fingerprint: Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect(),
             };
-            Ok(Self { body, cause: cause_of(&request, token.principal()), claim, if_match: if_match(&request)? })
+            Ok(Self { body, cause, claim, if_match: if_match(&request)?, action })
         }
         .boxed_local()
     }
@@ -113,7 +124,15 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
         let body = Arc::new(body);
         let run: idempotency::Body = Arc::new(move |conn| {
             let (this, body) = (self.clone(), Arc::clone(&body));
-            async move { Answer::new(status.as_u16(), &body(conn, this).await?) }.boxed()
+            async move {
+                let action = this.action.clone();
+                let answer = Answer::new(status.as_u16(), &body(conn, this).await?)?;
+                if let Some(action) = action {
+                    audit::write(conn, &action, &answer.body).await?;
+                }
+                Ok(answer)
+            }
+            .boxed()
         });
         let mut answer = idempotency::once(db, claim, run, Problem::stored, reload).await?;
         if answer.status >= 400 {
@@ -121,6 +140,17 @@ impl<T: Clone + Send + Sync + 'static> Command<T> {
             answer.body["trace_id"] = trace.trace_id().into();
         }
         Ok(answer)
+    }
+
+    /// Writes the audit row of a command that is not run by [`Self::once`].
+    ///
+    /// # Errors
+    /// [`Refusal::Away`] or [`Refusal::Bug`] from the database.
+    pub async fn audit(&self, conn: &mut Conn, answer: &serde_json::Value) -> Result<(), Refusal> {
+        match &self.action {
+            Some(action) => audit::write(conn, action, answer).await,
+            None => Ok(()),
+        }
     }
 
     /// The version in `If-Match`, for commands that require it.
@@ -162,6 +192,12 @@ pub fn respond(answer: &Answer) -> HttpResponse {
 pub fn cause_of(request: &HttpRequest, actor: String) -> Cause {
     let trace = request.extensions().get::<Trace>().cloned().unwrap_or_else(Trace::begin);
     Cause { actor, trace }
+}
+
+/// What a body gives as its reason, or as its note.
+fn reason_in(bytes: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    ["reason", "note"].iter().find_map(|field| body[*field].as_str()).map(str::to_owned)
 }
 
 fn header_text(request: &HttpRequest, name: &str) -> Option<String> {

@@ -5,6 +5,7 @@ pub mod events;
 pub mod feed;
 pub mod health;
 pub mod ops;
+mod ops_alarms;
 pub mod page;
 pub mod principal;
 pub mod problem;

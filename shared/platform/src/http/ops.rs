@@ -6,7 +6,7 @@ use actix_web::web::{self, Data, Json, Path, Query};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
-use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt as _;
 use pannier_contracts::topology;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Command, Ops, Page, PageQuery, Problem};
+use crate::alarms;
 use crate::broker::Broker;
 use crate::db::Prepare as _;
 use crate::dead_letters::{self, DeadLetter};
@@ -28,7 +29,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/v1/ops/stuck").route(web::get().to(stuck)))
         .service(web::resource("/v1/ops/dead-letters").route(web::get().to(list_dead_letters)))
         .service(web::resource("/v1/ops/dead-letters/{id}/replay").route(web::post().to(replay)))
-        .service(web::resource("/v1/ops/outbox").route(web::get().to(outbox)));
+        .service(web::resource("/v1/ops/outbox").route(web::get().to(outbox)))
+        .configure(super::ops_alarms::routes);
 }
 
 #[derive(Debug, Serialize, QueryableByName)]
@@ -45,25 +47,28 @@ struct Stuck {
     detail: String,
 }
 
-/// Open alarms, overdue timers, unpublished events, open dead letters; the newest 500.
+/// Open alarms that are not put off, overdue timers, unpublished events, open dead letters: the worst 500, and of these the
+/// newest first. `/v1/ops/alarms` has all alarms, by pages.
 async fn stuck(_who: Ops, db: Data<Db>) -> Result<Json<Page<Stuck>>, Problem> {
     let data = db
         .read(|conn| {
             async move {
                 // Raw: diesel can neither order nor limit a UNION.
                 let mut stuck = diesel::sql_query(
-                    "SELECT kind, aggregate, aggregate_id AS id, raised_at AS since, detail FROM alarms WHERE resolved_at IS NULL
+                    "SELECT kind, aggregate, aggregate_id AS id, raised_at AS since, detail, kind = ANY($1) AS is_page FROM alarms
+                     WHERE resolved_at IS NULL AND (snoozed_until IS NULL OR snoozed_until < statement_timestamp())
                      UNION ALL
-                     SELECT 'timer_overdue', aggregate, aggregate_id, fire_at, kind || coalesce(': ' || last_error, '')
+                     SELECT 'timer_overdue', aggregate, aggregate_id, fire_at, kind || coalesce(': ' || last_error, ''), true
                      FROM timers WHERE fire_at < statement_timestamp() - interval '10 s'
                      UNION ALL
-                     SELECT 'event_unpublished', e.aggregate, e.aggregate_id, e.occurred_at, e.type || ': ' || s.last_error
+                     SELECT 'event_unpublished', e.aggregate, e.aggregate_id, e.occurred_at, e.type || ': ' || s.last_error, true
                      FROM set_aside s JOIN events e ON e.seq = s.seq
                      UNION ALL
-                     SELECT 'dead_letter', coalesce(aggregate, queue), coalesce(aggregate_id, id), died_at, queue || ': ' || reason
+                     SELECT 'dead_letter', coalesce(aggregate, queue), coalesce(aggregate_id, id), died_at, queue || ': ' || reason, false
                      FROM dead_letters WHERE settled_at IS NULL
-                     ORDER BY since DESC LIMIT 500",
+                     ORDER BY is_page DESC, since DESC LIMIT 500",
                 )
+                .bind::<Array<Text>, _>(&alarms::PAGES[..])
                 .prepared()
                 .load::<Stuck>(conn)
                 .await?;
@@ -121,11 +126,21 @@ async fn replay(
     periods: Data<RetentionPeriods>,
     id: Path<Uuid>,
     query: Query<HashMap<String, String>>,
-    _key: Command<EmptyBody>,
+    cmd: Command<EmptyBody>,
 ) -> Result<Json<serde_json::Value>, Problem> {
     let dry_run = query.get("dry_run").is_some_and(|v| v != "false");
-    let outcome = dead_letters::replay(&db, &broker, **periods, id.into_inner(), dry_run).await?;
-    Ok(Json(serde_json::json!({"outcome": outcome})))
+    let id = id.into_inner();
+    let outcome = dead_letters::replay(&db, &broker, **periods, id, dry_run).await?;
+    let answer = serde_json::json!({"outcome": outcome});
+    if !dry_run {
+        let row = serde_json::json!({"id": id, "state": outcome});
+        db.transaction(move |conn| {
+            let (cmd, row) = (cmd.clone(), row.clone());
+            async move { cmd.audit(conn, &row).await }.boxed()
+        })
+        .await?;
+    }
+    Ok(Json(answer))
 }
 
 #[derive(Debug, Serialize)]

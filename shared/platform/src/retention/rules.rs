@@ -48,7 +48,8 @@ pub struct RetentionRules {
 }
 
 /// The tables that every service has.
-pub(super) const PLATFORM: [RetentionRule; 5] = [
+pub(super) const PLATFORM: [RetentionRule; 6] = [
+    crate::audit::RETENTION,
     RetentionRule {
         what: "stored answers",
         period: Period::Answers,

@@ -124,6 +124,7 @@ async fn of_every_service(conn: &mut Conn, service: &'static str) -> Result<Vec<
     let overdue: i64 = timers::table.filter(timers::fire_at.lt(since)).select(count_star()).first(conn).await?;
     let open_alarms: Vec<(String, i64)> = alarms::table
         .filter(alarms::resolved_at.is_null())
+        .filter(alarms::snoozed_until.is_null().or(alarms::snoozed_until.lt(statement_timestamp().nullable())))
         .group_by(alarms::kind)
         .select((alarms::kind, count_star()))
         .load(conn)

@@ -193,6 +193,12 @@ pub fn routes() -> Vec<Route> {
                 (get(), "/v1/ops/stuck", None, ""),
                 (get(), "/v1/ops/dead-letters", None, "paged"),
                 (post(), "/v1/ops/dead-letters/{letter}/replay", nothing(), ""),
+                (get(), "/v1/ops/alarms", None, "paged"),
+                (get(), "/v1/ops/alarms/{letter}", None, ""),
+                (post(), "/v1/ops/alarms/{letter}/acknowledge", nothing(), ""),
+                (post(), "/v1/ops/alarms/{letter}/snooze", Some(json!({"until": "2100-01-01T00:00:00Z"})), ""),
+                (post(), "/v1/ops/alarms/{letter}/resolve", Some(json!({"note": "n"})), ""),
+                (get(), "/v1/ops/audit", None, "paged"),
                 (get(), "/v1/ops/outbox", None, ""),
             ],
         );
