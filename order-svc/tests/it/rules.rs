@@ -103,12 +103,11 @@ async fn the_sweeper_makes_a_payment_due_exactly_when_it_needs_something() {
     let of = |order: OrderId| format!("(SELECT id FROM orders.payments WHERE order_id = '{}')", order.0);
     // Each was inserted with its authorisation open.
     let (keep, share) = (of(with_operation_id), of(in_part_id));
-    (&tables.db).execute(&format!("DELETE FROM orders.payment_operations WHERE payment_id <> {keep}")).await;
-    (&tables.db)
-        .execute(&format!("UPDATE orders.payments SET captured = 1000, refunded = 400 WHERE id = {share}"))
-        .await;
-    let kept = format!("UPDATE orders.orders SET refund_share = 40 WHERE id = '{}'", in_part_id.0);
-    (&tables.db).execute(&kept).await;
+    // The method of the database, not diesel's.
+    let db = &tables.db;
+    db.execute(&format!("DELETE FROM orders.payment_operations WHERE payment_id <> {keep}")).await;
+    db.execute(&format!("UPDATE orders.payments SET captured = 1000, refunded = 400 WHERE id = {share}")).await;
+    db.execute(&format!("UPDATE orders.orders SET refund_share = 40 WHERE id = '{}'", in_part_id.0)).await;
     tables.sweep().await;
     let swept = tables.pool.read(move |conn| async move { store::orders::load_many(conn, &ids).await }.boxed());
     for order in swept.await.unwrap() {

@@ -112,12 +112,15 @@ async fn resolve(who: Ops, db: Data<Db>, id: Path<Uuid>, cmd: Command<Resolve>) 
     work(who, &db, id.into_inner(), cmd, |body| Ok((Work::Resolve, Some(body.note)))).await
 }
 
+/// What a body asks for, and its note.
+type WorkOf<T> = fn(T) -> Result<(Work, Option<String>), Refusal>;
+
 async fn work<T: DeserializeOwned + Clone + Send + Sync + 'static>(
     who: Ops,
     db: &Db,
     id: Uuid,
     cmd: Command<T>,
-    work_of: fn(T) -> Result<(Work, Option<String>), Refusal>,
+    work_of: WorkOf<T>,
 ) -> Result<HttpResponse, Problem> {
     cmd.once(db, move |conn, cmd| {
         let by = who.id.clone();
