@@ -17,7 +17,7 @@ use crate::supervisor::{Spec, Supervisor};
 const USER: &str = "pannier";
 /// With less free disk than this the node blocks publishers.
 const DISK_FREE_LIMIT: &str = "100MB";
-/// [`DISK_FREE_LIMIT`], bytes.
+/// The same, bytes.
 pub const DISK_FREE_LIMIT_BYTES: u64 = 100_000_000;
 
 /// Starts epmd and RabbitMQ of a data folder.

@@ -1,6 +1,6 @@
 //! The macro that declares a table.
 
-/// Declares the table of one state machine, and implements [`Lifecycle`] and [`LifecycleTable`] by it. The calling crate
+/// Declares the table of one state machine, and implements `Lifecycle` and `LifecycleTable` by it. The calling crate
 /// depends on `rust-fsm`, which makes the transition function. Paths of the types are absolute.
 ///
 /// ```text
